@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# make               the module for the running kernel, and the tools
+# make demo          the queue at work
+# make check         every test; ends with "N passed, N failed"
+# make help          the rest
+
+KVER    ?= $(shell uname -r)
+KDIR    ?= /lib/modules/$(KVER)/build
+PREFIX  ?= /usr/local
+# Where the module is built; holds Kbuild, dkms.conf and kmod/.
+SRC     ?= $(CURDIR)
+PARAMS  ?=
+
+SUDO    := $(if $(filter 0,$(shell id -u)),,sudo)
+MODDIR  := $(DESTDIR)/lib/modules/$(KVER)/updates
+
+# A kernel built by clang takes only modules built by clang.
+ifeq ($(origin LLVM),undefined)
+ifneq ($(shell grep -qs '^CONFIG_CC_IS_CLANG=y' $(KDIR)/include/config/auto.conf $(KDIR)/.config && echo y),)
+export LLVM := 1
+endif
+endif
+
+all: modules userspace
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+	@echo 'make modules       the module for KVER=$(KVER), with headers in KDIR=$(KDIR)'
+	@echo 'make userspace     the tools, into build/userspace'
+	@echo 'make install       module, tools, manual pages, udev rule; also uninstall (DESTDIR, PREFIX)'
+	@echo 'make load          load the module, with PARAMS="capacity=N msg_size=N"; also unload'
+	@echo 'make shell         a shell in a virtual machine that has the module loaded'
+	@echo 'make bench         messages per second, beside a pipe and a POSIX message queue'
+	@echo 'make vm-module     the module for another kernel, in build/KVER'
+	@echo 'make clean'
+
+headers:
+	@test -e $(KDIR)/Makefile || { \
+		echo 'mpmcq: no kernel headers for $(KVER): $(KDIR) has no Makefile.' >&2; \
+		echo 'mpmcq: install them (Debian: linux-headers-$(KVER)) or set KDIR.' >&2; \
+		exit 1; }
+
+modules: headers
+	$(MAKE) -C $(KDIR) M=$(SRC) modules
+
+clean-modules: headers
+	$(MAKE) -C $(KDIR) M=$(SRC) clean
+
+vm-module:
+	@mkdir -p build/$(KVER)
+	@cp -ru Kbuild dkms.conf kmod build/$(KVER)/
+	+@$(MAKE) --no-print-directory modules SRC=$(CURDIR)/build/$(KVER)
+
+userspace:
+	$(MAKE) -C userspace
+
+install: all
+	$(MAKE) -C $(KDIR) M=$(SRC) INSTALL_MOD_PATH=$(DESTDIR) INSTALL_MOD_DIR=updates modules_install
+	$(MAKE) -C userspace install
+
+uninstall:
+	rm -f $(MODDIR)/mpmcq.ko $(MODDIR)/mpmcq.ko.*
+	$(if $(DESTDIR),,depmod $(KVER))
+	$(MAKE) -C userspace uninstall
+
+load:
+	@if modprobe -nq mpmcq; then \
+		echo 'modprobe mpmcq $(PARAMS)'; $(SUDO) modprobe mpmcq $(PARAMS); \
+	else \
+		echo 'insmod mpmcq.ko $(PARAMS)'; $(SUDO) insmod ./mpmcq.ko $(PARAMS); \
+	fi
+
+unload:
+	$(SUDO) rmmod mpmcq
+
+demo:
+	@scripts/demo
+
+shell:
+	@scripts/setup vm
+	@scripts/vm --shell
+
+bench:
+	@scripts/setup vm
+	@$(MAKE) --no-print-directory -s userspace
+	@scripts/vm -- build/userspace/bench $(ARGS)
+
+check:
+	@scripts/check
+
+clean:
+	rm -rf build
+	rm -f *.ko *.mod *.mod.c *.o .*.cmd kmod/*.o kmod/.*.cmd modules.order Module.symvers
+
+.PHONY: all help headers modules clean-modules vm-module userspace install uninstall load unload
+.PHONY: demo shell bench check clean

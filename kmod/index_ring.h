@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * index_ring - a bounded lock-free FIFO of indices
+ *
+ * Any number of threads put and take at the same time.  An operation that is
+ * stopped half-way, at any instruction and for good, holds up nobody: every
+ * loop below goes round again only because another operation made progress.
+ *
+ * This is NCQ of R. Nikolaev, "A Scalable, Portable, and Memory-Efficient
+ * Lock-Free FIFO Queue", DISC 2019, with operations on several indices added.
+ *
+ * The ring
+ * --------
+ * There are 2^order entries and at most 2^order indices in circulation, so a
+ * ring can never be full.  Positions count up for ever; position P belongs to
+ * lap P >> order and has the entry P modulo 2^order.  An entry holds
+ *
+ *	lap << order | index
+ *
+ * and is "filled" for position P if its lap is that of P, and "open" if it
+ * still has the lap before.  A put fills the entry at tail by a
+ * compare-and-swap and then moves tail on; a take moves head on by a
+ * compare-and-swap over a filled entry:
+ *
+ *	         head            tail
+ *	          v               v
+ *	| taken | filled | filled | open | open |
+ *
+ * What holds at all times:
+ *
+ *  - Entries are filled in the order of their positions: a position is filled
+ *    only by a put that read tail there, or that itself has found or made all
+ *    entries from tail up to there filled.
+ *  - tail never passes an entry that is not filled.  It may lag behind
+ *    filled ones when a put is stopped before it moves tail on; whoever comes
+ *    next moves it.
+ *  - No position is filled before tail is past the position one lap earlier.
+ *    So if the entry at tail is of a later lap, then tail has moved since it
+ *    was read: looking again is progress.
+ *  - An entry that is overwritten has been taken: the indices put into the
+ *    positions since then, and the one in hand, would otherwise be more than
+ *    exist.
+ *  - A ring is empty exactly when the entry at head is open.
+ *
+ * Positions are 64 bits wide and never wrap in practice: at 10^9 operations a
+ * second it takes 292 years.  So a compare-and-swap that succeeds has seen no
+ * ABA.
+ *
+ * Memory order
+ * ------------
+ * What a thread wrote before it put an index is seen by the thread that takes
+ * it: FILL releases, LOOK acquires.
+ *
+ * A put that finds tail moved past an entry must not fill the next one in
+ * sight of anybody who might still see the former one open, or a take could
+ * report the ring empty after a put that had completed: MOVE releases, TAIL
+ * acquires, and FILL passes that on.
+ *
+ * head needs no order of its own: the entry is found by the position that was
+ * read (an address dependency), what it protects is handed over by the entry,
+ * and the compare-and-swap fails unless the value read was the newest.
+ *
+ *  Label    Operation                              Pairs with
+ *  FILL     compare-and-swap of an entry, release  LOOK
+ *  LOOK     load of an entry, acquire              FILL
+ *  MOVE     compare-and-swap of tail, release      TAIL
+ *  TAIL     load of tail, acquire                  MOVE
+ *  RECHECK  load of head after smp_rmb()           the owner's store-release
+ *                                                  to what was peeked at
+ */
+#ifndef _MPMCQ_INDEX_RING_H
+#define _MPMCQ_INDEX_RING_H
+
+#ifdef __KERNEL__
+#include <linux/atomic.h>
+#include <linux/cache.h>
+#include <linux/kernel.h>
+#include <linux/log2.h>
+#include <linux/types.h>
+#endif
+
+#define INDEX_RING_EMPTY	(-1)
+#define INDEX_RING_MAX_ORDER	30	/* so that an index fits an int */
+
+/**
+ * struct index_ring - a bounded lock-free FIFO of indices
+ * @entries: 2^@order entries, each lap << @order | index
+ * @order: binary logarithm of the number of entries
+ * @spread: entries that follow each other in position lie 2^@spread apart
+ * @head: next position to take; takers compare-and-swap it
+ * @tail: a position up to which all is filled; putters compare-and-swap it
+ *
+ * The first three are written once, by index_ring_init().  Takers and putters
+ * have a cache line each.
+ */
+struct index_ring {
+	atomic64_t *entries;
+	unsigned int order;
+	unsigned int spread;
+	atomic64_t head ____cacheline_aligned_in_smp;
+	atomic64_t tail ____cacheline_aligned_in_smp;
+};
+
+static inline s64 __index_ring_lap(const struct index_ring *ring, s64 word)
+{
+	return word >> ring->order;
+}
+
+static inline u32 __index_ring_index(const struct index_ring *ring, s64 entry)
+{
+	return entry & ((1LL << ring->order) - 1);
+}
+
+static inline s64 __index_ring_word(const struct index_ring *ring, s64 pos, u32 index)
+{
+	return (__index_ring_lap(ring, pos) << ring->order) | index;
+}
+
+/*
+ * Rotates the position's bits within the ring, so that neighbours in position
+ * are on different cache lines.
+ */
+static inline atomic64_t *__index_ring_entry(const struct index_ring *ring, s64 pos)
+{
+	u64 mask = (1ULL << ring->order) - 1;
+	u64 i = pos & mask;
+
+	return &ring->entries[((i << ring->spread) & mask) | (i >> (ring->order - ring->spread))];
+}
+
+/**
+ * index_ring_init() - make a ring of given memory
+ * @ring: the ring
+ * @entries: room for 2^@order entries; must outlive the ring
+ * @order: 1 to %INDEX_RING_MAX_ORDER
+ * @count: indices 0 to @count - 1 are put in; at most 2^@order
+ *
+ * Context: any; nobody else may use the ring meanwhile.
+ */
+static inline void index_ring_init(struct index_ring *ring, atomic64_t *entries,
+				   unsigned int order, u32 count)
+{
+	unsigned int line = ilog2(SMP_CACHE_BYTES / sizeof(*entries));
+	s64 size = 1LL << order;
+	s64 i;
+
+	ring->entries = entries;
+	ring->order = order;
+	/* Fewer entries than a rotation needs share a line whatever we do. */
+	ring->spread = order > line ? line : 0;
+	/* Lap 0 is what the open entries hold, so positions start in lap 1. */
+	for (i = 0; i < size; i++)
+		atomic64_set(__index_ring_entry(ring, i), i < count ? size | i : 0);
+	atomic64_set(&ring->head, size);
+	atomic64_set(&ring->tail, size + count);
+}
+
+/**
+ * index_ring_put() - put an index at the tail
+ * @ring: the ring
+ * @index: an index that is in the caller's hands and in no ring
+ *
+ * Everything the caller wrote before is seen by whoever takes @index.
+ *
+ * Context: any, also interrupts; concurrent with every operation on the ring.
+ */
+static inline void index_ring_put(struct index_ring *ring, u32 index)
+{
+	atomic64_t *entry;
+	s64 pos, old, lap;
+
+	for (;;) {
+		pos = atomic64_read_acquire(&ring->tail);	/* TAIL */
+		lap = __index_ring_lap(ring, pos);
+		entry = __index_ring_entry(ring, pos);
+		old = atomic64_read(entry);
+		if (__index_ring_lap(ring, old) == lap) {
+			/* Another put was quicker; it may have stopped here. */
+			atomic64_try_cmpxchg_release(&ring->tail, &pos, pos + 1); /* MOVE */
+			continue;
+		}
+		if (__index_ring_lap(ring, old) != lap - 1)
+			continue;	/* tail has moved since */
+		if (atomic64_try_cmpxchg_release(entry, &old,
+						 __index_ring_word(ring, pos, index))) /* FILL */
+			break;
+	}
+	/* Failing means that somebody else has moved it. */
+	atomic64_try_cmpxchg_release(&ring->tail, &pos, pos + 1);	/* MOVE */
+}
+
+/* All entries before @pos are filled: let tail be there or further on. */
+static inline void __index_ring_move_tail(struct index_ring *ring, s64 pos)
+{
+	s64 tail = atomic64_read(&ring->tail);
+
+	while (tail < pos)
+		if (atomic64_try_cmpxchg_release(&ring->tail, &tail, pos))	/* MOVE */
+			return;
+}
+
+/**
+ * index_ring_put_n() - put several indices at the tail
+ * @ring: the ring
+ * @indices: indices that are in the caller's hands and in no ring
+ * @n: how many
+ *
+ * They come out in the order given; other putters' may come between.  Each one
+ * can be taken as soon as it is in, before the call returns.
+ *
+ * tail is moved once for a run of our own entries.  A run is at most a lap
+ * long and starts where tail has been, so no position is filled before tail
+ * is past the one a lap earlier.
+ *
+ * Context: any, also interrupts; concurrent with every operation on the ring.
+ */
+static inline void index_ring_put_n(struct index_ring *ring, const u32 *indices, unsigned int n)
+{
+	s64 pos = atomic64_read_acquire(&ring->tail);	/* TAIL */
+	unsigned int done = 0;
+
+	while (done < n) {
+		atomic64_t *entry = __index_ring_entry(ring, pos);
+		s64 lap = __index_ring_lap(ring, pos);
+		s64 old = atomic64_read(entry);
+
+		if (__index_ring_lap(ring, old) == lap) {
+			/* Another's: our run ends, the next starts at tail again. */
+			pos++;
+			__index_ring_move_tail(ring, pos);
+		} else if (__index_ring_lap(ring, old) != lap - 1) {
+			pos = atomic64_read_acquire(&ring->tail);	/* TAIL */
+		} else if (atomic64_try_cmpxchg_release(entry, &old,
+					__index_ring_word(ring, pos, indices[done]))) { /* FILL */
+			pos++;
+			done++;
+		}
+	}
+	__index_ring_move_tail(ring, pos);
+}
+
+/**
+ * index_ring_peek() - look at the index at the head
+ * @ring: the ring
+ * @pos: out: position of the head, for index_ring_take_at() and
+ *	index_ring_at_head()
+ *
+ * The index stays where it is and may be taken by another at once.  So may
+ * what it stands for be overwritten: of what the caller reads there it may
+ * believe nothing until one of those two has returned true.
+ *
+ * Return: the index, or %INDEX_RING_EMPTY.
+ * Context: any, also interrupts; concurrent with every operation on the ring.
+ */
+static inline int index_ring_peek(const struct index_ring *ring, s64 *pos)
+{
+	for (;;) {
+		s64 head = atomic64_read(&ring->head);
+		s64 entry = atomic64_read_acquire(__index_ring_entry(ring, head)); /* LOOK */
+		s64 ahead = __index_ring_lap(ring, entry) - __index_ring_lap(ring, head);
+
+		if (!ahead) {
+			*pos = head;
+			return __index_ring_index(ring, entry);
+		}
+		if (ahead == -1)
+			return INDEX_RING_EMPTY;
+		/* head has moved since */
+	}
+}
+
+/**
+ * index_ring_take_at() - take the index that was peeked at
+ * @ring: the ring
+ * @pos: from index_ring_peek()
+ *
+ * Return: true if the index is now in the caller's hands, false if it was
+ * taken by another.
+ * Context: any, also interrupts; concurrent with every operation on the ring.
+ */
+static inline bool index_ring_take_at(struct index_ring *ring, s64 pos)
+{
+	return atomic64_try_cmpxchg_relaxed(&ring->head, &pos, pos + 1);
+}
+
+/**
+ * index_ring_at_head() - whether what was peeked at is still at the head
+ * @ring: the ring
+ * @pos: from index_ring_peek()
+ *
+ * If so, what the caller has read through the index since it peeked belongs to
+ * that index at that position, provided that it was read by READ_ONCE() and
+ * that owners store it by smp_store_release().  Whoever overwrote it had the
+ * index in hand, so head was moved before; who has read the new value and
+ * then looks at head sees that.
+ *
+ * Context: any, also interrupts; concurrent with every operation on the ring.
+ */
+static inline bool index_ring_at_head(const struct index_ring *ring, s64 pos)
+{
+	smp_rmb();	/* RECHECK */
+	return atomic64_read(&ring->head) == pos;
+}
+
+/**
+ * index_ring_take() - take the index at the head
+ * @ring: the ring
+ *
+ * Everything that was written before the index was put is seen by the caller.
+ *
+ * Return: the index, or %INDEX_RING_EMPTY.
+ * Context: any, also interrupts; concurrent with every operation on the ring.
+ */
+static inline int index_ring_take(struct index_ring *ring)
+{
+	s64 pos;
+	int index;
+
+	do {
+		index = index_ring_peek(ring, &pos);
+	} while (index != INDEX_RING_EMPTY && !index_ring_take_at(ring, pos));
+	return index;
+}
+
+/**
+ * index_ring_take_n() - take several indices at the head
+ * @ring: the ring
+ * @indices: out: the indices, in order
+ * @n: at most so many; at least 1
+ *
+ * Those that are taken were next to each other, and leave together.
+ *
+ * Return: how many were taken; 0 if the ring was empty.
+ * Context: any, also interrupts; concurrent with every operation on the ring.
+ */
+static inline unsigned int index_ring_take_n(struct index_ring *ring, u32 *indices, unsigned int n)
+{
+	s64 pos, next, entry;
+	unsigned int got;
+	int index;
+
+	while ((index = index_ring_peek(ring, &pos)) != INDEX_RING_EMPTY) {
+		indices[0] = index;
+		for (got = 1; got < n; got++) {
+			next = pos + got;
+			entry = atomic64_read_acquire(__index_ring_entry(ring, next)); /* LOOK */
+			if (__index_ring_lap(ring, entry) != __index_ring_lap(ring, next))
+				break;
+			indices[got] = __index_ring_index(ring, entry);
+		}
+		if (atomic64_try_cmpxchg_relaxed(&ring->head, &pos, pos + got))
+			return got;
+	}
+	return 0;
+}
+
+/**
+ * index_ring_empty() - whether there is nothing to take
+ * @ring: the ring
+ *
+ * Context: any, also interrupts; concurrent with every operation on the ring.
+ */
+static inline bool index_ring_empty(const struct index_ring *ring)
+{
+	s64 pos;
+
+	return index_ring_peek(ring, &pos) == INDEX_RING_EMPTY;
+}
+
+/**
+ * index_ring_count() - about how many indices are in the ring
+ * @ring: the ring
+ *
+ * Exact when nobody else uses the ring; otherwise an estimate between 0 and
+ * 2^order.  Says nothing about emptiness: see index_ring_empty().
+ *
+ * Context: any, also interrupts; concurrent with every operation on the ring.
+ */
+static inline u32 index_ring_count(const struct index_ring *ring)
+{
+	s64 count = atomic64_read(&ring->tail) - atomic64_read(&ring->head);
+
+	return clamp_t(s64, count, 0, 1LL << ring->order);
+}
+
+#endif /* _MPMCQ_INDEX_RING_H */
