@@ -1,0 +1,36 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Runs what the Makefile built in DIR; one line of TAP for each test in it, and
+# for each planted fault, which passes if it was caught.
+set -uo pipefail
+
+dir=${1:?usage: run.sh DIR}
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+status=0
+
+# check NAME PATTERN COMMAND...: a control; passes if COMMAND fails and says so
+caught() {
+	local name=$1 pattern=$2
+
+	shift 2
+	if timeout 120 "$@" >"$log" 2>&1; then
+		echo "not ok - $name was not caught: the program succeeded"
+		status=1
+	elif ! grep -q "$pattern" "$log"; then
+		echo "not ok - $name: no \"$pattern\" in the output"
+		sed 's/^/# /' "$log" | tail -n 20
+		status=1
+	else
+		echo "ok - $name is caught"
+	fi
+}
+
+"$dir/unit" || status=1
+"$dir/stress" 20000 || status=1
+echo '# the same under ThreadSanitizer'
+TSAN_OPTIONS=halt_on_error=1 "$dir/stress-tsan" 2000 || status=1
+caught 'planted fault: ring that claims before it fills' '^not ok' "$dir/stress-naive" 20000
+caught 'planted fault: relaxed publish' 'WARNING: ThreadSanitizer: data race' \
+	env TSAN_OPTIONS=halt_on_error=1 "$dir/stress-relaxed" 2000
+exit $status

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The index ring, one thread: what each operation promises. */
+
+#include "shim.h"
+#include "../../kmod/index_ring.h"
+
+#include "kselftest_harness.h"
+
+#define MAX_ORDER	12
+#define LAPS		5
+
+FIXTURE(ring) {
+	struct index_ring ring;
+	atomic64_t entries[1 << MAX_ORDER];
+	u32 size;
+};
+
+FIXTURE_VARIANT(ring) {
+	unsigned int order;
+};
+
+/* 1 and 2: smaller than a cache line; 3: one line; 4: just two lines. */
+FIXTURE_VARIANT_ADD(ring, order_1) { .order = 1 };
+FIXTURE_VARIANT_ADD(ring, order_2) { .order = 2 };
+FIXTURE_VARIANT_ADD(ring, order_3) { .order = 3 };
+FIXTURE_VARIANT_ADD(ring, order_4) { .order = 4 };
+FIXTURE_VARIANT_ADD(ring, order_10) { .order = 10 };
+FIXTURE_VARIANT_ADD(ring, order_12) { .order = MAX_ORDER };
+
+FIXTURE_SETUP(ring)
+{
+	self->size = 1U << variant->order;
+	index_ring_init(&self->ring, self->entries, variant->order, 0);
+}
+
+FIXTURE_TEARDOWN(ring)
+{
+}
+
+TEST_F(ring, new_ring_is_empty)
+{
+	s64 pos;
+	u32 index;
+
+	EXPECT_TRUE(index_ring_empty(&self->ring));
+	EXPECT_EQ(0, index_ring_count(&self->ring));
+	EXPECT_EQ(INDEX_RING_EMPTY, index_ring_take(&self->ring));
+	EXPECT_EQ(INDEX_RING_EMPTY, index_ring_peek(&self->ring, &pos));
+	EXPECT_EQ(0, index_ring_take_n(&self->ring, &index, 1));
+}
+
+TEST_F(ring, new_ring_can_be_full)
+{
+	index_ring_init(&self->ring, self->entries, variant->order, self->size);
+	EXPECT_EQ(self->size, index_ring_count(&self->ring));
+	for (u32 i = 0; i < self->size; i++)
+		ASSERT_EQ((int)i, index_ring_take(&self->ring));
+	EXPECT_TRUE(index_ring_empty(&self->ring));
+}
+
+TEST_F(ring, new_ring_can_be_partly_filled)
+{
+	index_ring_init(&self->ring, self->entries, variant->order, 1);
+	EXPECT_EQ(1, index_ring_count(&self->ring));
+	index_ring_put(&self->ring, 1);
+	EXPECT_EQ(0, index_ring_take(&self->ring));
+	EXPECT_EQ(1, index_ring_take(&self->ring));
+	EXPECT_TRUE(index_ring_empty(&self->ring));
+}
+
+/* Every position of a lap has an entry of its own, inside the array. */
+TEST_F(ring, entries_are_a_permutation)
+{
+	bool seen[1 << MAX_ORDER] = { false };
+
+	for (u32 i = 0; i < self->size; i++) {
+		s64 at = __index_ring_entry(&self->ring, self->size + i) - self->entries;
+
+		ASSERT_LE(0, at);
+		ASSERT_GT(self->size, at);
+		ASSERT_FALSE(seen[at]);
+		seen[at] = true;
+	}
+}
+
+TEST_F(ring, neighbours_are_on_different_lines)
+{
+	u32 line = SMP_CACHE_BYTES / sizeof(self->entries[0]);
+
+	if (self->size <= line)
+		return;		/* there is one line only */
+	for (u32 i = 0; i + 1 < self->size; i++) {
+		s64 a = __index_ring_entry(&self->ring, i) - self->entries;
+		s64 b = __index_ring_entry(&self->ring, i + 1) - self->entries;
+
+		ASSERT_NE(a / line, b / line);
+	}
+}
+
+/* At every depth, through several laps: first in, first out. */
+TEST_F(ring, fifo_across_laps)
+{
+	for (u32 depth = 1; depth <= self->size; depth = depth * 2) {
+		u32 put = 0, taken = 0;
+
+		while (taken < LAPS * self->size) {
+			while (put - taken < depth)
+				index_ring_put(&self->ring, put++ % self->size);
+			ASSERT_EQ(depth, index_ring_count(&self->ring));
+			ASSERT_EQ((int)(taken % self->size), index_ring_take(&self->ring));
+			taken++;
+		}
+		while (taken < put)
+			ASSERT_EQ((int)(taken++ % self->size), index_ring_take(&self->ring));
+		ASSERT_TRUE(index_ring_empty(&self->ring));
+	}
+}
+
+/* Batches of every length at every offset, whole laps included. */
+TEST_F(ring, batches_across_laps)
+{
+	u32 in[1 << MAX_ORDER], out[(1 << MAX_ORDER) + 1];
+
+	for (u32 n = 1; n <= self->size; n += 1 + n / 7) {
+		u32 next = 0;
+
+		for (u32 round = 0; round < LAPS * self->size / n + 1; round++) {
+			for (u32 i = 0; i < n; i++)
+				in[i] = (next + i) % self->size;
+			index_ring_put_n(&self->ring, in, n);
+			ASSERT_EQ(n, index_ring_count(&self->ring));
+			memset(out, 0xff, sizeof(out));
+			ASSERT_EQ(n, index_ring_take_n(&self->ring, out, self->size + 1));
+			ASSERT_EQ(0, memcmp(in, out, n * sizeof(in[0])));
+			ASSERT_EQ((u32)-1, out[n]);
+			next += n;
+		}
+		ASSERT_TRUE(index_ring_empty(&self->ring));
+	}
+}
+
+TEST_F(ring, batch_takes_no_more_than_asked)
+{
+	u32 out[2] = { -1, -1 };
+
+	index_ring_put(&self->ring, 1);
+	index_ring_put(&self->ring, 0);
+	EXPECT_EQ(1, index_ring_take_n(&self->ring, out, 1));
+	EXPECT_EQ(1, out[0]);
+	EXPECT_EQ((u32)-1, out[1]);
+	EXPECT_EQ(0, index_ring_take(&self->ring));
+}
+
+TEST_F(ring, batch_of_none)
+{
+	index_ring_put_n(&self->ring, NULL, 0);
+	EXPECT_TRUE(index_ring_empty(&self->ring));
+}
+
+TEST_F(ring, peek_takes_nothing)
+{
+	s64 pos;
+
+	index_ring_put(&self->ring, 1);
+	EXPECT_EQ(1, index_ring_peek(&self->ring, &pos));
+	EXPECT_TRUE(index_ring_at_head(&self->ring, pos));
+	EXPECT_EQ(1, index_ring_count(&self->ring));
+	EXPECT_TRUE(index_ring_take_at(&self->ring, pos));
+	EXPECT_TRUE(index_ring_empty(&self->ring));
+}
+
+TEST_F(ring, stale_peek_is_noticed)
+{
+	s64 pos;
+
+	index_ring_put(&self->ring, 0);
+	index_ring_put(&self->ring, 1);
+	EXPECT_EQ(0, index_ring_peek(&self->ring, &pos));
+	EXPECT_EQ(0, index_ring_take(&self->ring));
+	EXPECT_FALSE(index_ring_at_head(&self->ring, pos));
+	EXPECT_FALSE(index_ring_take_at(&self->ring, pos));
+	EXPECT_EQ(1, index_ring_take(&self->ring));
+}
+
+/* The same entry again, a lap later, is not what was peeked at. */
+TEST_F(ring, stale_peek_is_noticed_a_lap_later)
+{
+	s64 pos;
+
+	index_ring_put(&self->ring, 0);
+	EXPECT_EQ(0, index_ring_peek(&self->ring, &pos));
+	for (u32 i = 0; i < self->size; i++) {
+		EXPECT_EQ(0, index_ring_take(&self->ring));
+		index_ring_put(&self->ring, 0);
+	}
+	EXPECT_FALSE(index_ring_at_head(&self->ring, pos));
+	EXPECT_FALSE(index_ring_take_at(&self->ring, pos));
+	EXPECT_EQ(0, index_ring_take(&self->ring));
+}
+
+/* A put that was stopped before it moved tail on: the next ones help. */
+TEST_F(ring, lagging_tail_is_helped)
+{
+	s64 tail = atomic64_read(&self->ring.tail);
+	const u32 one = 1;
+
+	index_ring_put(&self->ring, 0);
+	atomic64_set(&self->ring.tail, tail);
+	EXPECT_FALSE(index_ring_empty(&self->ring));
+	EXPECT_EQ(0, index_ring_count(&self->ring));
+	index_ring_put(&self->ring, 1);
+	EXPECT_EQ(tail + 2, atomic64_read(&self->ring.tail));
+	EXPECT_EQ(0, index_ring_take(&self->ring));
+	EXPECT_EQ(1, index_ring_take(&self->ring));
+
+	tail = atomic64_read(&self->ring.tail);
+	index_ring_put(&self->ring, 0);
+	atomic64_set(&self->ring.tail, tail);
+	index_ring_put_n(&self->ring, &one, 1);
+	EXPECT_EQ(tail + 2, atomic64_read(&self->ring.tail));
+	EXPECT_EQ(0, index_ring_take(&self->ring));
+	EXPECT_EQ(1, index_ring_take(&self->ring));
+}
+
+/* As a depth, a tail that lags behind head counts as none. */
+TEST_F(ring, count_is_never_negative)
+{
+	s64 tail = atomic64_read(&self->ring.tail);
+
+	index_ring_put(&self->ring, 0);
+	EXPECT_EQ(0, index_ring_take(&self->ring));
+	atomic64_set(&self->ring.tail, tail);
+	EXPECT_EQ(0, index_ring_count(&self->ring));
+	EXPECT_TRUE(index_ring_empty(&self->ring));
+}
+
+TEST_HARNESS_MAIN
