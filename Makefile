@@ -55,8 +55,12 @@ vm-module:
 userspace:
 	$(MAKE) -C userspace
 
-install: all
-	$(MAKE) -C $(KDIR) M=$(SRC) INSTALL_MOD_PATH=$(DESTDIR) INSTALL_MOD_DIR=updates modules_install
+# Installs what "make" has built; compiles nothing as root.
+install: headers
+	@test -e $(SRC)/mpmcq.ko || { echo 'mpmcq: nothing built yet: run make first' >&2; exit 1; }
+	$(MAKE) -C $(KDIR) M=$(SRC) INSTALL_MOD_PATH=$(DESTDIR) INSTALL_MOD_DIR=updates \
+		DEPMOD=true modules_install
+	$(if $(DESTDIR),,depmod $(KVER))
 	$(MAKE) -C userspace install
 
 uninstall:
