@@ -1,0 +1,264 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Loading and unloading: parameters good and bad, unloading while in use, what the
+# log says; and the other programs again with the shortest queue and with the
+# longest messages.
+#
+# MPMCQ_RELOAD=1 allows the test to unload and load the module, again and again; in
+# the end it is loaded as it was.  MPMCQ_KO is the module's file; without it
+# modprobe finds one.
+
+set -euo pipefail
+
+cd "$(dirname "$(realpath "$0")")"
+sys=/sys/module/mpmcq
+dev=/dev/mpmcq
+
+skip_all()
+{
+	echo "1..0 # SKIP $*"
+	exit 4
+}
+
+echo "TAP version 13"
+[ "${MPMCQ_RELOAD-}" = 1 ] || skip_all "MPMCQ_RELOAD=1 would allow me to reload the module"
+[ "$(id -u)" -eq 0 ] || skip_all "only root may load modules"
+[ -e $sys/refcnt ] || skip_all "the module is not loaded"
+[ "$(cat /sys/class/mpmcq/mpmcq/depth)" = 0 ] || skip_all "the queue is in use"
+
+load()
+{
+	if [ -n "${MPMCQ_KO-}" ]; then
+		insmod "$MPMCQ_KO" "$@"
+	else
+		modprobe mpmcq "$@"
+	fi
+}
+
+unload()
+{
+	rmmod mpmcq
+}
+
+loaded()
+{
+	[ -e $sys ]
+}
+
+as_found=("capacity=$(cat $sys/parameters/capacity)" "msg_size=$(cat $sys/parameters/msg_size)")
+restore()
+{
+	exec 3>&-
+	if loaded; then
+		unload
+	fi
+	load "${as_found[@]}"
+}
+trap restore EXIT
+
+exec 4</dev/kmsg
+
+# What the kernel has logged since the last time, from the first line on.
+logged()
+{
+	# Ends with EAGAIN.
+	dd iflag=nonblock bs=8k <&4 2>/dev/null | sed -n 's/^[0-9][^;]*;//p' || :
+}
+
+# The lines that the module brought about, but those that say it is not part of
+# this kernel.
+said()
+{
+	grep -E '^mpmcq:|\[mpmcq\]|vmalloc|Out of memory|oom-kill|allocation failure' |
+		grep -vE '^mpmcq: .*(taints|tainting) kernel' || :
+}
+
+number=0
+failed=0
+
+# check NAME CONDITION...: one test, passed if the command succeeds
+check()
+{
+	local name=$1
+	shift
+	number=$((number + 1))
+	if "$@"; then
+		echo "ok $number $name"
+	else
+		echo "not ok $number $name"
+		failed=1
+	fi
+}
+
+# quiet LINES: nothing was said; shows it if there was
+quiet()
+{
+	[ -z "$1" ] || sed 's/^/# log: /' <<<"$1"
+	[ -z "$1" ]
+}
+
+# refused MESSAGE WORD PARAMETER...: loading fails with MESSAGE and leaves nothing
+# behind but one line in the log, which has WORD in it, or none if there is no WORD.
+refused()
+{
+	local message=$1 word=$2 errors lines
+	shift 2
+	logged >/dev/null
+	if errors=$(load "$@" 2>&1); then
+		unload
+		return 1
+	fi
+	lines=$(logged | said)
+	echo "# $errors"
+	[ -z "$lines" ] || echo "# log: $lines"
+	loaded && return 1
+	[ -e $dev ] && return 1
+	grep -Eq "$message" <<<"$errors" || return 1
+	if [ -n "$word" ]; then
+		[ "$(wc -l <<<"$lines")" -eq 1 ] && grep -q "$word" <<<"$lines"
+	else
+		[ -z "$lines" ]
+	fi
+}
+
+invalid()
+{
+	refused 'Invalid (parameters|argument)' "${1%%=*}" "$1"
+}
+
+# said() includes what the kernel says when memory runs out.
+no_memory()
+{
+	refused 'Cannot allocate memory' '' "$@"
+}
+
+# Prints parameters for a queue of nearly all of the memory there is.
+nearly_all_memory()
+{
+	awk '/^MemTotal:/ {
+		bytes = $2 * 1024 * 0.99
+		for (capacity = 2; bytes / capacity > 65536; capacity *= 2)
+			;
+		printf "capacity=%d msg_size=%d\n", capacity, bytes / capacity - 40
+	}' /proc/meminfo
+}
+
+# accepted PARAMETER...: the queue is there and as wanted, and can be unloaded
+accepted()
+{
+	local parameter
+	logged >/dev/null
+	load "$@" || return
+	[ -c $dev ] || return
+	for parameter; do
+		[ "$(cat "/sys/class/mpmcq/mpmcq/${parameter%%=*}")" = "${parameter#*=}" ] || return
+	done
+	send_one && receive_one || return
+	unload && [ ! -e $dev ] && quiet "$(logged | said)"
+}
+
+send_one()
+{
+	printf m >$dev
+}
+
+receive_one()
+{
+	[ "$(head -c 1 $dev)" = m ]
+}
+
+# in_use: a file is open, so the module stays and works on
+in_use()
+{
+	local errors
+	exec 3<>$dev
+	if errors=$(unload 2>&1); then
+		return 1
+	fi
+	echo "# $errors"
+	grep -q 'in use' <<<"$errors" && send_one && receive_one
+}
+
+no_longer_in_use()
+{
+	exec 3>&-
+	unload && ! loaded
+}
+
+# With unread messages it goes, and says so.
+unread()
+{
+	load
+	send_one && send_one && send_one
+	logged >/dev/null
+	unload || return
+	[ "$(logged | said)" = "mpmcq: 3 unread messages discarded" ]
+}
+
+again_and_again()
+{
+	local i
+	logged >/dev/null
+	for i in {1..50}; do
+		load capacity=$((1 << i % 10 + 1)) && send_one && receive_one && unload || return
+	done
+	quiet "$(logged | said)"
+}
+
+# program NAME: runs it, and it has to pass whole and to leave the log quiet
+program()
+{
+	local status=0
+	logged >/dev/null
+	"./$1" 2>&1 | sed 's/^/# /' || status=1
+	quiet "$(logged | said)" || status=1
+	return $status
+}
+
+# programs PARAMETERS NAME...
+programs()
+{
+	local parameters=$1 name
+	shift
+	echo "# with $parameters"
+	# shellcheck disable=SC2086 # several parameters
+	check "loads with $parameters" load $parameters
+	for name; do
+		check "$name with $parameters" program "$name"
+	done
+	check "unloads" unload
+}
+
+check "the log is quiet so far" quiet "$(logged | said)"
+
+check "open: is not unloaded" in_use
+check "closed: is unloaded" no_longer_in_use
+
+for value in 0 1 3 2097152 4294967295 4294967298 -1 2x ''; do
+	check "capacity=$value is refused" invalid "capacity=$value"
+done
+for value in 0 65537 4294967297 -1 abc; do
+	check "msg_size=$value is refused" invalid "msg_size=$value"
+done
+for parameters in "capacity=2 msg_size=1" "capacity=2 msg_size=65536" \
+	"capacity=1048576 msg_size=1" "capacity=4 msg_size=7"; do
+	# shellcheck disable=SC2086 # several parameters
+	check "$parameters is accepted" accepted $parameters
+done
+check "much more than there is memory for is refused" \
+	no_memory capacity=1048576 msg_size=65536
+# shellcheck disable=SC2046 # several parameters
+check "a little more than there is memory for is refused" no_memory $(nearly_all_memory)
+check "and the module still loads" accepted "${as_found[@]}"
+
+check "unread messages are counted" unread
+check "loads and unloads 50 times" again_and_again
+
+export MPMCQ_STRESS_MESSAGES=1000
+programs "capacity=2 msg_size=16" rw fault wait poll sigio uring files stress
+programs "capacity=4 msg_size=17" rw fault
+programs "capacity=64 msg_size=65536" rw fault uring stress
+
+echo "1..$number"
+exit $failed

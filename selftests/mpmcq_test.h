@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the tests of /dev/mpmcq share: a helper per call, which returns what the
+ * call returned, or -errno, and fills what the call is to fill in with junk
+ * first; calls made by another thread, to be caught while they wait; and a
+ * fixture that finds the queue empty and leaves it so.
+ *
+ * The tests take the queue as it was loaded.  They are written for any
+ * capacity, and for messages of at least MSG_SIZE_MIN bytes.
+ */
+#ifndef MPMCQ_TEST_H
+#define MPMCQ_TEST_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/mpmcq.h>
+
+#include "kselftest_harness.h"
+
+#define DEVICE		"/dev/mpmcq"
+#define JUNK		0xa5
+#define MSG_SIZE_MIN	16	/* a queue with shorter messages is not tested */
+#define MSG_SIZE_MAX	65536	/* no queue has longer ones */
+#define MARGIN		8	/* bytes beyond a message that must stay junk */
+
+#define __maybe_unused	__attribute__((unused))
+
+static __maybe_unused ssize_t result(ssize_t ret)
+{
+	return ret < 0 ? -errno : ret;
+}
+
+static __maybe_unused ssize_t put(int fd, void *msg, size_t len)
+{
+	return result(write(fd, msg, len));
+}
+
+static __maybe_unused ssize_t take(int fd, void *buf, size_t len)
+{
+	memset(buf, JUNK, len);
+	return result(read(fd, buf, len));
+}
+
+static __maybe_unused int query(int fd, struct mpmcq_info *info)
+{
+	memset(info, JUNK, sizeof(*info));
+	info->size = sizeof(*info);
+	info->flags = 0;
+	return result(ioctl(fd, MPMCQ_IOC_INFO, info));
+}
+
+static __maybe_unused int depth(int fd)
+{
+	struct mpmcq_info info;
+	int ret = query(fd, &info);
+
+	return ret < 0 ? ret : (int)info.depth;
+}
+
+static __maybe_unused int next_len(int fd)
+{
+	int len = JUNK;
+	int ret = result(ioctl(fd, FIONREAD, &len));
+
+	return ret < 0 ? ret : len;
+}
+
+/* Makes @buf message number @seed of @len bytes. */
+static __maybe_unused void fill(void *buf, int len, unsigned int seed)
+{
+	unsigned char *p = buf;
+	int i;
+
+	for (i = 0; i < len; i++)
+		p[i] = seed ^ seed >> 8 ^ i * 7 ^ i >> 8;
+}
+
+static __maybe_unused bool is_filled(const void *buf, int len, unsigned int seed)
+{
+	unsigned char want[MSG_SIZE_MAX];
+
+	fill(want, len, seed);
+	return !memcmp(buf, want, len);
+}
+
+static __maybe_unused bool is_junk(const void *buf, int len)
+{
+	unsigned char want[MSG_SIZE_MAX];
+
+	memset(want, JUNK, len);
+	return !memcmp(buf, want, len);
+}
+
+/* Sends message number @seed. */
+static __maybe_unused int put_msg(int fd, int len, unsigned int seed)
+{
+	unsigned char msg[MSG_SIZE_MAX];
+
+	fill(msg, len, seed);
+	return put(fd, msg, len);
+}
+
+/* Takes a message; -EBADMSG if it is not number @seed of @len bytes. */
+static __maybe_unused int take_msg(int fd, int len, unsigned int seed)
+{
+	unsigned char msg[MSG_SIZE_MAX + MARGIN];
+	int ret = take(fd, msg, len + MARGIN);
+
+	if (ret < 0)
+		return ret;
+	if (ret != len || !is_filled(msg, len, seed) || !is_junk(msg + len, MARGIN))
+		return -EBADMSG;
+	return ret;
+}
+
+/* Fills the queue with messages of @len bytes, the first number @seed; how many. */
+static __maybe_unused int put_all(int nonblocking, int len, unsigned int seed)
+{
+	int n = 0;
+
+	while (put_msg(nonblocking, len, seed + n) == len)
+		n++;
+	return n;
+}
+
+/* Takes what is there; how many. */
+static __maybe_unused int take_all(int nonblocking)
+{
+	unsigned char msg[MSG_SIZE_MAX];
+	int n = 0;
+
+	while (read(nonblocking, msg, sizeof(msg)) > 0)
+		n++;
+	return n;
+}
+
+/* A call made by another thread. */
+struct call {
+	ssize_t (*fn)(int fd, void *buf, size_t len);
+	int fd;
+	void *buf;
+	size_t len;
+	ssize_t ret;
+	bool done;
+	pid_t tid;
+	pthread_t thread;
+};
+
+static __maybe_unused void *call_thread(void *arg)
+{
+	struct call *call = arg;
+
+	__atomic_store_n(&call->tid, gettid(), __ATOMIC_RELEASE);
+	call->ret = call->fn(call->fd, call->buf, call->len);
+	__atomic_store_n(&call->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Returns when the thread runs, with 0 or -errno. */
+static __maybe_unused int start_call(struct call *call, ssize_t (*fn)(int, void *, size_t),
+				     int fd, void *buf, size_t len)
+{
+	pthread_attr_t attr;
+	int ret;
+
+	*call = (struct call){ .fn = fn, .fd = fd, .buf = buf, .len = len };
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 64 * 1024);
+	ret = pthread_create(&call->thread, &attr, call_thread, call);
+	pthread_attr_destroy(&attr);
+	while (!ret && !__atomic_load_n(&call->tid, __ATOMIC_ACQUIRE))
+		sched_yield();
+	return -ret;
+}
+
+/* Waits for the call to end; what it returned. */
+static __maybe_unused ssize_t finish_call(struct call *call)
+{
+	pthread_join(call->thread, NULL);
+	return call->ret;
+}
+
+/* Returns once thread or process @tid is asleep in system call @nr. */
+static __maybe_unused void wait_asleep(pid_t tid, long nr)
+{
+	char path[64];
+	long now;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", tid);
+	do {
+		FILE *file = fopen(path, "r");
+
+		/* The file says "running" of a thread that is awake. */
+		if (!file || fscanf(file, "%ld", &now) != 1)
+			now = -1;
+		if (file)
+			fclose(file);
+		if (now != nr)
+			usleep(500);
+	} while (now != nr);
+}
+
+/* As start_call(), for a read or write that has to wait. */
+static __maybe_unused int start_blocked(struct call *call, ssize_t (*fn)(int, void *, size_t),
+					int fd, void *buf, size_t len)
+{
+	int ret = start_call(call, fn, fd, buf, len);
+
+	if (!ret)
+		wait_asleep(call->tid, fn == put ? SYS_write : SYS_read);
+	return ret;
+}
+
+/*
+ * Without a queue, or with one that is somebody's, there is nothing to test:
+ * the program then ends before the harness begins.
+ */
+static void __attribute__((constructor)) queue_or_skip(void)
+{
+	int fd = open(DEVICE, O_RDWR);
+	struct mpmcq_info info;
+	int ret;
+
+	if (fd < 0) {
+		ksft_print_header();
+		ksft_exit_skip("cannot open " DEVICE ": %s\n", strerror(errno));
+	}
+	ret = query(fd, &info);
+	close(fd);
+	if (!ret && !info.depth && info.msg_size >= MSG_SIZE_MIN)
+		return;
+
+	ksft_print_header();
+	if (ret)
+		ksft_exit_fail_msg("cannot query " DEVICE ": %s\n", strerror(-ret));
+	if (info.depth)
+		ksft_exit_skip(DEVICE " is in use: it holds %u messages\n", info.depth);
+	ksft_exit_skip("msg_size is %u, the tests need %d\n", info.msg_size, MSG_SIZE_MIN);
+}
+
+/*
+ * @fd waits, @nb does not; both read and write.
+ */
+FIXTURE(queue)
+{
+	int fd;
+	int nb;
+	int capacity;
+	int msg_size;
+};
+
+FIXTURE_SETUP(queue)
+{
+	struct mpmcq_info info;
+
+	self->fd = open(DEVICE, O_RDWR);
+	ASSERT_LE(0, self->fd);
+	self->nb = open(DEVICE, O_RDWR | O_NONBLOCK);
+	ASSERT_LE(0, self->nb);
+	ASSERT_EQ(0, query(self->fd, &info));
+	ASSERT_EQ(0, info.depth) TH_LOG("an earlier test, or somebody, left messages");
+	self->capacity = info.capacity;
+	self->msg_size = info.msg_size;
+}
+
+FIXTURE_TEARDOWN(queue)
+{
+	EXPECT_EQ(0, depth(self->fd));
+	EXPECT_EQ(0, take_all(self->nb));
+	close(self->nb);
+	close(self->fd);
+}
+
+#endif /* MPMCQ_TEST_H */

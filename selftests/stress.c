@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Producer and consumer processes, 1, 2, 4 or 8 of each: every message arrives
+ * once and whole, those of one producer reach a consumer in the order they were
+ * written, and in the end nobody is left asleep.
+ *
+ * Each consumer looks at every message it gets and marks it in a table that all
+ * processes share; when all are done the table tells what was lost or repeated.
+ * The control_ tests feed the same two functions with faults.
+ *
+ * MPMCQ_STRESS_MESSAGES is how many messages each test sends (default 10000).
+ */
+
+#include <poll.h>
+#include <sys/time.h>
+
+#include "mpmcq_test.h"
+
+#define PROCESSES	8		/* at most, of each kind */
+#define STOP		UINT32_MAX	/* as producer: the consumer has to end */
+
+/* What a message begins with; the rest is bytes that depend on it. */
+struct record {
+	uint32_t producer;
+	uint32_t number;
+	uint32_t len;		/* of the message, with this */
+	uint32_t sum;		/* over all the rest */
+};
+
+/* What can be wrong; a bit each. */
+enum fault {
+	TORN		= 1,	/* not as it was written */
+	REORDERED	= 2,	/* after a later one of the same producer */
+	UNKNOWN		= 4,	/* never written */
+	LOST		= 8,
+	REPEATED	= 16,
+};
+
+/* What the consumers saw, all together. */
+struct tally {
+	uint32_t producers;
+	uint32_t messages;	/* of each producer */
+	uint8_t seen[];		/* how often, by producer and number */
+};
+
+/* Numbers expected next at one consumer, or later ones, by producer. */
+struct order {
+	uint32_t next[PROCESSES];
+};
+
+static uint32_t sum_of(const struct record *rec, int len)
+{
+	const unsigned char *p = (const unsigned char *)(rec + 1);
+	uint32_t sum = rec->producer * 31 + rec->number * 17 + rec->len;
+
+	for (len -= sizeof(*rec); len > 0; len--)
+		sum = (sum << 5 | sum >> 27) ^ *p++;
+	return sum;
+}
+
+/* Most messages are short; some are as long as can be. */
+static uint32_t length_of(uint32_t number, uint32_t longest)
+{
+	uint32_t len = sizeof(struct record) + number * 7 % 120;
+
+	if (number % 256 == 255 || len > longest)
+		len = longest;
+	return len;
+}
+
+static int make_message(void *buf, uint32_t producer, uint32_t number, uint32_t longest)
+{
+	struct record *rec = buf;
+
+	rec->producer = producer;
+	rec->number = number;
+	rec->len = length_of(number, longest);
+	fill(rec + 1, rec->len - sizeof(*rec), number + producer);
+	rec->sum = sum_of(rec, rec->len);
+	return rec->len;
+}
+
+/* What is wrong with a message of @len bytes that a consumer got. */
+static int check_message(struct tally *tally, struct order *order, const void *buf, int len)
+{
+	const struct record *rec = buf;
+	int faults = 0;
+
+	if (len < (int)sizeof(*rec) || rec->len != (uint32_t)len || rec->sum != sum_of(rec, len))
+		return TORN;
+	if (rec->producer >= tally->producers || rec->number >= tally->messages)
+		return UNKNOWN;
+	if (rec->number < order->next[rec->producer])
+		faults |= REORDERED;
+	order->next[rec->producer] = rec->number + 1;
+	__atomic_add_fetch(&tally->seen[rec->producer * tally->messages + rec->number], 1,
+			   __ATOMIC_RELAXED);
+	return faults;
+}
+
+/* What is wrong with all of them, once the consumers have ended. */
+static int check_all(const struct tally *tally)
+{
+	uint32_t i;
+	int faults = 0;
+
+	for (i = 0; i < tally->producers * tally->messages; i++) {
+		if (!tally->seen[i])
+			faults |= LOST;
+		else if (tally->seen[i] > 1)
+			faults |= REPEATED;
+	}
+	return faults;
+}
+
+static struct tally *new_tally(uint32_t producers, uint32_t messages)
+{
+	struct tally *tally = mmap(NULL, sizeof(*tally) + producers * messages,
+				   PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (tally == MAP_FAILED)
+		return NULL;
+	tally->producers = producers;
+	tally->messages = messages;
+	return tally;
+}
+
+/*
+ * The controls: two producers' messages 0, 1, 2, handed to check_message()
+ * by a bad queue.
+ */
+FIXTURE(control)
+{
+	struct tally *tally;
+	struct order order;
+	unsigned char buf[1024];
+};
+
+FIXTURE_SETUP(control)
+{
+	self->tally = new_tally(2, 3);
+	ASSERT_NE(NULL, self->tally);
+}
+
+FIXTURE_TEARDOWN(control)
+{
+}
+
+#define deliver(producer, number) \
+	check_message(self->tally, &self->order, self->buf, \
+		      make_message(self->buf, producer, number, sizeof(self->buf)))
+
+TEST_F(control, good)
+{
+	EXPECT_EQ(0, deliver(0, 0));
+	EXPECT_EQ(0, deliver(1, 0));
+	EXPECT_EQ(0, deliver(1, 1));
+	EXPECT_EQ(0, deliver(0, 1));
+	EXPECT_EQ(0, deliver(0, 2));
+	EXPECT_EQ(0, deliver(1, 2));
+	EXPECT_EQ(0, check_all(self->tally));
+}
+
+TEST_F(control, lost)
+{
+	EXPECT_EQ(0, deliver(0, 0));
+	EXPECT_EQ(0, deliver(0, 2));
+	EXPECT_EQ(0, deliver(1, 0));
+	EXPECT_EQ(0, deliver(1, 1));
+	EXPECT_EQ(0, deliver(1, 2));
+	EXPECT_EQ(LOST, check_all(self->tally));
+}
+
+TEST_F(control, last_lost)
+{
+	EXPECT_EQ(0, deliver(0, 0));
+	EXPECT_EQ(0, deliver(0, 1));
+	EXPECT_EQ(0, deliver(0, 2));
+	EXPECT_EQ(0, deliver(1, 0));
+	EXPECT_EQ(0, deliver(1, 1));
+	EXPECT_EQ(LOST, check_all(self->tally));
+}
+
+TEST_F(control, repeated_at_one_consumer)
+{
+	EXPECT_EQ(0, deliver(0, 0));
+	EXPECT_EQ(0, deliver(0, 1));
+	EXPECT_EQ(REORDERED, deliver(0, 1));
+	EXPECT_EQ(0, deliver(0, 2));
+	EXPECT_EQ(0, deliver(1, 0));
+	EXPECT_EQ(0, deliver(1, 1));
+	EXPECT_EQ(0, deliver(1, 2));
+	EXPECT_EQ(REPEATED, check_all(self->tally));
+}
+
+TEST_F(control, repeated_at_another_consumer)
+{
+	EXPECT_EQ(0, deliver(0, 0));
+	EXPECT_EQ(0, deliver(0, 1));
+	EXPECT_EQ(0, deliver(0, 2));
+	EXPECT_EQ(0, deliver(1, 0));
+	EXPECT_EQ(0, deliver(1, 1));
+	EXPECT_EQ(0, deliver(1, 2));
+	memset(&self->order, 0, sizeof(self->order));
+	EXPECT_EQ(0, deliver(0, 1));
+	EXPECT_EQ(REPEATED, check_all(self->tally));
+}
+
+TEST_F(control, reordered)
+{
+	EXPECT_EQ(0, deliver(0, 1));
+	EXPECT_EQ(REORDERED, deliver(0, 0));
+	EXPECT_EQ(0, deliver(0, 2));
+	EXPECT_EQ(0, deliver(1, 0));
+	EXPECT_EQ(0, deliver(1, 1));
+	EXPECT_EQ(0, deliver(1, 2));
+	EXPECT_EQ(0, check_all(self->tally));
+}
+
+TEST_F(control, torn)
+{
+	int i, len = make_message(self->buf, 1, 2, sizeof(self->buf));
+
+	for (i = 0; i < len; i++) {
+		self->buf[i] ^= 0x10;
+		EXPECT_EQ(TORN, check_message(self->tally, &self->order, self->buf, len))
+			TH_LOG("byte %d", i);
+		self->buf[i] ^= 0x10;
+	}
+	EXPECT_EQ(TORN, check_message(self->tally, &self->order, self->buf, len - 1));
+	EXPECT_EQ(TORN, check_message(self->tally, &self->order, self->buf, len + 1));
+	EXPECT_EQ(TORN, check_message(self->tally, &self->order, self->buf, 1));
+	EXPECT_EQ(0, check_message(self->tally, &self->order, self->buf, len));
+}
+
+TEST_F(control, unknown)
+{
+	EXPECT_EQ(UNKNOWN, deliver(2, 0));
+	EXPECT_EQ(UNKNOWN, deliver(0, 3));
+	EXPECT_EQ(UNKNOWN, deliver(STOP - 1, 0));
+}
+
+/* How a process makes its calls. */
+struct mode {
+	int flags;		/* of open */
+	bool interrupted;	/* by a timer's signals, without SA_RESTART */
+};
+
+static void ignore_signal(int sig __maybe_unused)
+{
+}
+
+static int open_in(const struct mode *mode, int access)
+{
+	const struct itimerval timer = { { 0, 1700 }, { 0, 1700 } };
+	struct sigaction action = { .sa_handler = ignore_signal };
+
+	if (mode->interrupted) {
+		sigaction(SIGALRM, &action, NULL);
+		setitimer(ITIMER_REAL, &timer, NULL);
+	}
+	return open(DEVICE, access | mode->flags);
+}
+
+/* Makes the call until it does something; its result. */
+static ssize_t persist(ssize_t (*fn)(int, void *, size_t), int fd, void *buf, size_t len,
+		       short events)
+{
+	struct pollfd pfd = { .fd = fd, .events = events };
+	ssize_t ret;
+
+	while ((ret = fn(fd, buf, len)) == -EAGAIN || ret == -EINTR) {
+		if (ret == -EAGAIN)
+			poll(&pfd, 1, -1);
+	}
+	return ret;
+}
+
+/* As take(), without the junk: the message has a sum of its own. */
+static ssize_t receive(int fd, void *buf, size_t len)
+{
+	return result(read(fd, buf, len));
+}
+
+/* The exit status: 0 for success. */
+static int produce(const struct mode *mode, const struct tally *tally, int producer, int longest)
+{
+	static unsigned char buf[MSG_SIZE_MAX];
+	int fd = open_in(mode, O_WRONLY);
+	uint32_t i;
+
+	for (i = 0; i < tally->messages; i++) {
+		int len = make_message(buf, producer, i, longest);
+
+		if (persist(put, fd, buf, len, POLLOUT) != len)
+			return 1;
+	}
+	return 0;
+}
+
+/*
+ * The exit status: the faults seen, or 128 if a call failed.  A page of the
+ * buffer that were missing would have a message handed back, and a quicker
+ * consumer get it after later ones: so the buffer is touched first.
+ */
+static int consume(const struct mode *mode, struct tally *tally)
+{
+	static unsigned char buf[MSG_SIZE_MAX];
+	const struct record *rec = (void *)buf;
+	int len, fd = open_in(mode, O_RDONLY), faults = 0;
+	struct order order = {};
+
+	memset(buf, JUNK, sizeof(buf));
+	for (;;) {
+		len = persist(receive, fd, buf, sizeof(buf), POLLIN);
+		if (len < 0)
+			return 128;
+		if (len == sizeof(*rec) && rec->producer == STOP)
+			return faults;
+		faults |= check_message(tally, &order, buf, len);
+	}
+}
+
+/* Whether the children have all ended with status 0. */
+static bool all_well(struct __test_metadata *_metadata, const pid_t *pid, int n, const char *who)
+{
+	bool well = true;
+	int i, status;
+
+	for (i = 0; i < n; i++) {
+		EXPECT_EQ(pid[i], waitpid(pid[i], &status, 0));
+		EXPECT_EQ(0, status) {
+			TH_LOG("%s %d ended with %#x", who, i, status);
+			well = false;
+		}
+	}
+	return well;
+}
+
+FIXTURE(stress)
+{
+	int fd;
+	int longest;
+	struct tally *tally;
+	pid_t producers[PROCESSES];
+	pid_t consumers[PROCESSES];
+};
+
+FIXTURE_VARIANT(stress)
+{
+	int producers;
+	int consumers;
+};
+
+#define PAIR(p, c) \
+	FIXTURE_VARIANT_ADD(stress, p##_to_##c) { .producers = p, .consumers = c }
+
+PAIR(1, 1);
+PAIR(1, 2);
+PAIR(1, 4);
+PAIR(1, 8);
+PAIR(2, 1);
+PAIR(2, 2);
+PAIR(2, 4);
+PAIR(2, 8);
+PAIR(4, 1);
+PAIR(4, 2);
+PAIR(4, 4);
+PAIR(4, 8);
+PAIR(8, 1);
+PAIR(8, 2);
+PAIR(8, 4);
+PAIR(8, 8);
+
+FIXTURE_SETUP(stress)
+{
+	const char *messages = getenv("MPMCQ_STRESS_MESSAGES");
+	struct mpmcq_info info;
+
+	self->fd = open(DEVICE, O_RDWR);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, query(self->fd, &info));
+	ASSERT_EQ(0, info.depth) TH_LOG("an earlier test, or somebody, left messages");
+	self->longest = info.msg_size;
+	self->tally = new_tally(variant->producers,
+				(messages ? atoi(messages) : 10000) / variant->producers);
+	ASSERT_NE(NULL, self->tally);
+	ASSERT_LT(0, self->tally->messages);
+}
+
+FIXTURE_TEARDOWN(stress)
+{
+	EXPECT_EQ(0, depth(self->fd));
+	close(self->fd);
+}
+
+static void run(struct __test_metadata *_metadata, FIXTURE_DATA(stress) *self,
+		const FIXTURE_VARIANT(stress) *variant, const struct mode *mode)
+{
+	struct record stop = { .producer = STOP };
+	int i;
+
+	for (i = 0; i < variant->consumers; i++) {
+		self->consumers[i] = fork();
+		ASSERT_LE(0, self->consumers[i]);
+		if (!self->consumers[i])
+			_exit(consume(mode, self->tally));
+	}
+	for (i = 0; i < variant->producers; i++) {
+		self->producers[i] = fork();
+		ASSERT_LE(0, self->producers[i]);
+		if (!self->producers[i])
+			_exit(produce(mode, self->tally, i, self->longest));
+	}
+	EXPECT_TRUE(all_well(_metadata, self->producers, variant->producers, "producer"));
+	for (i = 0; i < variant->consumers; i++)
+		ASSERT_EQ(sizeof(stop), put(self->fd, &stop, sizeof(stop)));
+	EXPECT_TRUE(all_well(_metadata, self->consumers, variant->consumers, "consumer"));
+	EXPECT_EQ(0, check_all(self->tally));
+}
+
+TEST_F_TIMEOUT(stress, blocking, 120)
+{
+	const struct mode mode = {};
+
+	run(_metadata, self, variant, &mode);
+}
+
+TEST_F_TIMEOUT(stress, polling, 120)
+{
+	const struct mode mode = { .flags = O_NONBLOCK };
+
+	run(_metadata, self, variant, &mode);
+}
+
+TEST_F_TIMEOUT(stress, interrupted, 120)
+{
+	const struct mode mode = { .interrupted = true };
+
+	run(_metadata, self, variant, &mode);
+}
+
+TEST_HARNESS_MAIN
