@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Messages that can be recognised, and a ledger of what a consumer received
+ *
+ * The first eight bytes of a message are its producer and number; every later
+ * word follows from them and its place, so a message that is not whole shows.
+ * Ledgers are shared memory: a consumer process fills its own, unlocked, and
+ * the parent adds them up.
+ */
+#define _GNU_SOURCE
+#include <err.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "verify.h"
+
+static unsigned long long word_at(unsigned long long id, size_t place)
+{
+	return place ? (id + place) * 0x9e3779b97f4a7c15 : id;
+}
+
+void message_fill(void *message, size_t size, unsigned int producer, unsigned int number)
+{
+	unsigned long long id = (unsigned long long)producer << 32 | number;
+	char *bytes = message;
+
+	for (size_t at = 0; at < size; at += sizeof(id)) {
+		unsigned long long word = word_at(id, at);
+		size_t left = size - at;
+
+		memcpy(bytes + at, &word, left < sizeof(word) ? left : sizeof(word));
+	}
+}
+
+static bool message_whole(const char *bytes, size_t size, unsigned long long id)
+{
+	for (size_t at = 0; at < size; at += sizeof(id)) {
+		unsigned long long word = word_at(id, at);
+		size_t left = size - at;
+
+		if (memcmp(bytes + at, &word, left < sizeof(word) ? left : sizeof(word)))
+			return false;
+	}
+	return true;
+}
+
+static size_t ledger_bytes(unsigned int producers, unsigned int messages)
+{
+	return sizeof(struct ledger) + producers * sizeof(unsigned int) +
+	       (size_t)producers * messages;
+}
+
+struct ledger *ledger_new(size_t size, unsigned int producers, unsigned int messages)
+{
+	/* Populated, so that no run is charged with the page faults. */
+	struct ledger *l = mmap(NULL, ledger_bytes(producers, messages),
+				PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (l == MAP_FAILED)
+		err(EXIT_FAILURE, "memory for the ledger");
+	l->size = size;
+	l->producers = producers;
+	l->messages = messages;
+	l->last = (unsigned int *)(l + 1);
+	l->times = (unsigned char *)(l->last + producers);
+	return l;
+}
+
+void ledger_free(struct ledger *l)
+{
+	munmap(l, ledger_bytes(l->producers, l->messages));
+}
+
+/* Enters a message; false if it is the one to stop. */
+bool ledger_enter(struct ledger *l, const void *message, size_t length)
+{
+	struct verdict *v = &l->verdict;
+	unsigned int producer, number;
+	unsigned char *times;
+	unsigned long long id;
+
+	if (length != l->size)
+		goto torn;
+	memcpy(&id, message, sizeof(id));
+	if (!message_whole(message, length, id))
+		goto torn;
+	producer = id >> 32;
+	number = id;
+	if (producer == STOP)
+		return false;
+	if (producer >= l->producers || number >= l->messages)
+		goto torn;
+
+	v->received++;
+	times = &l->times[(size_t)producer * l->messages + number];
+	if (*times)
+		v->repeated++;
+	else if (number < l->last[producer])
+		v->disordered++;
+	if (*times < UCHAR_MAX)
+		++*times;
+	if (number >= l->last[producer])
+		l->last[producer] = number + 1;
+	return true;
+torn:
+	v->torn++;
+	return true;
+}
+
+struct verdict ledger_sum(struct ledger *const *l, unsigned int consumers)
+{
+	size_t messages = (size_t)l[0]->producers * l[0]->messages;
+	struct verdict sum = { };
+
+	for (unsigned int c = 0; c < consumers; c++) {
+		sum.received += l[c]->verdict.received;
+		sum.repeated += l[c]->verdict.repeated;
+		sum.disordered += l[c]->verdict.disordered;
+		sum.torn += l[c]->verdict.torn;
+	}
+	for (size_t i = 0; i < messages; i++) {
+		unsigned int holders = 0;
+
+		for (unsigned int c = 0; c < consumers; c++)
+			holders += l[c]->times[i] > 0;
+		if (!holders)
+			sum.lost++;
+		else
+			sum.repeated += holders - 1;
+	}
+	return sum;
+}
+
+bool verdict_clean(const struct verdict *v)
+{
+	return !v->lost && !v->repeated && !v->disordered && !v->torn;
+}
+
+/*
+ * The self test: what two consumers received from two producers, with and
+ * without a fault planted, and what the ledgers must say of it.
+ */
+#define TEST_SIZE	61	/* the last word is not a whole one */
+#define TEST_MESSAGES	10
+
+static void enter(struct ledger *l, unsigned int producer, unsigned int number)
+{
+	char message[TEST_SIZE];
+
+	message_fill(message, sizeof(message), producer, number);
+	if (!ledger_enter(l, message, sizeof(message)))
+		abort();
+}
+
+/* Even numbers to one consumer, odd ones to the other, but for @except. */
+static void enter_all_but(struct ledger **l, unsigned int except)
+{
+	for (unsigned int number = 0; number < TEST_MESSAGES; number++) {
+		enter(l[number % 2], 1, number);
+		if (number != except)
+			enter(l[number % 2], 0, number);
+	}
+}
+
+static void plant_nothing(struct ledger **l)
+{
+	enter_all_but(l, TEST_MESSAGES);
+}
+
+static void plant_stop(struct ledger **l)
+{
+	char message[TEST_SIZE];
+
+	enter_all_but(l, TEST_MESSAGES);
+	message_fill(message, sizeof(message), STOP, 0);
+	if (ledger_enter(l[0], message, sizeof(message)))
+		enter_all_but(l, TEST_MESSAGES);	/* it went unnoticed */
+}
+
+static void plant_lost(struct ledger **l)
+{
+	enter_all_but(l, 4);
+}
+
+static void plant_lost_last(struct ledger **l)
+{
+	enter_all_but(l, TEST_MESSAGES - 1);
+}
+
+static void plant_repeated(struct ledger **l)
+{
+	enter_all_but(l, TEST_MESSAGES);
+	enter(l[1], 0, TEST_MESSAGES - 1);
+}
+
+static void plant_repeated_elsewhere(struct ledger **l)
+{
+	enter(l[1], 0, 0);
+	enter_all_but(l, TEST_MESSAGES);
+}
+
+static void plant_disordered(struct ledger **l)
+{
+	enter_all_but(l, 4);
+	enter(l[0], 0, 4);
+}
+
+static void plant_torn_bytes(struct ledger **l)
+{
+	char message[TEST_SIZE];
+
+	enter_all_but(l, TEST_MESSAGES);
+	for (size_t at = 0; at < sizeof(message); at++) {
+		message_fill(message, sizeof(message), 0, 4);
+		message[at] ^= 1;
+		ledger_enter(l[0], message, sizeof(message));
+	}
+}
+
+static void plant_torn_halves(struct ledger **l)
+{
+	char message[TEST_SIZE], other[TEST_SIZE];
+
+	message_fill(message, sizeof(message), 0, 4);
+	message_fill(other, sizeof(other), 0, 6);
+	memcpy(message + 32, other + 32, sizeof(message) - 32);
+	enter_all_but(l, 4);
+	ledger_enter(l[0], message, sizeof(message));
+}
+
+static void plant_short(struct ledger **l)
+{
+	char message[TEST_SIZE];
+
+	message_fill(message, sizeof(message), 0, 4);
+	enter_all_but(l, 4);
+	ledger_enter(l[0], message, sizeof(message) - 1);
+}
+
+static void plant_foreign(struct ledger **l)
+{
+	char message[TEST_SIZE];
+
+	message_fill(message, sizeof(message), 2, 4);
+	enter_all_but(l, TEST_MESSAGES);
+	ledger_enter(l[0], message, sizeof(message));
+}
+
+static const struct {
+	const char *name;
+	void (*plant)(struct ledger **l);
+	struct verdict expected;
+} plants[] = {
+	{ "no fault", plant_nothing, { 20, 0, 0, 0, 0 } },
+	{ "a message to stop", plant_stop, { 20, 0, 0, 0, 0 } },
+	{ "a lost message", plant_lost, { 19, 1, 0, 0, 0 } },
+	{ "a lost last message", plant_lost_last, { 19, 1, 0, 0, 0 } },
+	{ "a repeated message", plant_repeated, { 21, 0, 1, 0, 0 } },
+	{ "one message to both", plant_repeated_elsewhere, { 21, 0, 1, 0, 0 } },
+	{ "a late message", plant_disordered, { 20, 0, 0, 1, 0 } },
+	{ "a changed bit in each byte", plant_torn_bytes, { 20, 0, 0, 0, TEST_SIZE } },
+	{ "halves of two messages", plant_torn_halves, { 19, 1, 0, 0, 1 } },
+	{ "a shortened message", plant_short, { 19, 1, 0, 0, 1 } },
+	{ "a message of no producer", plant_foreign, { 20, 0, 0, 0, 1 } },
+};
+
+static bool check_plant(size_t i)
+{
+	const struct verdict *want = &plants[i].expected;
+	struct ledger *l[2];
+	struct verdict got;
+	bool ok;
+
+	for (int c = 0; c < 2; c++)
+		l[c] = ledger_new(TEST_SIZE, 2, TEST_MESSAGES);
+	plants[i].plant(l);
+	got = ledger_sum(l, 2);
+	for (int c = 0; c < 2; c++)
+		ledger_free(l[c]);
+
+	ok = !memcmp(&got, want, sizeof(got));
+	printf("%sok %zu - %s\n", ok ? "" : "not ", i + 1, plants[i].name);
+	if (!ok)
+		printf("# received %lu lost %lu repeated %lu disordered %lu torn %lu\n",
+		       got.received, got.lost, got.repeated, got.disordered, got.torn);
+	return ok;
+}
+
+/* Prints TAP; true when each fault, and nothing else, was noticed. */
+bool verify_self_test(void)
+{
+	size_t n = sizeof(plants) / sizeof(*plants);
+	bool ok = true;
+
+	printf("TAP version 13\n1..%zu\n", n);
+	for (size_t i = 0; i < n; i++)
+		ok &= check_plant(i);
+	return ok;
+}
