@@ -5,7 +5,6 @@
  * An open file's private_data is its queue, from open to the final close.
  */
 
-#include <linux/compat.h>
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/poll.h>

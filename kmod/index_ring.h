@@ -80,7 +80,6 @@
 #endif
 
 #define INDEX_RING_EMPTY	(-1)
-#define INDEX_RING_MAX_ORDER	30	/* so that an index fits an int */
 
 /**
  * struct index_ring - a bounded lock-free FIFO of indices
@@ -132,7 +131,7 @@ static inline atomic64_t *__index_ring_entry(const struct index_ring *ring, s64 
  * index_ring_init() - make a ring of given memory
  * @ring: the ring
  * @entries: room for 2^@order entries; must outlive the ring
- * @order: 1 to %INDEX_RING_MAX_ORDER
+ * @order: 1 to 30, so that an index fits an int
  * @count: indices 0 to @count - 1 are put in; at most 2^@order
  *
  * Context: any; nobody else may use the ring meanwhile.

@@ -37,7 +37,18 @@
  * if there is still something there.
  *
  * Between a put and its wake a waker must not be stopped, or sleepers would
- * sleep on; mpmcq_put() keeps preemption away for these few instructions.
+ * sleep on; mpmcq_put() keeps preemption away for these few instructions.  Not
+ * so with PREEMPT_RT, where the locks of wait queues sleep: there a waker of low
+ * priority that is preempted just then leaves a sleeper asleep until it runs
+ * again.
+ *
+ * Order
+ * -----
+ * Receives take messages in the order in which sends put them.  A receive whose
+ * buffer is not there hands its message back to returned and so lets others get
+ * at later ones first; one that took such a later one may then take the former.
+ * That is the price of holding nothing while pages are faulted in.  It is not
+ * paid by a reader that waits: it has its pages before it goes to sleep.
  */
 
 #include <linux/err.h>
@@ -56,9 +67,9 @@
 #include "queue.h"
 
 /*
- * How often pages are faulted in for one copy before it is given up.  They may
- * be taken away again before we get to copy; so many times in a row means
- * that they can be faulted in but not accessed.
+ * How often pages are faulted in for one message before it is given up.  They
+ * may be taken away again before we get to copy; so many times means that
+ * they can be faulted in but not accessed.
  */
 #define MPMCQ_FAULT_TRIES	16
 
@@ -75,12 +86,15 @@ struct mpmcq_slot {
 	u8 data[] __aligned(8);
 };
 
+/* What a slot costs beyond the message: its header and an entry in each ring. */
+static_assert(sizeof(struct mpmcq_slot) + 3 * sizeof(atomic64_t) <= 56);
+
 static struct mpmcq_slot *slot_of(const struct mpmcq_queue *q, u32 index)
 {
 	return q->slots + index * q->stride;
 }
 
-/* Vmalloc memory, zeroed; refuses rather than wakes the OOM killer. */
+/* Zeroed; where there is no memory it fails rather than have processes killed. */
 static void *alloc_table(size_t n, size_t size)
 {
 	size_t bytes;
@@ -177,10 +191,7 @@ static void wake(struct mpmcq_waiters *w)
 		kill_fasync(&w->async, SIGIO, w->band);
 }
 
-/*
- * The only way an index gets into a ring.  With PREEMPT_RT the locks of wait
- * queues sleep, so there the window between put and wake stays open.
- */
+/* The only way an index gets into a ring, but for the first time. */
 static void mpmcq_put(struct index_ring *ring, u32 index, struct mpmcq_waiters *w)
 {
 	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
@@ -195,10 +206,10 @@ static void mpmcq_put(struct index_ring *ring, u32 index, struct mpmcq_waiters *
  * What a send or receive does first, and a waiter each time it looks:
  * takes an index, or says -EAGAIN or -EMSGSIZE.
  */
-typedef int (*claim_fn)(struct mpmcq_queue *q, size_t len);
+typedef int (*claim_fn)(struct mpmcq_queue *q, size_t room);
 
-/* Takes an empty slot.  Every slot has room for a message of @len. */
-static int claim_free(struct mpmcq_queue *q, size_t len)
+/* Takes an empty slot, whatever the room. */
+static int claim_free(struct mpmcq_queue *q, size_t room)
 {
 	int index = index_ring_take(&q->free);
 
@@ -249,14 +260,14 @@ static int claim_message(struct mpmcq_queue *q, size_t room)
  * Sleeps until @claim has something to say.  The copying is left to the
  * caller, who runs again and is in no wait queue.
  */
-static int wait_for(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn claim, size_t len)
+static int wait_for(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn claim, size_t room)
 {
 	DEFINE_WAIT(wait);
 	int ret;
 
 	for (;;) {
 		prepare_to_wait_exclusive(&w->tasks, &wait, TASK_INTERRUPTIBLE);	/* WAIT */
-		ret = claim(q, len);
+		ret = claim(q, room);
 		if (ret != -EAGAIN)
 			break;
 		if (signal_pending(current)) {
@@ -269,27 +280,21 @@ static int wait_for(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn cla
 	return ret;
 }
 
-static int get_free(struct mpmcq_queue *q, size_t len, bool nowait)
+static int wait_for_free(struct mpmcq_queue *q)
 {
-	int index = claim_free(q, len);
+	int index = wait_for(q, &q->writers, claim_free, 0);
 
-	if (index == -EAGAIN && !nowait) {
-		index = wait_for(q, &q->writers, claim_free, len);
-		if (mpmcq_queue_writable(q))
-			wake_task(&q->writers);
-	}
+	if (mpmcq_queue_writable(q))
+		wake_task(&q->writers);
 	return index;
 }
 
-static int get_message(struct mpmcq_queue *q, size_t room, bool nowait)
+static int wait_for_message(struct mpmcq_queue *q, size_t room)
 {
-	int index = claim_message(q, room);
+	int index = wait_for(q, &q->readers, claim_message, room);
 
-	if (index == -EAGAIN && !nowait) {
-		index = wait_for(q, &q->readers, claim_message, room);
-		if (mpmcq_queue_readable(q))
-			wake_task(&q->readers);
-	}
+	if (mpmcq_queue_readable(q))
+		wake_task(&q->readers);
 	return index;
 }
 
@@ -342,9 +347,11 @@ ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, bool nowait)
 		return -EMSGSIZE;
 
 	for (tries = 0; tries < MPMCQ_FAULT_TRIES; tries++) {
-		int index = get_free(q, len, nowait);
+		int index = claim_free(q, len);
 		struct mpmcq_slot *slot;
 
+		if (index == -EAGAIN && !nowait)
+			index = wait_for_free(q);
 		if (index < 0)
 			return index;
 		slot = slot_of(q, index);
@@ -370,22 +377,29 @@ ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, bool nowait)
  * Return: length of the message; 0 if @to has no room at all; -EMSGSIZE if it
  * has less than the next message needs; -EAGAIN if the queue is empty and
  * @nowait; -ERESTARTSYS if a signal came while waiting; -EFAULT.  After an
- * error no message is lost, and the one that was to be read is read next.
+ * error no message is lost; after -EFAULT the one that was to be read comes
+ * before all that were not yet read.
  * Context: may sleep if not @nowait, or if pages of @to are missing.
  */
 ssize_t mpmcq_receive(struct mpmcq_queue *q, struct iov_iter *to, bool nowait)
 {
 	size_t room = iov_iter_count(to);
-	unsigned int tries;
+	unsigned int tries = 0;
+	int last = -1;
 
 	if (!room)
 		return 0;
 
-	for (tries = 0; tries < MPMCQ_FAULT_TRIES; tries++) {
-		int index = get_message(q, room, nowait);
+	while (tries++ < MPMCQ_FAULT_TRIES) {
+		int index = claim_message(q, room);
 		struct mpmcq_slot *slot;
 		u32 len;
 
+		if (index == -EAGAIN && !nowait) {
+			/* Only to keep the order; the message may need less of it. */
+			fault_in_iov_iter_writeable(to, min_t(size_t, room, q->msg_size));
+			index = wait_for_message(q, room);
+		}
 		if (index < 0)
 			return index;
 		slot = slot_of(q, index);
@@ -397,6 +411,10 @@ ssize_t mpmcq_receive(struct mpmcq_queue *q, struct iov_iter *to, bool nowait)
 		mpmcq_put(&q->returned, index, &q->readers);
 		if (fault_in_iov_iter_writeable(to, len))
 			break;
+		/* Another message, and more pages perhaps: another reader had the last. */
+		if (index != last)
+			tries = 0;
+		last = index;
 	}
 	return -EFAULT;
 }

@@ -110,6 +110,8 @@ static void consume(struct run *r, unsigned int self)
 	char message[size + 1];		/* one too long would show */
 	ssize_t length;
 
+	/* There from the start: see mpmcq(4) on order and missing pages. */
+	memset(message, 0, sizeof(message));
 	do {
 		length = r->transport->receive(&r->channel, message, sizeof(message));
 		if (length < 0)
