@@ -7,7 +7,9 @@
 #ifndef _MPMCQ_COMPAT_H
 #define _MPMCQ_COMPAT_H
 
+#include <linux/kernel.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/uio.h>
 
 #ifndef HAVE_FAULT_IN_IOV_ITER	/* before 5.16 */
@@ -17,23 +19,30 @@ static inline size_t fault_in_iov_iter_readable(struct iov_iter *i, size_t bytes
 	return iov_iter_fault_in_readable(i, bytes) ? bytes : 0;
 }
 
+/*
+ * By way of the fault handler, which also marks the page accessed and dirty:
+ * some processors fault without, and pinning the page would not do it.
+ */
 static inline size_t fault_in_iov_iter_writeable(const struct iov_iter *i, size_t bytes)
 {
 	struct iov_iter rest = *i;
-	struct page *page;
-	size_t offset;
-	ssize_t n;
+	struct mm_struct *mm = current->mm;
+	bool unlocked = false;
 
 	if (!iter_is_iovec(i))
 		return 0;
+	mmap_read_lock(mm);
 	while (bytes) {
-		n = iov_iter_get_pages(&rest, &page, bytes, 1, &offset);
-		if (n <= 0)
+		struct iovec v = iov_iter_iovec(&rest);
+		unsigned long start = untagged_addr((unsigned long)v.iov_base);
+		size_t n = min3(v.iov_len, bytes, PAGE_SIZE - offset_in_page(start));
+
+		if (n && fixup_user_fault(mm, start, FAULT_FLAG_WRITE, &unlocked))
 			break;
-		put_page(page);
-		iov_iter_advance(&rest, n);
+		iov_iter_advance(&rest, n);	/* by 0: past an empty segment */
 		bytes -= n;
 	}
+	mmap_read_unlock(mm);
 	return bytes;
 }
 #endif
