@@ -69,10 +69,10 @@ uninstall:
 	$(MAKE) -C userspace uninstall
 
 load:
-	@if modprobe -nq mpmcq; then \
-		echo 'modprobe mpmcq $(PARAMS)'; $(SUDO) modprobe mpmcq $(PARAMS); \
-	else \
+	@if [ -e mpmcq.ko ]; then \
 		echo 'insmod mpmcq.ko $(PARAMS)'; $(SUDO) insmod ./mpmcq.ko $(PARAMS); \
+	else \
+		echo 'modprobe mpmcq $(PARAMS)'; $(SUDO) modprobe mpmcq $(PARAMS); \
 	fi
 
 unload:
@@ -95,7 +95,7 @@ check:
 
 clean:
 	rm -rf build
-	rm -f *.ko *.mod *.mod.c *.o .*.cmd kmod/*.o kmod/.*.cmd modules.order Module.symvers
+	rm -f *.ko *.mod *.mod.c *.o .*.o .*.cmd kmod/*.o kmod/.*.cmd modules.order Module.symvers
 
 .PHONY: all help headers modules clean-modules vm-module userspace install uninstall load unload
 .PHONY: demo shell bench check clean

@@ -62,8 +62,10 @@ static int __init mpmcq_init(void)
 	if (ret)
 		return ret;
 	default_queue = mpmcq_queue_create(capacity, msg_size);
-	if (IS_ERR(default_queue))
+	if (IS_ERR(default_queue)) {
+		pr_err("no memory for capacity=%u msg_size=%u\n", capacity, msg_size);
 		return PTR_ERR(default_queue);
+	}
 	ret = mpmcq_devices_init();
 	if (ret)
 		goto err_queue;
