@@ -440,7 +440,7 @@ TEST_F(queue, ioctl_unknown)
 	EXPECT_EQ(-ENOTTY, result(ioctl(self->fd, UINT32_MAX, NULL)));
 }
 
-/* ioctl as a 32-bit program calls it; -ENOSYS where that cannot be tried. */
+/* ioctl as a 32-bit program calls it; -EOPNOTSUPP where that cannot be tried. */
 static int ioctl32(int fd, unsigned int cmd, unsigned int arg)
 {
 #ifdef __x86_64__
@@ -452,7 +452,7 @@ static int ioctl32(int fd, unsigned int cmd, unsigned int arg)
 		     : "memory", "r8", "r9", "r10", "r11");
 	return ret;
 #else
-	return -ENOSYS;
+	return -EOPNOTSUPP;
 #endif
 }
 

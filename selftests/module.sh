@@ -99,7 +99,7 @@ quiet()
 }
 
 # refused MESSAGE WORD PARAMETER...: loading fails with MESSAGE and leaves nothing
-# behind but one line in the log, which has WORD in it, or none if there is no WORD.
+# behind but one line in the log, which has WORD in it.
 refused()
 {
 	local message=$1 word=$2 errors lines
@@ -111,15 +111,9 @@ refused()
 	fi
 	lines=$(logged | said)
 	echo "# $errors"
-	[ -z "$lines" ] || echo "# log: $lines"
-	loaded && return 1
-	[ -e $dev ] && return 1
-	grep -Eq "$message" <<<"$errors" || return 1
-	if [ -n "$word" ]; then
+	echo "# log: $lines"
+	! loaded && [ ! -e $dev ] && grep -Eq "$message" <<<"$errors" &&
 		[ "$(wc -l <<<"$lines")" -eq 1 ] && grep -q "$word" <<<"$lines"
-	else
-		[ -z "$lines" ]
-	fi
 }
 
 invalid()
@@ -127,10 +121,10 @@ invalid()
 	refused 'Invalid (parameters|argument)' "${1%%=*}" "$1"
 }
 
-# said() includes what the kernel says when memory runs out.
+# said() would show what the kernel has to say when memory runs out.
 no_memory()
 {
-	refused 'Cannot allocate memory' '' "$@"
+	refused 'Cannot allocate memory' 'mpmcq: no memory' "$@"
 }
 
 # Prints parameters for a queue of nearly all of the memory there is.

@@ -37,25 +37,23 @@
 #define MSG_SIZE_MAX	65536	/* no queue has longer ones */
 #define MARGIN		8	/* bytes beyond a message that must stay junk */
 
-#define __maybe_unused	__attribute__((unused))
-
-static __maybe_unused ssize_t result(ssize_t ret)
+static inline ssize_t result(ssize_t ret)
 {
 	return ret < 0 ? -errno : ret;
 }
 
-static __maybe_unused ssize_t put(int fd, void *msg, size_t len)
+static inline ssize_t put(int fd, void *msg, size_t len)
 {
 	return result(write(fd, msg, len));
 }
 
-static __maybe_unused ssize_t take(int fd, void *buf, size_t len)
+static inline ssize_t take(int fd, void *buf, size_t len)
 {
 	memset(buf, JUNK, len);
 	return result(read(fd, buf, len));
 }
 
-static __maybe_unused int query(int fd, struct mpmcq_info *info)
+static inline int query(int fd, struct mpmcq_info *info)
 {
 	memset(info, JUNK, sizeof(*info));
 	info->size = sizeof(*info);
@@ -63,7 +61,7 @@ static __maybe_unused int query(int fd, struct mpmcq_info *info)
 	return result(ioctl(fd, MPMCQ_IOC_INFO, info));
 }
 
-static __maybe_unused int depth(int fd)
+static inline int depth(int fd)
 {
 	struct mpmcq_info info;
 	int ret = query(fd, &info);
@@ -71,7 +69,7 @@ static __maybe_unused int depth(int fd)
 	return ret < 0 ? ret : (int)info.depth;
 }
 
-static __maybe_unused int next_len(int fd)
+static inline int next_len(int fd)
 {
 	int len = JUNK;
 	int ret = result(ioctl(fd, FIONREAD, &len));
@@ -80,7 +78,7 @@ static __maybe_unused int next_len(int fd)
 }
 
 /* Makes @buf message number @seed of @len bytes. */
-static __maybe_unused void fill(void *buf, int len, unsigned int seed)
+static inline void fill(void *buf, int len, unsigned int seed)
 {
 	unsigned char *p = buf;
 	int i;
@@ -89,7 +87,7 @@ static __maybe_unused void fill(void *buf, int len, unsigned int seed)
 		p[i] = seed ^ seed >> 8 ^ i * 7 ^ i >> 8;
 }
 
-static __maybe_unused bool is_filled(const void *buf, int len, unsigned int seed)
+static inline bool is_filled(const void *buf, int len, unsigned int seed)
 {
 	unsigned char want[MSG_SIZE_MAX];
 
@@ -97,7 +95,7 @@ static __maybe_unused bool is_filled(const void *buf, int len, unsigned int seed
 	return !memcmp(buf, want, len);
 }
 
-static __maybe_unused bool is_junk(const void *buf, int len)
+static inline bool is_junk(const void *buf, int len)
 {
 	unsigned char want[MSG_SIZE_MAX];
 
@@ -106,7 +104,7 @@ static __maybe_unused bool is_junk(const void *buf, int len)
 }
 
 /* Sends message number @seed. */
-static __maybe_unused int put_msg(int fd, int len, unsigned int seed)
+static inline int put_msg(int fd, int len, unsigned int seed)
 {
 	unsigned char msg[MSG_SIZE_MAX];
 
@@ -115,7 +113,7 @@ static __maybe_unused int put_msg(int fd, int len, unsigned int seed)
 }
 
 /* Takes a message; -EBADMSG if it is not number @seed of @len bytes. */
-static __maybe_unused int take_msg(int fd, int len, unsigned int seed)
+static inline int take_msg(int fd, int len, unsigned int seed)
 {
 	unsigned char msg[MSG_SIZE_MAX + MARGIN];
 	int ret = take(fd, msg, len + MARGIN);
@@ -128,7 +126,7 @@ static __maybe_unused int take_msg(int fd, int len, unsigned int seed)
 }
 
 /* Fills the queue with messages of @len bytes, the first number @seed; how many. */
-static __maybe_unused int put_all(int nonblocking, int len, unsigned int seed)
+static inline int put_all(int nonblocking, int len, unsigned int seed)
 {
 	int n = 0;
 
@@ -138,7 +136,7 @@ static __maybe_unused int put_all(int nonblocking, int len, unsigned int seed)
 }
 
 /* Takes what is there; how many. */
-static __maybe_unused int take_all(int nonblocking)
+static inline int take_all(int nonblocking)
 {
 	unsigned char msg[MSG_SIZE_MAX];
 	int n = 0;
@@ -160,7 +158,7 @@ struct call {
 	pthread_t thread;
 };
 
-static __maybe_unused void *call_thread(void *arg)
+static inline void *call_thread(void *arg)
 {
 	struct call *call = arg;
 
@@ -171,8 +169,8 @@ static __maybe_unused void *call_thread(void *arg)
 }
 
 /* Returns when the thread runs, with 0 or -errno. */
-static __maybe_unused int start_call(struct call *call, ssize_t (*fn)(int, void *, size_t),
-				     int fd, void *buf, size_t len)
+static inline int start_call(struct call *call, ssize_t (*fn)(int, void *, size_t),
+			     int fd, void *buf, size_t len)
 {
 	pthread_attr_t attr;
 	int ret;
@@ -188,14 +186,14 @@ static __maybe_unused int start_call(struct call *call, ssize_t (*fn)(int, void 
 }
 
 /* Waits for the call to end; what it returned. */
-static __maybe_unused ssize_t finish_call(struct call *call)
+static inline ssize_t finish_call(struct call *call)
 {
 	pthread_join(call->thread, NULL);
 	return call->ret;
 }
 
 /* Returns once thread or process @tid is asleep in system call @nr. */
-static __maybe_unused void wait_asleep(pid_t tid, long nr)
+static inline void wait_asleep(pid_t tid, long nr)
 {
 	char path[64];
 	long now;
@@ -215,8 +213,8 @@ static __maybe_unused void wait_asleep(pid_t tid, long nr)
 }
 
 /* As start_call(), for a read or write that has to wait. */
-static __maybe_unused int start_blocked(struct call *call, ssize_t (*fn)(int, void *, size_t),
-					int fd, void *buf, size_t len)
+static inline int start_blocked(struct call *call, ssize_t (*fn)(int, void *, size_t),
+				int fd, void *buf, size_t len)
 {
 	int ret = start_call(call, fn, fd, buf, len);
 

@@ -19,6 +19,7 @@ skip_all()
 
 echo "TAP version 13"
 [ -c /dev/mpmcq ] || skip_all "there is no /dev/mpmcq"
+[ "$(cat /sys/class/mpmcq/mpmcq/depth)" = 0 ] || skip_all "the queue is in use"
 [ "$(id -u)" -eq 0 ] || skip_all "only root may trace"
 [ -e $tracefs/trace ] || mount -t tracefs tracefs $tracefs 2>/dev/null ||
 	skip_all "the kernel has no tracefs"
@@ -27,16 +28,6 @@ grep -qw function_graph available_tracers || skip_all "the kernel has no functio
 [ "$(cat current_tracer)" = nop ] || skip_all "the tracer is in use"
 echo "1..4"
 
-# Interrupts are left out, and of the rest only the calls themselves are printed.
-set_up()
-{
-	echo 0 >tracing_on
-	echo mpmcq_read_iter >set_graph_function
-	echo mpmcq_write_iter >>set_graph_function
-	echo function_graph >current_tracer
-	echo 0 | tee options/funcgraph-{irqs,cpu,duration,overhead} >/dev/null
-}
-
 # Back to what the kernel starts with.
 restore()
 {
@@ -44,120 +35,123 @@ restore()
 	echo nop >current_tracer
 	echo >set_graph_function
 	echo >set_ftrace_pid
-	echo 1 >tracing_on
-	rm -rf "$work"
+	rm -f "$trace"
 }
 
-work=$(mktemp -d)
-trap restore EXIT
-set_up
-
-# trace CALLS: has nolock_pair make them, and keeps what was called.
-trace()
+# Traces nolock_calls below our functions, without interrupts, and keeps of each
+# call its name and the braces around what it called.
+trace_calls()
 {
+	echo mpmcq_read_iter >set_graph_function
+	echo mpmcq_write_iter >>set_graph_function
+	echo function_graph >current_tracer
+	echo 0 | tee options/funcgraph-{irqs,cpu,duration,overhead} >/dev/null
 	echo >trace
-	bash -c "echo \$\$ >set_ftrace_pid && exec $here/nolock_pair tracing_on $1" || return
-	sed '/^#/d; /^$/d' trace >"$work/$1"
+	echo 1 >tracing_on
+	bash -c "echo \$\$ >set_ftrace_pid && exec $here/nolock_calls"
+	sed '/^#/d; /^$/d' trace >"$trace"
 }
 
-# The functions of trace $1 that were called by a write or a read, a line each.
-# Those called by an interrupt are left out: the tracer shows what comes when an
-# interrupt is over, which is softirqs, or another task.
-functions()
+trace=$(mktemp)
+trap restore EXIT
+trace_calls
+
+# trace_of FIRST LAST: the trace of these calls, by number, and of what they called.
+# Interrupts are left out: the tracer shows what comes when one is over, which is
+# softirqs, or another task.
+trace_of()
 {
-	awk '
-	{
-		name = $1
-		sub(/\(.*/, "", name)
-		opens = /\{$/
+	awk -v first="$1" -v last="$2" '
+	BEGIN {
+		interrupt = "^(__do_softirq|do_softirq|handle_softirqs|preempt_schedule_irq" \
+			"|_*irq_(enter|exit)_rcu|(raw_)?irqentry_exit_cond_resched)\\("
 	}
-	name == "}" {
-		depth -= depth > 0
-		if (depth < outside)
-			outside = 0
-		next
+	!depth && /^ *mpmcq_(read|write)_iter/ {
+		ours = ++call >= first && call <= last
 	}
-	{
-		depth += opens
+	!inside && $1 ~ interrupt {
+		inside = depth + 1
 	}
-	outside {
-		next
+	ours && !inside
+	/\{$/ {
+		depth++
 	}
-	depth == opens && name !~ /^mpmcq_(read|write)_iter$/ ||
-	name ~ /^(do_softirq|__do_softirq|handle_softirqs)$/ ||
-	name ~ /^_*irq_(enter|exit)_rcu$|^preempt_schedule_irq$/ ||
-	name ~ /^(raw_)?irqentry_exit_cond_resched$/ {
-		if (opens)
-			outside = depth
-		next
+	$1 == "}" && depth {
+		depth--
 	}
-	{
-		print name
-	}' "$work/$1"
+	depth < inside {
+		inside = 0
+	}
+	!depth {
+		ours = 0
+	}' "$trace"
 }
 
 lock='_*raw_(spin|read|write)_(try)?lock|(native_)?queued_(spin|read|write)_lock'
-lock+='|_*mutex_(try)?lock|_*rt_(mutex|spin|read|write)_|_*down(_|$)|rwsem_|percpu_down_'
+lock+='|_*mutex_(try)?lock|_*rt_(mutex|spin|read|write)_|_*down[_(]|rwsem_|percpu_down_'
 lock+='|_*(folio|page|sock)_lock|_*lock_(page|sock)'
 wait='_*prepare_to_wait|_*(add|remove)_wait_queue|finish_wait|_*schedule|io_schedule|_*wait_for_'
 wake='_*wake_up|try_to_wake_up'
 alloc='_*kv?[mz]alloc|_*kv?calloc|_*krealloc|_*kmem_cache_alloc|_*v[mz]alloc|_*alloc_pages'
 alloc+='|_*get_(free|zeroed)_page|_*pcpu_alloc'
 
-# Those of them that take a lock, sleep, wake or allocate; separated by blanks.
+# offenders KIND FIRST LAST: which functions of that kind these calls called
 offenders()
 {
-	functions "$1" | sort -u | sed -nE "/^($lock|$wait|$wake|$alloc)/p" | paste -sd' '
+	trace_of "$2" "$3" | sed -nE "s/^ *(($1)[^ (]*).*/\\1/p" | sort -u | paste -sd' '
 }
 
 number=0
 failed=0
 
-# result STATUS NAME
-result()
+# check NAME COMMAND...: passed if the command succeeds
+check()
 {
+	local name=$1
+	shift
 	number=$((number + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $number $2"
+	if "$@"; then
+		echo "ok $number $name"
 	else
-		echo "not ok $number $2"
+		echo "not ok $number $name"
 		failed=1
 	fi
 }
 
-for calls in pair wake sleep; do
-	if ! trace $calls; then
-		echo "# nolock_pair $calls: failed"
-		failed=1
-	fi
-done
+# A trace of nothing, or of less than the calls made, would prove nothing.  Those
+# whose name is followed by a brace called something.
+complete()
+{
+	local calls
+	calls=$(trace_of 1 99 | sed -nE 's/^ *mpmcq_(read|write)_iter.*\{$/\1/p' | paste -sd' ')
+	[ "$calls" = "write read write read write read" ]
+}
+
+none()
+{
+	local found
+	found=$(offenders "$lock|$wait|$wake|$alloc" 3 4)
+	[ -z "$found" ] || echo "# found: $found"
+	[ -z "$found" ]
+}
+
+# found_out CALL KIND...: the call is found to do each of them
+found_out()
+{
+	local call=$1 kind found
+	shift
+	for kind; do
+		found=$(offenders "$kind" "$call" "$call")
+		[ -n "$found" ] || return
+		echo "# found: $found"
+	done
+}
 
 echo "# what was called by a write and a read:"
-sed 's/^/# /' "$work/pair"
+trace_of 3 4 | sed 's/^/# /'
 
-# A trace of nothing, or of less than both calls, would prove nothing.  Those whose
-# name is followed by a brace called something.
-status=0
-for name in mpmcq_write_iter mpmcq_read_iter; do
-	[ "$(functions pair | grep -cx $name)" = 1 ] || status=1
-	grep -q "^$name.*{\$" "$work/pair" || status=1
-done
-result $status "the trace shows one write, one read, and what they call"
-
-found=$(offenders pair)
-[ -z "$found" ] || echo "# found: $found"
-result ${#found} "no lock, no allocation, no sleep, no wake-up"
-
-found=$(offenders wake)
-echo "# found: $found"
-status=0
-grep -Eq "(^| )($lock)" <<<"$found" && grep -Eq "(^| )($wake)" <<<"$found" || status=1
-result $status "control: a write that wakes a reader is found out"
-
-found=$(offenders sleep)
-echo "# found: $found"
-status=0
-grep -Eq "(^| )($lock)" <<<"$found" && grep -Eq "(^| )($wait)" <<<"$found" || status=1
-result $status "control: a read that sleeps is found out"
-
+check "each call was traced, and what it called" complete
+check "no lock, no allocation, no sleep, no wake-up" none
+check "control: a write that wakes a reader is found out" found_out 5 "$lock" "$wake"
+check "control: a read that sleeps is found out" found_out 6 "$lock" "$wait"
 exit $failed

@@ -71,7 +71,7 @@ TEST_F(queue, poll_times_out)
 	EXPECT_EQ(self->capacity, take_all(self->nb));
 }
 
-static ssize_t poll_in(int fd, void *buf __maybe_unused, size_t len __maybe_unused)
+static ssize_t poll_in(int fd, void *buf, size_t len)
 {
 	struct pollfd pfd = { .fd = fd, .events = POLLIN };
 	int ret = result(ppoll(&pfd, 1, NULL, NULL));
@@ -79,7 +79,7 @@ static ssize_t poll_in(int fd, void *buf __maybe_unused, size_t len __maybe_unus
 	return ret < 0 ? ret : pfd.revents;
 }
 
-static ssize_t poll_out(int fd, void *buf __maybe_unused, size_t len __maybe_unused)
+static ssize_t poll_out(int fd, void *buf, size_t len)
 {
 	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
 	int ret = result(ppoll(&pfd, 1, NULL, NULL));
@@ -147,7 +147,7 @@ TEST_F(queue, select_tells)
 	EXPECT_EQ(self->capacity - 1, take_all(self->nb));
 }
 
-static ssize_t select_in(int fd, void *buf __maybe_unused, size_t len __maybe_unused)
+static ssize_t select_in(int fd, void *buf, size_t len)
 {
 	fd_set set;
 
@@ -293,7 +293,7 @@ TEST_F(queue, oneshot)
 }
 
 /* Waits on an epoll; the descriptor it was told of. */
-static ssize_t epoll_in(int ep, void *buf __maybe_unused, size_t len __maybe_unused)
+static ssize_t epoll_in(int ep, void *buf, size_t len)
 {
 	struct epoll_event event;
 	int n = result(epoll_pwait(ep, &event, 1, -1, NULL));

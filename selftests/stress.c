@@ -21,10 +21,10 @@
 
 /* What a message begins with; the rest is bytes that depend on it. */
 struct record {
-	uint32_t producer;
-	uint32_t number;
-	uint32_t len;		/* of the message, with this */
-	uint32_t sum;		/* over all the rest */
+	__u32 producer;
+	__u32 number;
+	__u32 len;		/* of the message, with this */
+	__u32 sum;		/* over all the rest */
 };
 
 /* What can be wrong; a bit each. */
@@ -38,20 +38,20 @@ enum fault {
 
 /* What the consumers saw, all together. */
 struct tally {
-	uint32_t producers;
-	uint32_t messages;	/* of each producer */
-	uint8_t seen[];		/* how often, by producer and number */
+	__u32 producers;
+	__u32 messages;	/* of each producer */
+	__u8 seen[];		/* how often, by producer and number */
 };
 
 /* Numbers expected next at one consumer, or later ones, by producer. */
 struct order {
-	uint32_t next[PROCESSES];
+	__u32 next[PROCESSES];
 };
 
-static uint32_t sum_of(const struct record *rec, int len)
+static __u32 sum_of(const struct record *rec, int len)
 {
 	const unsigned char *p = (const unsigned char *)(rec + 1);
-	uint32_t sum = rec->producer * 31 + rec->number * 17 + rec->len;
+	__u32 sum = rec->producer * 31 + rec->number * 17 + rec->len;
 
 	for (len -= sizeof(*rec); len > 0; len--)
 		sum = (sum << 5 | sum >> 27) ^ *p++;
@@ -59,16 +59,16 @@ static uint32_t sum_of(const struct record *rec, int len)
 }
 
 /* Most messages are short; some are as long as can be. */
-static uint32_t length_of(uint32_t number, uint32_t longest)
+static __u32 length_of(__u32 number, __u32 longest)
 {
-	uint32_t len = sizeof(struct record) + number * 7 % 120;
+	__u32 len = sizeof(struct record) + number * 7 % 120;
 
 	if (number % 256 == 255 || len > longest)
 		len = longest;
 	return len;
 }
 
-static int make_message(void *buf, uint32_t producer, uint32_t number, uint32_t longest)
+static int make_message(void *buf, __u32 producer, __u32 number, __u32 longest)
 {
 	struct record *rec = buf;
 
@@ -86,7 +86,7 @@ static int check_message(struct tally *tally, struct order *order, const void *b
 	const struct record *rec = buf;
 	int faults = 0;
 
-	if (len < (int)sizeof(*rec) || rec->len != (uint32_t)len || rec->sum != sum_of(rec, len))
+	if (len < (int)sizeof(*rec) || rec->len != (__u32)len || rec->sum != sum_of(rec, len))
 		return TORN;
 	if (rec->producer >= tally->producers || rec->number >= tally->messages)
 		return UNKNOWN;
@@ -101,7 +101,7 @@ static int check_message(struct tally *tally, struct order *order, const void *b
 /* What is wrong with all of them, once the consumers have ended. */
 static int check_all(const struct tally *tally)
 {
-	uint32_t i;
+	__u32 i;
 	int faults = 0;
 
 	for (i = 0; i < tally->producers * tally->messages; i++) {
@@ -113,7 +113,7 @@ static int check_all(const struct tally *tally)
 	return faults;
 }
 
-static struct tally *new_tally(uint32_t producers, uint32_t messages)
+static struct tally *new_tally(__u32 producers, __u32 messages)
 {
 	struct tally *tally = mmap(NULL, sizeof(*tally) + producers * messages,
 				   PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -246,7 +246,7 @@ struct mode {
 	bool interrupted;	/* by a timer's signals, without SA_RESTART */
 };
 
-static void ignore_signal(int sig __maybe_unused)
+static void ignore_signal(int sig)
 {
 }
 
@@ -287,7 +287,7 @@ static int produce(const struct mode *mode, const struct tally *tally, int produ
 {
 	static unsigned char buf[MSG_SIZE_MAX];
 	int fd = open_in(mode, O_WRONLY);
-	uint32_t i;
+	__u32 i;
 
 	for (i = 0; i < tally->messages; i++) {
 		int len = make_message(buf, producer, i, longest);
@@ -321,29 +321,49 @@ static int consume(const struct mode *mode, struct tally *tally)
 	}
 }
 
-/* Whether the children have all ended with status 0. */
-static bool all_well(struct __test_metadata *_metadata, const pid_t *pid, int n, const char *who)
+/* One test: who takes part, and what came of it. */
+struct run {
+	int fd;
+	int producers;
+	int consumers;
+	int longest;
+	struct tally *tally;
+	pid_t pid[2 * PROCESSES];	/* of the producers, then of the consumers */
+};
+
+/* The @n children have to end with status 0. */
+static void all_well(struct __test_metadata *_metadata, const pid_t *pid, int n, const char *who)
 {
-	bool well = true;
 	int i, status;
 
 	for (i = 0; i < n; i++) {
 		EXPECT_EQ(pid[i], waitpid(pid[i], &status, 0));
-		EXPECT_EQ(0, status) {
-			TH_LOG("%s %d ended with %#x", who, i, status);
-			well = false;
-		}
+		EXPECT_EQ(0, status) TH_LOG("%s %d ended with %#x", who, i, status);
 	}
-	return well;
+}
+
+static void run_in(const struct mode *mode, struct __test_metadata *_metadata, struct run *run)
+{
+	struct record stop = { .producer = STOP };
+	int i, n = run->producers + run->consumers;
+
+	for (i = 0; i < n; i++) {
+		run->pid[i] = fork();
+		ASSERT_LE(0, run->pid[i]);
+		if (!run->pid[i])
+			_exit(i < run->producers ? produce(mode, run->tally, i, run->longest) :
+						   consume(mode, run->tally));
+	}
+	all_well(_metadata, run->pid, run->producers, "producer");
+	for (i = 0; i < run->consumers; i++)
+		ASSERT_EQ(sizeof(stop), put(run->fd, &stop, sizeof(stop)));
+	all_well(_metadata, run->pid + run->producers, run->consumers, "consumer");
+	EXPECT_EQ(0, check_all(run->tally));
 }
 
 FIXTURE(stress)
 {
-	int fd;
-	int longest;
-	struct tally *tally;
-	pid_t producers[PROCESSES];
-	pid_t consumers[PROCESSES];
+	struct run run;
 };
 
 FIXTURE_VARIANT(stress)
@@ -352,92 +372,67 @@ FIXTURE_VARIANT(stress)
 	int consumers;
 };
 
-#define PAIR(p, c) \
-	FIXTURE_VARIANT_ADD(stress, p##_to_##c) { .producers = p, .consumers = c }
-
-PAIR(1, 1);
-PAIR(1, 2);
-PAIR(1, 4);
-PAIR(1, 8);
-PAIR(2, 1);
-PAIR(2, 2);
-PAIR(2, 4);
-PAIR(2, 8);
-PAIR(4, 1);
-PAIR(4, 2);
-PAIR(4, 4);
-PAIR(4, 8);
-PAIR(8, 1);
-PAIR(8, 2);
-PAIR(8, 4);
-PAIR(8, 8);
+FIXTURE_VARIANT_ADD(stress, 1_to_1) { .producers = 1, .consumers = 1 };
+FIXTURE_VARIANT_ADD(stress, 1_to_2) { .producers = 1, .consumers = 2 };
+FIXTURE_VARIANT_ADD(stress, 1_to_4) { .producers = 1, .consumers = 4 };
+FIXTURE_VARIANT_ADD(stress, 1_to_8) { .producers = 1, .consumers = 8 };
+FIXTURE_VARIANT_ADD(stress, 2_to_1) { .producers = 2, .consumers = 1 };
+FIXTURE_VARIANT_ADD(stress, 2_to_2) { .producers = 2, .consumers = 2 };
+FIXTURE_VARIANT_ADD(stress, 2_to_4) { .producers = 2, .consumers = 4 };
+FIXTURE_VARIANT_ADD(stress, 2_to_8) { .producers = 2, .consumers = 8 };
+FIXTURE_VARIANT_ADD(stress, 4_to_1) { .producers = 4, .consumers = 1 };
+FIXTURE_VARIANT_ADD(stress, 4_to_2) { .producers = 4, .consumers = 2 };
+FIXTURE_VARIANT_ADD(stress, 4_to_4) { .producers = 4, .consumers = 4 };
+FIXTURE_VARIANT_ADD(stress, 4_to_8) { .producers = 4, .consumers = 8 };
+FIXTURE_VARIANT_ADD(stress, 8_to_1) { .producers = 8, .consumers = 1 };
+FIXTURE_VARIANT_ADD(stress, 8_to_2) { .producers = 8, .consumers = 2 };
+FIXTURE_VARIANT_ADD(stress, 8_to_4) { .producers = 8, .consumers = 4 };
+FIXTURE_VARIANT_ADD(stress, 8_to_8) { .producers = 8, .consumers = 8 };
 
 FIXTURE_SETUP(stress)
 {
-	const char *messages = getenv("MPMCQ_STRESS_MESSAGES");
+	const char *wanted = getenv("MPMCQ_STRESS_MESSAGES");
+	int messages = wanted ? atoi(wanted) : 10000;
+	struct run *run = &self->run;
 	struct mpmcq_info info;
 
-	self->fd = open(DEVICE, O_RDWR);
-	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, query(self->fd, &info));
+	run->fd = open(DEVICE, O_RDWR);
+	ASSERT_LE(0, run->fd);
+	ASSERT_EQ(0, query(run->fd, &info));
 	ASSERT_EQ(0, info.depth) TH_LOG("an earlier test, or somebody, left messages");
-	self->longest = info.msg_size;
-	self->tally = new_tally(variant->producers,
-				(messages ? atoi(messages) : 10000) / variant->producers);
-	ASSERT_NE(NULL, self->tally);
-	ASSERT_LT(0, self->tally->messages);
+	run->longest = info.msg_size;
+	run->producers = variant->producers;
+	run->consumers = variant->consumers;
+	run->tally = new_tally(run->producers, messages / run->producers);
+	ASSERT_NE(NULL, run->tally);
+	ASSERT_LT(0, run->tally->messages);
 }
 
 FIXTURE_TEARDOWN(stress)
 {
-	EXPECT_EQ(0, depth(self->fd));
-	close(self->fd);
+	EXPECT_EQ(0, depth(self->run.fd));
+	close(self->run.fd);
 }
 
-static void run(struct __test_metadata *_metadata, FIXTURE_DATA(stress) *self,
-		const FIXTURE_VARIANT(stress) *variant, const struct mode *mode)
-{
-	struct record stop = { .producer = STOP };
-	int i;
-
-	for (i = 0; i < variant->consumers; i++) {
-		self->consumers[i] = fork();
-		ASSERT_LE(0, self->consumers[i]);
-		if (!self->consumers[i])
-			_exit(consume(mode, self->tally));
-	}
-	for (i = 0; i < variant->producers; i++) {
-		self->producers[i] = fork();
-		ASSERT_LE(0, self->producers[i]);
-		if (!self->producers[i])
-			_exit(produce(mode, self->tally, i, self->longest));
-	}
-	EXPECT_TRUE(all_well(_metadata, self->producers, variant->producers, "producer"));
-	for (i = 0; i < variant->consumers; i++)
-		ASSERT_EQ(sizeof(stop), put(self->fd, &stop, sizeof(stop)));
-	EXPECT_TRUE(all_well(_metadata, self->consumers, variant->consumers, "consumer"));
-	EXPECT_EQ(0, check_all(self->tally));
-}
-
-TEST_F_TIMEOUT(stress, blocking, 120)
+TEST_F_TIMEOUT(stress, blocking, 60)
 {
 	const struct mode mode = {};
 
-	run(_metadata, self, variant, &mode);
+	run_in(&mode, _metadata, &self->run);
 }
 
-TEST_F_TIMEOUT(stress, polling, 120)
+TEST_F_TIMEOUT(stress, polling, 60)
 {
 	const struct mode mode = { .flags = O_NONBLOCK };
 
-	run(_metadata, self, variant, &mode);
+	run_in(&mode, _metadata, &self->run);
 }
 
-TEST_F_TIMEOUT(stress, interrupted, 120)
+TEST_F_TIMEOUT(stress, interrupted, 60)
 {
 	const struct mode mode = { .interrupted = true };
 
-	run(_metadata, self, variant, &mode);
+	run_in(&mode, _metadata, &self->run);
 }
 
 TEST_HARNESS_MAIN

@@ -53,11 +53,11 @@ TEST_F(queue, read_waits_with_short_buffer)
 	EXPECT_TRUE(is_junk(buf, 2));
 }
 
-static volatile sig_atomic_t signals;
+static int signals;
 
-static void count_signal(int sig __maybe_unused)
+static void count_signal(int sig)
 {
-	signals++;
+	__atomic_add_fetch(&signals, 1, __ATOMIC_RELAXED);
 }
 
 static void on_signal(int flags)
@@ -73,7 +73,7 @@ static void send_signal(struct call *call)
 	int before = signals;
 
 	pthread_kill(call->thread, SIGUSR1);
-	while (signals == before)
+	while (__atomic_load_n(&signals, __ATOMIC_RELAXED) == before)
 		sched_yield();
 }
 
@@ -228,7 +228,7 @@ static void kill_one(pid_t pid[2], int round)
  * still takes the message, or the other one does: the message never stays while
  * somebody sleeps.  The time limit of the test tells.
  */
-TEST_F_TIMEOUT(queue, kill_races_with_write, 120)
+TEST_F_TIMEOUT(queue, kill_races_with_write, 60)
 {
 	int round, status;
 	pid_t pid[2], other;
@@ -261,7 +261,7 @@ TEST_F_TIMEOUT(queue, kill_races_with_write, 120)
 }
 
 /* The same of two blocked writers and a slot. */
-TEST_F_TIMEOUT(queue, kill_races_with_read, 120)
+TEST_F_TIMEOUT(queue, kill_races_with_read, 60)
 {
 	int round, status;
 	pid_t pid[2], other;
@@ -343,45 +343,82 @@ TEST_F_TIMEOUT(queue, many_writers, 60)
 		EXPECT_EQ(4, finish_call(&call[i]));
 }
 
-/* Sleeping readers and bursts of messages, some fewer than readers, some more. */
-struct bursts {
+#define THREADS	4
+#define ROUNDS	2000
+
+struct loop {
 	int fd;
-	int taken;
-	bool last;
+	int done;	/* calls completed */
+	bool end;
 };
 
-static void *take_until_last(void *arg)
+static void *read_on(void *arg)
 {
-	struct bursts *b = arg;
-	int number;
+	struct loop *loop = arg;
+	char c;
 
-	while (take(b->fd, &number, sizeof(number)) == sizeof(number) && number >= 0)
-		__atomic_add_fetch(&b->taken, 1, __ATOMIC_RELAXED);
+	while (!__atomic_load_n(&loop->end, __ATOMIC_RELAXED) && take(loop->fd, &c, 1) == 1)
+		__atomic_add_fetch(&loop->done, 1, __ATOMIC_RELAXED);
 	return NULL;
 }
 
-TEST_F_TIMEOUT(queue, bursts, 60)
+static void *write_on(void *arg)
 {
-	struct bursts b = { .fd = self->fd };
-	int round, i, last = -1, sent = 0;
-	pthread_t thread[4];
+	struct loop *loop = arg;
 
-	for (i = 0; i < 4; i++)
-		ASSERT_EQ(0, pthread_create(&thread[i], NULL, take_until_last, &b));
-	for (round = 0; round < 3000; round++) {
-		for (i = 0; i < round % 7; i++, sent++)
-			ASSERT_EQ(4, put(self->fd, &sent, 4));
-		while (__atomic_load_n(&b.taken, __ATOMIC_RELAXED) != sent)
+	while (!__atomic_load_n(&loop->end, __ATOMIC_RELAXED) && put(loop->fd, "m", 1) == 1)
+		__atomic_add_fetch(&loop->done, 1, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+/* Bursts of messages, fewer than there are sleeping readers and more: all are read. */
+TEST_F_TIMEOUT(queue, bursts_of_messages, 60)
+{
+	struct loop loop = { .fd = self->fd };
+	pthread_t thread[THREADS];
+	int round, i, sent = 0;
+
+	for (i = 0; i < THREADS; i++)
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, read_on, &loop));
+	for (round = 0; round < ROUNDS; round++) {
+		for (i = 0; i < round % (2 * THREADS); i++, sent++)
+			ASSERT_EQ(1, put(self->fd, "m", 1));
+		while (__atomic_load_n(&loop.done, __ATOMIC_RELAXED) != sent)
 			sched_yield();
 	}
-	for (i = 0; i < 4; i++)
-		ASSERT_EQ(4, put(self->fd, &last, 4));
-	for (i = 0; i < 4; i++)
+	__atomic_store_n(&loop.end, true, __ATOMIC_RELAXED);
+	for (i = 0; i < THREADS; i++)
+		ASSERT_EQ(1, put(self->fd, "m", 1));
+	for (i = 0; i < THREADS; i++)
 		pthread_join(thread[i], NULL);
+	take_all(self->nb);
+}
+
+/* Bursts of reads from a full queue, and writers asleep: it gets full again. */
+TEST_F_TIMEOUT(queue, bursts_of_room, 60)
+{
+	struct loop loop = { .fd = self->fd };
+	pthread_t thread[THREADS];
+	int round, i, taken = 0;
+	char c;
+
+	for (i = 0; i < THREADS; i++)
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, write_on, &loop));
+	for (round = 0; round < ROUNDS; round++) {
+		while (__atomic_load_n(&loop.done, __ATOMIC_RELAXED) != taken + self->capacity)
+			sched_yield();
+		for (i = 0; i < round % (2 * THREADS); i++, taken++)
+			ASSERT_EQ(1, take(self->fd, &c, 1));
+	}
+	__atomic_store_n(&loop.end, true, __ATOMIC_RELAXED);
+	for (i = 0; i < THREADS; i++)
+		while (pthread_tryjoin_np(thread[i], NULL))
+			take_all(self->nb);
+	take_all(self->nb);
 }
 
 /* Waits in poll, and does nothing about what it is told. */
-static ssize_t poll_only(int fd, void *buf, size_t len __maybe_unused)
+static ssize_t poll_only(int fd, void *buf, size_t len)
 {
 	struct pollfd pfd = { .fd = fd, .events = *(short *)buf };
 
