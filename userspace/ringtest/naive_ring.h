@@ -31,11 +31,13 @@ static inline void index_ring_init(struct index_ring *ring, atomic64_t *entries,
 
 static inline void index_ring_put(struct index_ring *ring, u32 index)
 {
-	s64 pos = __atomic_fetch_add(&ring->tail.counter, 1, __ATOMIC_ACQ_REL);
+	s64 pos = atomic64_read_acquire(&ring->tail);
 
+	while (!atomic64_try_cmpxchg_release(&ring->tail, &pos, pos + 1))
+		;
 	if (!(pos % 64))
 		sched_yield();	/* be stopped here now and then */
-	__atomic_store_n(&ring->entries[pos & ring->mask].counter, index, __ATOMIC_RELEASE);
+	atomic64_set(&ring->entries[pos & ring->mask], index);
 }
 
 static inline int index_ring_take(struct index_ring *ring)

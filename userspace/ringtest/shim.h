@@ -5,6 +5,9 @@
  *
  * With PLANT_RELAXED_PUBLISH a release becomes relaxed: a planted fault that
  * ThreadSanitizer must report.
+ *
+ * With SHIM_STEPS every access to shared memory is a step of steps.h: the
+ * scheduler there says when it happens, and is told what came of it.
  */
 #ifndef _MPMCQ_RINGTEST_SHIM_H
 #define _MPMCQ_RINGTEST_SHIM_H
@@ -26,6 +29,20 @@ typedef struct { s64 counter; } atomic64_t;
 #define SHIM_RELEASE			__ATOMIC_RELEASE
 #endif
 
+#ifdef SHIM_STEPS
+#include "steps.h"
+#else
+static inline void step(void)
+{
+}
+
+static inline s64 saw(s64 value)
+{
+	return value;
+}
+#endif
+
+#define ARRAY_SIZE(a)			(sizeof(a) / sizeof((a)[0]))
 #define ilog2(n)			(63 - __builtin_clzll(n))
 #define clamp_t(type, v, lo, hi)	shim_clamp(v, lo, hi)
 
@@ -41,29 +58,42 @@ static inline void smp_rmb(void)
 
 static inline s64 atomic64_read(const atomic64_t *v)
 {
-	return __atomic_load_n(&v->counter, __ATOMIC_RELAXED);
+	step();
+	return saw(__atomic_load_n(&v->counter, __ATOMIC_RELAXED));
 }
 
 static inline s64 atomic64_read_acquire(const atomic64_t *v)
 {
-	return __atomic_load_n(&v->counter, __ATOMIC_ACQUIRE);
+	step();
+	return saw(__atomic_load_n(&v->counter, __ATOMIC_ACQUIRE));
 }
 
 static inline void atomic64_set(atomic64_t *v, s64 i)
 {
+	step();
 	__atomic_store_n(&v->counter, i, __ATOMIC_RELAXED);
+}
+
+static inline bool shim_cmpxchg(atomic64_t *v, s64 *old, s64 new, int order)
+{
+	bool done;
+
+	step();
+	done = __atomic_compare_exchange_n(&v->counter, old, new, false, order,
+					   __ATOMIC_RELAXED);
+	if (!done)
+		saw(*old);
+	return saw(done);
 }
 
 static inline bool atomic64_try_cmpxchg_relaxed(atomic64_t *v, s64 *old, s64 new)
 {
-	return __atomic_compare_exchange_n(&v->counter, old, new, false,
-					   __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+	return shim_cmpxchg(v, old, new, __ATOMIC_RELAXED);
 }
 
 static inline bool atomic64_try_cmpxchg_release(atomic64_t *v, s64 *old, s64 new)
 {
-	return __atomic_compare_exchange_n(&v->counter, old, new, false,
-					   SHIM_RELEASE, __ATOMIC_RELAXED);
+	return shim_cmpxchg(v, old, new, SHIM_RELEASE);
 }
 
 #endif /* _MPMCQ_RINGTEST_SHIM_H */

@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The index ring, explored: a few threads, each a few operations, in every order
+ * of their accesses to shared memory (sequentially consistent; what processors
+ * may reorder is for ThreadSanitizer and the memory model).
+ *
+ * Two rings hand slots round, as in the queue.  For each order:
+ *  - an index is taken only from a ring that has it: each is in one place;
+ *  - the history of each ring is that of a FIFO (linear.h);
+ *  - in the end every index is in a ring or was never put back by its script.
+ *
+ * A state that was met before is not gone on from: memory, what each thread has
+ * seen, and the histories are the same, so what follows is.
+ *
+ * Usage: explore [--short]
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SHIM_STEPS
+#include "shim.h"
+#include "linear.h"
+#ifdef PLANT_NAIVE_RING
+#include "naive_ring.h"
+#else
+#include "../../kmod/index_ring.h"
+#endif
+
+#define MAX_SLOTS	8
+#define MAX_DEPTH	4096
+#define OPS_PER_THREAD	(LINEAR_MAX_OPS / STEPS_MAX_THREADS)
+#define TABLE_BITS	25
+
+/*
+ * What a thread does, a letter each: s send, r receive, S and R two at once.
+ * Before the threads start, @skew messages have gone through the queue, so that
+ * positions wrap within the case, and @fill wait in it.
+ */
+struct scenario {
+	const char *name;
+	unsigned int order, skew, fill;
+	const char *scripts[STEPS_MAX_THREADS];
+	bool is_long;
+};
+
+static const struct scenario scenarios[] = {
+	{ "2 producers, 1 consumer, capacity 2", 1, 1, 0, { "ss", "s", "rr" }, false },
+	{ "1 producer, 2 consumers, capacity 2", 1, 1, 0, { "ss", "rr", "r" }, false },
+	{ "2 producers, 2 consumers, capacity 2", 1, 1, 1, { "s", "s", "r", "r" }, false },
+	{ "2 producers, full, capacity 2", 1, 3, 2, { "s", "s", "r" }, false },
+	{ "2 consumers, nearly empty, capacity 2", 1, 2, 1, { "rr", "r", "s" }, false },
+	{ "2 producers, 1 consumer, capacity 4", 2, 3, 1, { "s", "s", "rr" }, false },
+	{ "1 producer, 2 consumers, capacity 4", 2, 3, 2, { "ss", "r", "r" }, false },
+	{ "two at once, capacity 2", 1, 1, 0, { "S", "s", "R" }, false },
+	{ "two at once, capacity 4", 2, 3, 1, { "S", "s", "R" }, false },
+	{ "two producers two at once, capacity 4", 2, 3, 0, { "S", "S", "R" }, false },
+	{ "two consumers two at once, capacity 4", 2, 2, 3, { "R", "R", "S" }, false },
+	{ "two at once through laps, capacity 2", 1, 1, 0, { "SS", "RR", "r" }, true },
+	{ "2 producers, 1 consumer, twice, capacity 4", 2, 3, 1, { "ss", "s", "rr" }, true },
+	{ "1 producer, 2 consumers, twice, capacity 4", 2, 3, 2, { "ss", "rr", "r" }, true },
+};
+
+/* One ring with its history. */
+struct tracked {
+	struct index_ring ring;
+	atomic64_t entries[MAX_SLOTS];
+	struct linear_op ops[LINEAR_MAX_OPS];
+	int initial[MAX_SLOTS];
+	unsigned int n_initial;
+	unsigned int holds;		/* mask of indices: put or being put, not taken */
+};
+
+static struct state {
+	struct tracked free, ready;
+	atomic64_t slots[MAX_SLOTS];
+	uint64_t ended[2];		/* per ring: mask of operations that ended */
+	unsigned int n_ops[STEPS_MAX_THREADS];
+	const char *fault;
+} now;
+
+static const struct scenario *scenario;
+
+static struct {
+	unsigned long orders, states, steps;
+} counts;
+
+static uint64_t *table;			/* hashes of the states met */
+
+static struct {
+	unsigned int thread, todo;
+} path[MAX_DEPTH];
+
+static void fault(const char *what)
+{
+	if (!now.fault)
+		now.fault = what;
+}
+
+static uint64_t *ended_of(struct tracked *t)
+{
+	return &now.ended[t == &now.ready];
+}
+
+/* Notes that thread @self begins an operation; returns its number. */
+static unsigned int begin(struct tracked *t, unsigned int self, bool put, int value)
+{
+	unsigned int id = self * OPS_PER_THREAD + now.n_ops[self]++;
+
+	t->ops[id] = (struct linear_op){ .used = true, .put = put, .value = value,
+					 .before = *ended_of(t) };
+	return id;
+}
+
+static void end(struct tracked *t, unsigned int id)
+{
+	*ended_of(t) |= 1ULL << id;
+}
+
+static void note_taken(struct tracked *t, int index)
+{
+	if (!(t->holds & 1U << index))
+		fault("an index was taken that is not in the ring");
+	t->holds &= ~(1U << index);
+}
+
+static void note_put(struct tracked *t, u32 index)
+{
+	if ((now.free.holds | now.ready.holds) & 1U << index)
+		fault("an index was put that is in a ring");
+	t->holds |= 1U << index;
+}
+
+/* Takes up to @want; how many.  Those of one call are one after the other. */
+static unsigned int take(struct tracked *t, unsigned int self, u32 *indices, unsigned int want)
+{
+	unsigned int id = begin(t, self, false, LINEAR_EMPTY), got;
+	uint64_t before = t->ops[id].before;
+
+	if (want > 1) {
+		got = index_ring_take_n(&t->ring, indices, want);
+	} else {
+		int index = index_ring_take(&t->ring);
+
+		got = index != INDEX_RING_EMPTY;
+		indices[0] = index;
+	}
+	for (unsigned int i = 0; i < got; i++) {
+		note_taken(t, indices[i]);
+		if (i) {
+			unsigned int last = id;
+
+			id = begin(t, self, false, LINEAR_EMPTY);
+			t->ops[id].before = before | 1ULL << last;
+			end(t, last);
+		}
+		t->ops[id].value = indices[i];
+	}
+	end(t, id);
+	return got;
+}
+
+static void put(struct tracked *t, unsigned int self, const u32 *indices, unsigned int n)
+{
+	unsigned int first = 0, id = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		note_put(t, indices[i]);
+		id = begin(t, self, true, indices[i]);
+		if (i)
+			t->ops[id].before |= 1ULL << (id - 1);
+		else
+			first = id;
+	}
+	if (n > 1)
+		index_ring_put_n(&t->ring, indices, n);
+	else
+		index_ring_put(&t->ring, indices[0]);
+	for (unsigned int i = 0; i < n; i++)
+		end(t, first + i);
+}
+
+static void send(unsigned int self, unsigned int want)
+{
+	u32 indices[2];
+	unsigned int n = take(&now.free, self, indices, want);
+
+	for (unsigned int i = 0; i < n; i++)
+		atomic64_set(&now.slots[indices[i]], 1);
+	if (n)
+		put(&now.ready, self, indices, n);
+}
+
+static void receive(unsigned int self, unsigned int want)
+{
+	u32 indices[2];
+	unsigned int n = take(&now.ready, self, indices, want);
+
+	for (unsigned int i = 0; i < n; i++) {
+		if (atomic64_read(&now.slots[indices[i]]) != 1)
+			fault("a message was taken that is not written");
+		atomic64_set(&now.slots[indices[i]], 0);
+	}
+	if (n)
+		put(&now.free, self, indices, n);
+}
+
+static void run_script(unsigned int self)
+{
+	for (const char *p = scenario->scripts[self]; *p; p++) {
+		unsigned int want = *p == 'S' || *p == 'R' ? 2 : 1;
+
+		if (*p == 's' || *p == 'S')
+			send(self, want);
+		else
+			receive(self, want);
+	}
+}
+
+/* The queue as the threads find it; none of this is part of the histories. */
+static void set_up(void)
+{
+	unsigned int size = 1U << scenario->order, n = 0, i;
+	u32 indices[MAX_SLOTS];
+
+	memset(&now, 0, sizeof(now));
+	index_ring_init(&now.free.ring, now.free.entries, scenario->order, size);
+	index_ring_init(&now.ready.ring, now.ready.entries, scenario->order, 0);
+	for (i = 0; i < scenario->skew + scenario->fill; i++) {
+		u32 index = index_ring_take(&now.free.ring);
+
+		if (i < scenario->skew) {
+			index_ring_put(&now.ready.ring, index);
+			index_ring_put(&now.free.ring, index_ring_take(&now.ready.ring));
+			continue;
+		}
+		atomic64_set(&now.slots[index], 1);
+		index_ring_put(&now.ready.ring, index);
+		now.ready.initial[now.ready.n_initial++] = index;
+		now.ready.holds |= 1U << index;
+	}
+	/* Backwards, so that no entry has by chance the index that comes next. */
+	while (i++ < scenario->skew + size)
+		indices[n++] = index_ring_take(&now.free.ring);
+	while (n) {
+		index_ring_put(&now.free.ring, indices[--n]);
+		now.free.initial[now.free.n_initial++] = indices[n];
+		now.free.holds |= 1U << indices[n];
+	}
+}
+
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+	hash = (hash ^ value) * 0xff51afd7ed558ccdULL;
+	return hash ^ hash >> 32;
+}
+
+static uint64_t mix_ring(uint64_t hash, const struct tracked *t)
+{
+	hash = mix(hash, t->ring.head.counter);
+	hash = mix(hash, t->ring.tail.counter);
+	for (unsigned int i = 0; i < 1U << scenario->order; i++)
+		hash = mix(hash, t->entries[i].counter);
+	for (unsigned int i = 0; i < LINEAR_MAX_OPS; i++)
+		if (t->ops[i].used)
+			hash = mix(mix(mix(hash, i), t->ops[i].value), t->ops[i].before);
+	return hash;
+}
+
+static uint64_t hash_state(void)
+{
+	uint64_t hash = steps_alive();
+
+	for (unsigned int i = 0; i < STEPS_MAX_THREADS && scenario->scripts[i]; i++)
+		hash = mix(hash, steps_seen(i));
+	for (unsigned int i = 0; i < MAX_SLOTS; i++)
+		hash = mix(hash, now.slots[i].counter);
+	return mix_ring(mix_ring(hash, &now.free), &now.ready) | 1;
+}
+
+/* Whether this state is met for the first time. */
+static bool is_new(void)
+{
+	uint64_t hash = hash_state();
+	size_t mask = (1UL << TABLE_BITS) - 1;
+	size_t at = hash >> 1 & mask;
+
+	while (table[at] && table[at] != hash)
+		at = (at + 1) & mask;
+	if (table[at])
+		return false;
+	table[at] = hash;
+	if (++counts.states > mask / 2) {
+		fprintf(stderr, "explore: more states than the table has room for\n");
+		exit(1);
+	}
+	return true;
+}
+
+static void check_end(void)
+{
+	counts.orders++;
+	if (now.free.holds + now.ready.holds != (1U << (1U << scenario->order)) - 1)
+		fault("an index is in no ring");
+	if (!linear_fifo(now.free.ops, now.free.initial, now.free.n_initial) ||
+	    !linear_fifo(now.ready.ops, now.ready.initial, now.ready.n_initial))
+		fault("a history is not that of a FIFO");
+}
+
+/* Runs once, along path[] for @replay steps, then wherever is new; the length. */
+static unsigned int run_once(unsigned int replay)
+{
+	unsigned int depth = 0, alive, n = 0;
+
+	while (n < STEPS_MAX_THREADS && scenario->scripts[n])
+		n++;
+	set_up();
+	steps_start(n, run_script);
+	for (;;) {
+		alive = steps_alive();
+		if (!alive)
+			check_end();
+		if (!alive || now.fault)
+			return depth;
+		if (depth >= replay) {
+			if (!is_new())
+				return depth;
+			if (depth == MAX_DEPTH) {
+				fault("the run does not end");
+				return depth;
+			}
+			path[depth].thread = __builtin_ctz(alive);
+			path[depth].todo = alive & (alive - 1);
+		}
+		steps_run(path[depth++].thread);
+		counts.steps++;
+	}
+}
+
+static const char *explore(void)
+{
+	unsigned int depth = 0;
+
+	memset(&counts, 0, sizeof(counts));
+	memset(table, 0, sizeof(*table) << TABLE_BITS);
+	do {
+		depth = run_once(depth);
+		if (now.fault)
+			return now.fault;
+		while (depth && !path[depth - 1].todo)
+			depth--;
+		if (depth) {
+			path[depth - 1].thread = __builtin_ctz(path[depth - 1].todo);
+			path[depth - 1].todo &= path[depth - 1].todo - 1;
+		}
+	} while (depth);
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int test = 0, failed = 0;
+	bool brief = argc == 2 && !strcmp(argv[1], "--short");
+
+	if (argc > 1 && !brief) {
+		fprintf(stderr, "usage: explore [--short]\n");
+		return 2;
+	}
+	table = malloc(sizeof(*table) << TABLE_BITS);
+	if (!table) {
+		perror("malloc");
+		return 1;
+	}
+	printf("TAP version 13\n");
+	for (size_t i = 0; i < ARRAY_SIZE(scenarios); i++) {
+		const char *what;
+
+		scenario = &scenarios[i];
+		if (brief && scenario->is_long)
+			continue;
+		what = explore();
+		printf("%s %u - %s: %s\n", what ? "not ok" : "ok", ++test, scenario->name,
+		       what ? what : "every order");
+		printf("# states %lu, ends of orders %lu, steps %lu\n", counts.states,
+		       counts.orders, counts.steps);
+		fflush(stdout);
+		failed += !!what;
+	}
+	printf("1..%u\n", test);
+	return failed ? 1 : 0;
+}
