@@ -46,6 +46,15 @@ loaded()
 	[ -e $sys ]
 }
 
+# gone: neither the module nor its device is there
+gone()
+{
+	if loaded || [ -e $dev ]; then
+		echo "# still there:" $sys* $dev*
+		return 1
+	fi
+}
+
 as_found=("capacity=$(cat $sys/parameters/capacity)" "msg_size=$(cat $sys/parameters/msg_size)")
 restore()
 {
@@ -72,6 +81,13 @@ said()
 {
 	grep -E '^mpmcq:|\[mpmcq\]|vmalloc|Out of memory|oom-kill|allocation failure' |
 		grep -vE '^mpmcq: .*(taints|tainting) kernel' || :
+}
+
+# quiet_so_far: since the system started, but for what loading and unloading say
+quiet_so_far()
+{
+	quiet "$(logged | said |
+		grep -vE 'must be|invalid for parameter|no memory for|messages discarded')"
 }
 
 number=0
@@ -112,7 +128,7 @@ refused()
 	lines=$(logged | said)
 	echo "# $errors"
 	echo "# log: $lines"
-	! loaded && [ ! -e $dev ] && grep -Eq "$message" <<<"$errors" &&
+	gone && grep -Eq "$message" <<<"$errors" &&
 		[ "$(wc -l <<<"$lines")" -eq 1 ] && grep -q "$word" <<<"$lines"
 }
 
@@ -149,7 +165,7 @@ accepted()
 		[ "$(cat "/sys/class/mpmcq/mpmcq/${parameter%%=*}")" = "${parameter#*=}" ] || return
 	done
 	send_one && receive_one || return
-	unload && [ ! -e $dev ] && quiet "$(logged | said)"
+	unload && gone && quiet "$(logged | said)"
 }
 
 send_one()
@@ -177,7 +193,7 @@ in_use()
 no_longer_in_use()
 {
 	exec 3>&-
-	unload && ! loaded
+	unload && gone
 }
 
 # With unread messages it goes, and says so.
@@ -224,7 +240,7 @@ programs()
 	check "unloads" unload
 }
 
-check "the log is quiet so far" quiet "$(logged | said)"
+check "the log is quiet so far" quiet_so_far
 
 check "open: is not unloaded" in_use
 check "closed: is unloaded" no_longer_in_use
