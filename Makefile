@@ -31,7 +31,8 @@ help:
 	@echo 'make install       module, tools, manual pages, udev rule; also uninstall (DESTDIR, PREFIX)'
 	@echo 'make load          load the module, with PARAMS="capacity=N msg_size=N"; also unload'
 	@echo 'make shell         a shell in a virtual machine that has the module loaded'
-	@echo 'make bench         messages per second, beside a pipe and a POSIX message queue'
+	@echo 'make bench         messages per second, beside a pipe and a POSIX message queue;'
+	@echo '                   emulated it takes minutes: ARGS="-r 3 -m 10000" is shorter'
 	@echo 'make vm-module     the module for another kernel, in build/KVER'
 	@echo 'make clean'
 
@@ -69,7 +70,9 @@ uninstall:
 	$(MAKE) -C userspace uninstall
 
 load:
-	@if [ -e mpmcq.ko ]; then \
+	@if [ -d /sys/module/mpmcq ]; then \
+		echo 'mpmcq: already loaded: make unload first' >&2; exit 1; \
+	elif [ -e mpmcq.ko ]; then \
 		echo 'insmod mpmcq.ko $(PARAMS)'; $(SUDO) insmod ./mpmcq.ko $(PARAMS); \
 	else \
 		echo 'modprobe mpmcq $(PARAMS)'; $(SUDO) modprobe mpmcq $(PARAMS); \
@@ -83,7 +86,8 @@ demo:
 
 shell:
 	@scripts/setup vm
-	@scripts/vm --shell
+	@$(MAKE) --no-print-directory -s userspace
+	@scripts/vm --shell || [ $$? -lt 124 ]	# the status of the last command typed
 
 bench:
 	@scripts/setup vm
