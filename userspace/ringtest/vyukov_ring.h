@@ -59,24 +59,6 @@ static inline int index_ring_take(struct index_ring *ring)
 	return (u32)entry;
 }
 
-static inline void index_ring_put_n(struct index_ring *ring, const u32 *indices, unsigned int n)
-{
-	for (unsigned int i = 0; i < n; i++)
-		index_ring_put(ring, indices[i]);
-}
-
-static inline unsigned int index_ring_take_n(struct index_ring *ring, u32 *indices, unsigned int n)
-{
-	unsigned int got;
-
-	for (got = 0; got < n; got++) {
-		int index = index_ring_take(ring);
-
-		if (index == INDEX_RING_EMPTY)
-			break;
-		indices[got] = index;
-	}
-	return got;
-}
+#include "one_by_one.h"
 
 #endif /* _MPMCQ_VYUKOV_RING_H */
