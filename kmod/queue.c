@@ -47,8 +47,8 @@
  * Receives take messages in the order in which sends put them.  A receive whose
  * buffer is not there hands its message back to returned and so lets others get
  * at later ones first; one that took such a later one may then take the former.
- * That is the price of holding nothing while pages are faulted in.  It is not
- * paid by a reader that waits: it has its pages before it goes to sleep.
+ * That is the price of holding nothing while pages are faulted in.  A reader that
+ * waits hardly ever pays it: it fetches its pages before it goes to sleep.
  */
 
 #include <linux/err.h>
