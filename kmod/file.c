@@ -60,10 +60,10 @@ static __poll_t mpmcq_poll(struct file *file, poll_table *wait)
 	if (file->f_mode & FMODE_WRITE)
 		poll_wait(file, &q->writers.pollers, wait);
 	/*
-	 * WAIT of queue.c: we are in the wait queues before we look at the
-	 * rings.  Newer kernels have this barrier in poll_wait().
+	 * See queue.c: we are in the wait queues before we look at the rings.
+	 * Newer kernels have this barrier in poll_wait().
 	 */
-	smp_mb();
+	smp_mb();	/* WAIT */
 	if ((file->f_mode & FMODE_READ) && mpmcq_queue_readable(q))
 		mask |= q->readers.events;
 	if ((file->f_mode & FMODE_WRITE) && mpmcq_queue_writable(q))
@@ -83,6 +83,8 @@ static int mpmcq_fasync(int fd, struct file *file, int on)
 		if (ret < 0 && (file->f_mode & FMODE_READ))
 			fasync_helper(-1, file, 0, &q->readers.async);
 	}
+	/* See queue.c: we are among async before the caller looks at the rings. */
+	smp_mb();	/* WAIT */
 	return ret < 0 ? ret : 0;
 }
 
