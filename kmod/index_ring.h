@@ -54,7 +54,8 @@
  * A put that finds tail moved past an entry must not fill the next one in
  * sight of anybody who might still see the former one open, or a take could
  * report the ring empty after a put that had completed: MOVE releases, TAIL
- * acquires, and FILL passes that on.
+ * acquires, and FILL passes that on.  (In the kernel's memory model FILL would
+ * do so whatever TAIL is, in that of C11 it would not.)
  *
  * head needs no order of its own: the entry is found by the position that was
  * read (an address dependency), what it protects is handed over by the entry,
@@ -65,8 +66,12 @@
  *  LOOK     load of an entry, acquire              FILL
  *  MOVE     compare-and-swap of tail, release      TAIL
  *  TAIL     load of tail, acquire                  MOVE
+ *  TAKE     compare-and-swap of head, relaxed      TAKE
  *  RECHECK  load of head after smp_rmb()           the owner's store-release
  *                                                  to what was peeked at
+ *
+ * Their litmus tests are FILL+LOOK, FILL+LOOK+reuse, MOVE+TAIL, MOVE+TAIL+help,
+ * TAKE+TAKE and RECHECK+LEN in Documentation/litmus-tests/.
  */
 #ifndef _MPMCQ_INDEX_RING_H
 #define _MPMCQ_INDEX_RING_H
@@ -279,7 +284,7 @@ static inline int index_ring_peek(const struct index_ring *ring, s64 *pos)
  */
 static inline bool index_ring_take_at(struct index_ring *ring, s64 pos)
 {
-	return atomic64_try_cmpxchg_relaxed(&ring->head, &pos, pos + 1);
+	return atomic64_try_cmpxchg_relaxed(&ring->head, &pos, pos + 1);	/* TAKE */
 }
 
 /**
@@ -347,7 +352,7 @@ static inline unsigned int index_ring_take_n(struct index_ring *ring, u32 *indic
 				break;
 			indices[got] = __index_ring_index(ring, entry);
 		}
-		if (atomic64_try_cmpxchg_relaxed(&ring->head, &pos, pos + got))
+		if (atomic64_try_cmpxchg_relaxed(&ring->head, &pos, pos + got)) /* TAKE */
 			return got;
 	}
 	return 0;

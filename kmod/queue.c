@@ -27,7 +27,7 @@
  *
  * For tasks WAIT is the barrier in prepare_to_wait_exclusive(), and what looks
  * at the ring is the very take that ends the wait.  For pollers it is in
- * mpmcq_poll() of file.c.
+ * mpmcq_poll() of file.c, for those who want SIGIO in mpmcq_fasync().
  *
  * A put wakes one task.  That task may not take what it was woken for: a
  * signal got it, the message was too long for it, or it took another index
@@ -35,6 +35,10 @@
  * may have been in the wait queue long enough to be picked.  So whoever leaves
  * the wait queue, for whatever reason, looks once more and wakes the next task
  * if there is still something there.
+ *
+ * The litmus tests of all this are WAKE+WAIT+task, WAKE+WAIT+poller,
+ * WAKE+WAIT+sigio, WAKE+WAIT+pass-on and MOVE+WAKE+WAIT in
+ * Documentation/litmus-tests/.
  *
  * Between a put and its wake a waker must not be stopped, or sleepers would
  * sleep on; mpmcq_put() keeps preemption away for these few instructions.  Not
@@ -222,8 +226,8 @@ static int claim_free(struct mpmcq_queue *q, size_t room)
  * The length is read while others may take the message, send the next in its
  * slot and so change it.  If it fits, winning the take says that this did not
  * happen.  If not, nothing is taken that could tell, so the head has to be
- * looked at again; index_ring_at_head() pairs with the store of the length in
- * mpmcq_send().
+ * looked at again: RECHECK in index_ring_at_head() pairs with LEN in
+ * mpmcq_send(), see the litmus test RECHECK+LEN.
  */
 static int claim_from(struct mpmcq_queue *q, struct index_ring *ring, size_t room)
 {
@@ -357,7 +361,7 @@ ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, bool nowait)
 		slot = slot_of(q, index);
 		if (copy_in(slot, len, from)) {
 			/* Pairs with RECHECK of index_ring.h. */
-			smp_store_release(&slot->len, len);
+			smp_store_release(&slot->len, len);	/* LEN */
 			mpmcq_put(&q->ready, index, &q->readers);
 			return len;
 		}
