@@ -246,8 +246,8 @@ static inline void index_ring_put_n(struct index_ring *ring, const u32 *indices,
 /**
  * index_ring_peek() - look at the index at the head
  * @ring: the ring
- * @pos: out: position of the head, for index_ring_take_at() and
- *	index_ring_at_head()
+ * @pos: out: position of the head, also of an empty ring; for
+ *	index_ring_take_at() and index_ring_at_head()
  *
  * The index stays where it is and may be taken by another at once.  So may
  * what it stands for be overwritten: of what the caller reads there it may
@@ -263,10 +263,9 @@ static inline int index_ring_peek(const struct index_ring *ring, s64 *pos)
 		s64 entry = atomic64_read_acquire(__index_ring_entry(ring, head)); /* LOOK */
 		s64 ahead = __index_ring_lap(ring, entry) - __index_ring_lap(ring, head);
 
-		if (!ahead) {
-			*pos = head;
+		*pos = head;
+		if (!ahead)
 			return __index_ring_index(ring, entry);
-		}
 		if (ahead == -1)
 			return INDEX_RING_EMPTY;
 		/* head has moved since */

@@ -221,7 +221,8 @@ static int claim_free(struct mpmcq_queue *q, size_t room)
 }
 
 /*
- * Takes the message at the head of @ring unless it is longer than @room.
+ * Takes the message at the head of @ring unless it is longer than @room.  In @pos
+ * is where the head was.
  *
  * The length is read while others may take the message, send the next in its
  * slot and so change it.  If it fits, winning the take says that this did not
@@ -229,16 +230,15 @@ static int claim_free(struct mpmcq_queue *q, size_t room)
  * looked at again: RECHECK in index_ring_at_head() pairs with LEN in
  * mpmcq_send(), see the litmus test RECHECK+LEN.
  */
-static int claim_from(struct mpmcq_queue *q, struct index_ring *ring, size_t room)
+static int claim_from(struct mpmcq_queue *q, struct index_ring *ring, size_t room, s64 *pos)
 {
-	s64 pos;
 	int index;
 
-	while ((index = index_ring_peek(ring, &pos)) != INDEX_RING_EMPTY) {
+	while ((index = index_ring_peek(ring, pos)) != INDEX_RING_EMPTY) {
 		if (READ_ONCE(slot_of(q, index)->len) <= room) {
-			if (index_ring_take_at(ring, pos))
+			if (index_ring_take_at(ring, *pos))
 				return index;
-		} else if (index_ring_at_head(ring, pos)) {
+		} else if (index_ring_at_head(ring, *pos)) {
 			return -EMSGSIZE;
 		}
 	}
@@ -246,17 +246,27 @@ static int claim_from(struct mpmcq_queue *q, struct index_ring *ring, size_t roo
 }
 
 /*
- * Takes the next message.  One that was ready when returned was looked at may
- * be in returned by now, handed back by another receive.
+ * Takes the next message.
+ *
+ * One that was ready when returned was looked at may be in returned by now, handed
+ * back by another receive.  So there is none only if returned was empty before
+ * and after ready was, and nothing has come and gone there meanwhile, for then
+ * head would have moved.
  */
 static int claim_message(struct mpmcq_queue *q, size_t room)
 {
-	int index = claim_from(q, &q->returned, room);
+	s64 pos, before, ready;
+	int index = claim_from(q, &q->returned, room, &pos);
 
-	if (index == -EAGAIN)
-		index = claim_from(q, &q->ready, room);
-	if (index == -EAGAIN)
-		index = claim_from(q, &q->returned, room);
+	while (index == -EAGAIN) {
+		before = pos;
+		index = claim_from(q, &q->ready, room, &ready);
+		if (index != -EAGAIN)
+			break;
+		index = claim_from(q, &q->returned, room, &pos);
+		if (pos == before)
+			break;
+	}
 	return index;
 }
 
