@@ -9,9 +9,6 @@
  *  - the history of each ring is that of a FIFO (linear.h);
  *  - in the end every index is in a ring or was never put back by its script.
  *
- * A state that was met before is not gone on from: memory, what each thread has
- * seen, and the histories are the same, so what follows is.
- *
  * Usage: explore [--short]
  */
 
@@ -22,6 +19,7 @@
 #define SHIM_STEPS
 #include "shim.h"
 #include "linear.h"
+#include "search.h"
 #ifdef PLANT_NAIVE_RING
 #include "naive_ring.h"
 #else
@@ -29,9 +27,8 @@
 #endif
 
 #define MAX_SLOTS	8
-#define MAX_DEPTH	4096
-#define OPS_PER_THREAD	(LINEAR_MAX_OPS / STEPS_MAX_THREADS)
-#define TABLE_BITS	25
+#define MAX_THREADS	4
+#define OPS_PER_THREAD	(LINEAR_MAX_OPS / MAX_THREADS)
 
 /*
  * What a thread does, a letter each: s send, r receive, S and R two at once.
@@ -41,7 +38,7 @@
 struct scenario {
 	const char *name;
 	unsigned int order, skew, fill;
-	const char *scripts[STEPS_MAX_THREADS];
+	const char *scripts[MAX_THREADS];
 	bool is_long;
 };
 
@@ -76,27 +73,10 @@ static struct state {
 	struct tracked free, ready;
 	atomic64_t slots[MAX_SLOTS];
 	uint64_t ended[2];		/* per ring: mask of operations that ended */
-	unsigned int n_ops[STEPS_MAX_THREADS];
-	const char *fault;
+	unsigned int n_ops[MAX_THREADS];
 } now;
 
 static const struct scenario *scenario;
-
-static struct {
-	unsigned long orders, states, steps;
-} counts;
-
-static uint64_t *table;			/* hashes of the states met */
-
-static struct {
-	unsigned int thread, todo;
-} path[MAX_DEPTH];
-
-static void fault(const char *what)
-{
-	if (!now.fault)
-		now.fault = what;
-}
 
 static uint64_t *ended_of(struct tracked *t)
 {
@@ -121,14 +101,14 @@ static void end(struct tracked *t, unsigned int id)
 static void note_taken(struct tracked *t, int index)
 {
 	if (!(t->holds & 1U << index))
-		fault("an index was taken that is not in the ring");
+		search_fault("an index was taken that is not in the ring");
 	t->holds &= ~(1U << index);
 }
 
 static void note_put(struct tracked *t, u32 index)
 {
 	if ((now.free.holds | now.ready.holds) & 1U << index)
-		fault("an index was put that is in a ring");
+		search_fault("an index was put that is in a ring");
 	t->holds |= 1U << index;
 }
 
@@ -199,7 +179,7 @@ static void receive(unsigned int self, unsigned int want)
 
 	for (unsigned int i = 0; i < n; i++) {
 		if (atomic64_read(&now.slots[indices[i]]) != 1)
-			fault("a message was taken that is not written");
+			search_fault("a message was taken that is not written");
 		atomic64_set(&now.slots[indices[i]], 0);
 	}
 	if (n)
@@ -250,112 +230,35 @@ static void set_up(void)
 	}
 }
 
-static uint64_t mix(uint64_t hash, uint64_t value)
+static uint64_t hash_ring(uint64_t hash, const struct tracked *t)
 {
-	hash = (hash ^ value) * 0xff51afd7ed558ccdULL;
-	return hash ^ hash >> 32;
-}
-
-static uint64_t mix_ring(uint64_t hash, const struct tracked *t)
-{
-	hash = mix(hash, t->ring.head.counter);
-	hash = mix(hash, t->ring.tail.counter);
+	hash = search_mix(hash, t->ring.head.counter);
+	hash = search_mix(hash, t->ring.tail.counter);
 	for (unsigned int i = 0; i < 1U << scenario->order; i++)
-		hash = mix(hash, t->entries[i].counter);
+		hash = search_mix(hash, t->entries[i].counter);
 	for (unsigned int i = 0; i < LINEAR_MAX_OPS; i++)
 		if (t->ops[i].used)
-			hash = mix(mix(mix(hash, i), t->ops[i].value), t->ops[i].before);
+			hash = search_mix(search_mix(search_mix(hash, i), t->ops[i].value),
+					  t->ops[i].before);
 	return hash;
 }
 
-static uint64_t hash_state(void)
+static uint64_t hash(void)
 {
-	uint64_t hash = steps_alive();
+	uint64_t hash = 0;
 
-	for (unsigned int i = 0; i < STEPS_MAX_THREADS && scenario->scripts[i]; i++)
-		hash = mix(hash, steps_seen(i));
 	for (unsigned int i = 0; i < MAX_SLOTS; i++)
-		hash = mix(hash, now.slots[i].counter);
-	return mix_ring(mix_ring(hash, &now.free), &now.ready) | 1;
+		hash = search_mix(hash, now.slots[i].counter);
+	return hash_ring(hash_ring(hash, &now.free), &now.ready);
 }
 
-/* Whether this state is met for the first time. */
-static bool is_new(void)
+static void end_of_order(void)
 {
-	uint64_t hash = hash_state();
-	size_t mask = (1UL << TABLE_BITS) - 1;
-	size_t at = hash >> 1 & mask;
-
-	while (table[at] && table[at] != hash)
-		at = (at + 1) & mask;
-	if (table[at])
-		return false;
-	table[at] = hash;
-	if (++counts.states > mask / 2) {
-		fprintf(stderr, "explore: more states than the table has room for\n");
-		exit(1);
-	}
-	return true;
-}
-
-static void check_end(void)
-{
-	counts.orders++;
 	if (now.free.holds + now.ready.holds != (1U << (1U << scenario->order)) - 1)
-		fault("an index is in no ring");
+		search_fault("an index is in no ring");
 	if (!linear_fifo(now.free.ops, now.free.initial, now.free.n_initial) ||
 	    !linear_fifo(now.ready.ops, now.ready.initial, now.ready.n_initial))
-		fault("a history is not that of a FIFO");
-}
-
-/* Runs once, along path[] for @replay steps, then wherever is new; the length. */
-static unsigned int run_once(unsigned int replay)
-{
-	unsigned int depth = 0, alive, n = 0;
-
-	while (n < STEPS_MAX_THREADS && scenario->scripts[n])
-		n++;
-	set_up();
-	steps_start(n, run_script);
-	for (;;) {
-		alive = steps_alive();
-		if (!alive)
-			check_end();
-		if (!alive || now.fault)
-			return depth;
-		if (depth >= replay) {
-			if (!is_new())
-				return depth;
-			if (depth == MAX_DEPTH) {
-				fault("the run does not end");
-				return depth;
-			}
-			path[depth].thread = __builtin_ctz(alive);
-			path[depth].todo = alive & (alive - 1);
-		}
-		steps_run(path[depth++].thread);
-		counts.steps++;
-	}
-}
-
-static const char *explore(void)
-{
-	unsigned int depth = 0;
-
-	memset(&counts, 0, sizeof(counts));
-	memset(table, 0, sizeof(*table) << TABLE_BITS);
-	do {
-		depth = run_once(depth);
-		if (now.fault)
-			return now.fault;
-		while (depth && !path[depth - 1].todo)
-			depth--;
-		if (depth) {
-			path[depth - 1].thread = __builtin_ctz(path[depth - 1].todo);
-			path[depth - 1].todo &= path[depth - 1].todo - 1;
-		}
-	} while (depth);
-	return NULL;
+		search_fault("a history is not that of a FIFO");
 }
 
 int main(int argc, char **argv)
@@ -367,23 +270,25 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: explore [--short]\n");
 		return 2;
 	}
-	table = malloc(sizeof(*table) << TABLE_BITS);
-	if (!table) {
-		perror("malloc");
-		return 1;
-	}
 	printf("TAP version 13\n");
 	for (size_t i = 0; i < ARRAY_SIZE(scenarios); i++) {
+		struct search s = { .preemptions = SEARCH_ALL, .set_up = set_up,
+				    .thread = run_script, .hash = hash, .end = end_of_order };
+		struct search_counts counts;
 		const char *what;
 
 		scenario = &scenarios[i];
 		if (brief && scenario->is_long)
 			continue;
-		what = explore();
+		while (s.threads < MAX_THREADS && scenario->scripts[s.threads])
+			s.threads++;
+		what = search(&s, &counts);
 		printf("%s %u - %s: %s\n", what ? "not ok" : "ok", ++test, scenario->name,
 		       what ? what : "every order");
-		printf("# states %lu, ends of orders %lu, steps %lu\n", counts.states,
-		       counts.orders, counts.steps);
+		if (what)
+			search_print_order();
+		printf("# orders %.3g, states %lu, steps %lu\n", counts.orders, counts.states,
+		       counts.steps);
 		fflush(stdout);
 		failed += !!what;
 	}

@@ -10,6 +10,8 @@ static bool allowed(const struct linear_op *op, unsigned int head, unsigned int 
 		return true;
 	if (op->value == LINEAR_EMPTY)
 		return head == tail;
+	if (op->value == LINEAR_TOO_LONG)
+		return head < tail && queue[head] & LINEAR_LONG;
 	return head < tail && queue[head] == op->value;
 }
 
@@ -28,7 +30,7 @@ static bool search(uint64_t left, unsigned int head, unsigned int tail)
 			continue;
 		if (op->put)
 			queue[tail] = op->value;
-		taken = !op->put && op->value != LINEAR_EMPTY;
+		taken = !op->put && op->value >= 0;
 		if (search(left & ~(1ULL << i), head + taken, tail + op->put))
 			return true;
 	}

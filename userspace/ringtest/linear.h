@@ -15,12 +15,15 @@
 
 #define LINEAR_MAX_OPS	64
 #define LINEAR_EMPTY	(-1)
+#define LINEAR_TOO_LONG	(-2)
+#define LINEAR_LONG	0x100
 
 /**
  * struct linear_op - an operation of a history
  * @used: whether there is this one
  * @put: a put, not a take
- * @value: what was put or taken; %LINEAR_EMPTY for a take that found nothing
+ * @value: what was put or taken; %LINEAR_EMPTY for a take that found nothing;
+ *	%LINEAR_TOO_LONG for one that left a value with the bit %LINEAR_LONG where it was
  * @before: mask of the operations that had ended when this one began
  */
 struct linear_op {

@@ -32,8 +32,10 @@ echo '# the same under ThreadSanitizer'
 TSAN_OPTIONS=halt_on_error=1 "$dir/stress-tsan" 2000 || status=1
 echo '# every order of accesses'
 "$dir/explore" --short || status=1
+"$dir/explore_queue" --short || status=1
 echo '# pauses at every access'
 "$dir/pause" || status=1
+"$dir/pause_queue" || status=1
 caught 'planted fault: ring that claims before it fills' '^not ok' "$dir/stress-naive" 20000
 caught 'planted fault: relaxed publish' 'WARNING: ThreadSanitizer: data race' \
 	env TSAN_OPTIONS=halt_on_error=1 "$dir/stress-relaxed" 2000
@@ -42,4 +44,7 @@ caught 'planted fault: ring that claims before it fills, explored' '^not ok' \
 caught 'planted fault: ring in which a pause stops the others (Vyukov)' '^not ok' \
 	"$dir/pause-vyukov"
 caught 'planted fault: put that does not help' '^not ok' "$dir/pause-no-help"
+for program in "$dir"/*_queue-*; do
+	caught "planted fault in the queue: ${program##*/}" '^not ok' "$program" --control
+done
 exit $status

@@ -68,9 +68,20 @@ unsigned int steps_alive(void)
 	return mask;
 }
 
-uint64_t steps_seen(unsigned int thread)
+int steps_self(void)
 {
-	return threads[thread].seen;
+	return running;
+}
+
+uint64_t steps_seen(int thread)
+{
+	return thread < 0 ? 0 : threads[thread].seen;
+}
+
+void steps_forget(uint64_t seen)
+{
+	if (running >= 0)
+		threads[running].seen = seen;
 }
 
 void step(void)
@@ -82,6 +93,8 @@ void step(void)
 	running = -1;
 	if (!_setjmp(threads[self].place))
 		_longjmp(scheduler, 1);
+	/* Also an access without a result leads to another place. */
+	saw(0);
 }
 
 int64_t saw(int64_t value)

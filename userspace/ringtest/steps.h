@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define STEPS_MAX_THREADS	4
+#define STEPS_MAX_THREADS	6
 
 /**
  * steps_start() - begin a run
@@ -39,15 +39,31 @@ void steps_run(unsigned int thread);
 unsigned int steps_alive(void);
 
 /**
+ * steps_self() - the thread that makes a step
+ *
+ * Return: its number; -1 outside of the threads.
+ */
+int steps_self(void);
+
+/**
  * steps_seen() - what a thread has seen so far, as one number
- * @thread: which
+ * @thread: which; -1, outside of the threads, gives 0
  *
  * Threads that run the same code and have seen the same are at the same place
  * with the same local variables.
  *
- * Return: a hash of the results of its accesses.
+ * Return: a hash of its accesses and their results.
  */
-uint64_t steps_seen(unsigned int thread);
+uint64_t steps_seen(int thread);
+
+/**
+ * steps_forget() - of what the running thread has seen, keep no more than this
+ * @seen: steps_seen() of the thread, earlier
+ *
+ * To be called when a function returns whose local variables are gone; what it
+ * returned must be told by saw() again.  Does nothing outside of the threads.
+ */
+void steps_forget(uint64_t seen);
 
 /**
  * step() - stand before an access to shared memory

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What queue.c takes from the kernel beyond atomics, for threads of steps.h: tasks
+ * that sleep and are woken, wait queues, signals, poll, and buffers whose pages may
+ * be missing.  After kernel/sched/core.c, kernel/sched/wait.c and fs/select.c.
+ *
+ * Each call that takes the lock of a wait queue is one step: nobody sees its middle
+ * but waitqueue_active(), for which one of its stores decides.  A task's state is
+ * changed together with the queue by the same reason.
+ */
+#ifndef _MPMCQ_RINGTEST_KERNEL_H
+#define _MPMCQ_RINGTEST_KERNEL_H
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SHIM_STEPS
+#include "shim.h"
+
+typedef uint8_t u8;
+typedef unsigned int __poll_t;
+
+#define HAVE_FAULT_IN_IOV_ITER
+
+#define ERESTARTSYS		512
+#define GFP_KERNEL		0
+#define __GFP_ZERO		0
+#define __GFP_NOWARN		0
+#define __GFP_NORETRY		0
+#define CONFIG_PREEMPT_RT	0
+#define IS_ENABLED(option)	(option)
+#define __aligned(n)		__attribute__((__aligned__(n)))
+#define ALIGN(n, to)		(((n) + (to) - 1) / (to) * (to))
+#define is_power_of_2(n)	((n) && !((n) & ((n) - 1)))
+#define check_mul_overflow(a, b, to)	__builtin_mul_overflow(a, b, to)
+#define min(a, b)		((a) < (b) ? (a) : (b))
+#define min_t(type, a, b)	min((type)(a), (type)(b))
+
+#define ERR_PTR(error)		((void *)(long)(error))
+#define kzalloc(size, flags)	calloc(1, size)
+#define kfree(p)		free(p)
+#define __vmalloc(size, flags)	calloc(1, size)
+#define vfree(p)		free(p)
+
+/* Between threads only integers are shared this way; pointers here never change. */
+#define READ_ONCE(x)		((__typeof__(x))shim_read(&(x), sizeof(x)))
+#define smp_store_release(p, v)	shim_store_u32(p, v)
+
+static inline uintptr_t shim_read(const void *p, size_t size)
+{
+	if (size != sizeof(u32))
+		return *(const uintptr_t *)p;
+	step();
+	return saw(*(const u32 *)p);
+}
+
+static inline void shim_store_u32(u32 *p, u32 value)
+{
+	step();
+	*p = value;
+}
+
+static inline void smp_mb(void)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+/* Tasks: the threads of steps.h. */
+enum { TASK_RUNNING, TASK_INTERRUPTIBLE };
+
+static struct task_struct {
+	bool sleepy;		/* state is TASK_INTERRUPTIBLE */
+	bool asleep;		/* off the processor, until woken */
+	bool signalled;
+	bool triggered;		/* a poller's: woken since it last looked */
+	bool unpreemptible;
+	uint64_t seen;		/* when it became so */
+} tasks[STEPS_MAX_THREADS];
+
+/*
+ * Whether there are any signals, and any pollers.  To look for what never is there
+ * is no step: nobody could tell when that was.
+ */
+static bool signals, pollers;
+
+#define current			(&tasks[steps_self()])
+
+/*
+ * queue.c keeps nothing in local variables of what it sees between the two.  (There
+ * is no current outside of the threads, where the queue is set up.)
+ */
+static inline void preempt_disable(void)
+{
+	if (steps_self() < 0)
+		return;
+	current->unpreemptible = true;
+	current->seen = steps_seen(steps_self());
+}
+
+static inline void preempt_enable(void)
+{
+	if (steps_self() < 0)
+		return;
+	current->unpreemptible = false;
+	steps_forget(current->seen);
+	saw(0);
+}
+
+static inline bool signal_pending(struct task_struct *task)
+{
+	if (!signals)
+		return false;
+	step();
+	return saw(task->signalled);
+}
+
+/* try_to_wake_up(): whether the task was about to sleep */
+static inline bool wake_up_process(struct task_struct *task)
+{
+	bool was = task->sleepy;
+
+	task->sleepy = false;
+	task->asleep = false;
+	return was;
+}
+
+static inline void set_current_state(int state)
+{
+	step();
+	current->sleepy = state == TASK_INTERRUPTIBLE;
+}
+
+static inline void schedule(void)
+{
+	step();
+	if (current->signalled)
+		current->sleepy = false;
+	current->asleep = current->sleepy;
+	if (saw(current->asleep))
+		step();
+}
+
+static inline void shim_signal(struct task_struct *task)
+{
+	step();
+	task->signalled = true;
+	wake_up_process(task);
+}
+
+static inline unsigned int shim_asleep(void)
+{
+	unsigned int mask = 0;
+
+	for (unsigned int i = 0; i < STEPS_MAX_THREADS; i++)
+		mask |= tasks[i].asleep << i;
+	return mask;
+}
+
+/* Wait queues: who is in it, in the order of coming, and once at most. */
+typedef struct wait_queue_head {
+	struct task_struct *waiters[STEPS_MAX_THREADS];
+	unsigned int n;
+	bool for_pollers;
+} wait_queue_head_t;
+
+#define DEFINE_WAIT(name)	struct { bool unused; } name __attribute__((unused))
+#define prepare_to_wait_exclusive(head, wait, state)	shim_prepare_to_wait(head)
+#define finish_wait(head, wait)				shim_finish_wait(head)
+
+static inline void init_waitqueue_head(wait_queue_head_t *head)
+{
+	head->n = 0;
+	head->for_pollers = false;
+}
+
+static inline bool shim_is_in(const wait_queue_head_t *head, const struct task_struct *task)
+{
+	for (unsigned int i = 0; i < head->n; i++)
+		if (head->waiters[i] == task)
+			return true;
+	return false;
+}
+
+static inline void shim_add(wait_queue_head_t *head)
+{
+	if (!shim_is_in(head, current))
+		head->waiters[head->n++] = current;
+}
+
+static inline void shim_remove(wait_queue_head_t *head, const struct task_struct *task)
+{
+	unsigned int left = 0;
+
+	for (unsigned int i = 0; i < head->n; i++)
+		if (head->waiters[i] != task)
+			head->waiters[left++] = head->waiters[i];
+	head->n = left;
+}
+
+static inline void shim_prepare_to_wait(wait_queue_head_t *head)
+{
+	step();
+	shim_add(head);
+	current->sleepy = true;
+}
+
+static inline void shim_finish_wait(wait_queue_head_t *head)
+{
+	step();
+	current->sleepy = false;
+	step();
+	shim_remove(head, current);
+}
+
+static inline bool waitqueue_active(const wait_queue_head_t *head)
+{
+	if (head->for_pollers && !pollers)
+		return false;
+	step();
+	return saw(head->n > 0);
+}
+
+/* autoremove_wake_function(): one task that was about to sleep, and no other */
+static inline void wake_up_interruptible(wait_queue_head_t *head)
+{
+	step();
+	for (unsigned int i = 0; i < head->n; i++) {
+		if (wake_up_process(head->waiters[i])) {
+			shim_remove(head, head->waiters[i]);
+			return;
+		}
+	}
+}
+
+/* pollwake() for each: they stay in the queue */
+static inline void wake_up_interruptible_poll(wait_queue_head_t *head, __poll_t events)
+{
+	(void)events;
+	step();
+	for (unsigned int i = 0; i < head->n; i++) {
+		head->waiters[i]->triggered = true;
+		wake_up_process(head->waiters[i]);
+	}
+}
+
+/* SIGIO goes out by the same rule as the wake-up of pollers; nobody wants it here. */
+struct fasync_struct;
+
+static inline void kill_fasync(struct fasync_struct **async, int signal, int band)
+{
+	(void)async;
+	(void)signal;
+	(void)band;
+}
+
+/* The open file, as far as mpmcq_poll() goes. */
+#define EPOLLIN			POLLIN
+#define EPOLLRDNORM		POLLRDNORM
+#define EPOLLOUT		POLLOUT
+#define EPOLLWRNORM		POLLWRNORM
+#define POLL_IN			1
+#define POLL_OUT		2
+#define SIGIO			29
+#define FMODE_READ		1
+#define FMODE_WRITE		2
+
+struct file {
+	void *private_data;
+	unsigned int f_mode;
+};
+
+/* Whether the poller still has to enter the wait queues. */
+typedef struct poll_table {
+	bool enter;
+} poll_table;
+
+static inline void poll_wait(struct file *file, wait_queue_head_t *head, poll_table *wait)
+{
+	(void)file;
+	if (!wait->enter)
+		return;
+	step();
+	shim_add(head);
+}
+
+static inline void remove_wait_queue(wait_queue_head_t *head)
+{
+	step();
+	shim_remove(head, current);
+}
+
+/* A buffer that holds one value; its page is missing for the next @missing copies. */
+struct iov_iter {
+	size_t count;
+	u64 value;
+	unsigned int missing;
+	bool bad;		/* and will not be had */
+};
+
+static inline size_t iov_iter_count(const struct iov_iter *i)
+{
+	return i->count;
+}
+
+static inline void iov_iter_revert(struct iov_iter *i, size_t bytes)
+{
+	i->count += bytes;
+}
+
+static inline void pagefault_disable(void)
+{
+}
+
+static inline void pagefault_enable(void)
+{
+}
+
+/* How much can be copied: half of it without the page. */
+static inline size_t shim_there(const struct iov_iter *i, size_t bytes)
+{
+	return i->bad || i->missing ? bytes / 2 : bytes;
+}
+
+/*
+ * The slot is the caller's alone, so a copy is no step of its own; that nobody else
+ * has the slot is checked elsewhere.
+ */
+static inline size_t copy_from_iter(void *to, size_t bytes, struct iov_iter *from)
+{
+	size_t n = shim_there(from, bytes);
+
+	memset(to, 0xa5, bytes);
+	if (n == bytes)
+		memcpy(to, &from->value, sizeof(from->value));
+	from->count -= n;
+	return n;
+}
+
+static inline size_t copy_to_iter(const void *from, size_t bytes, struct iov_iter *to)
+{
+	size_t n = shim_there(to, bytes);
+
+	if (n == bytes)
+		memcpy(&to->value, from, sizeof(to->value));
+	to->count -= n;
+	return n;
+}
+
+static inline size_t shim_fault_in(struct iov_iter *i, size_t bytes)
+{
+	step();
+	if (i->bad)
+		return bytes;
+	if (i->missing)
+		i->missing--;
+	return 0;
+}
+
+#define fault_in_iov_iter_readable(i, bytes)	shim_fault_in(i, bytes)
+#define fault_in_iov_iter_writeable(i, bytes)	shim_fault_in(i, bytes)
+
+#endif /* _MPMCQ_RINGTEST_KERNEL_H */

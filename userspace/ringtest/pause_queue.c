@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The queue, paused anywhere: a task is stopped for good before one of its steps, in
+ * whatever it does, and others must go on sending and receiving.  For each step of
+ * each operation, for one task and for each pair of places in two.
+ *
+ * The others either never sleep (EAGAIN, and try again), or sleep when there is nothing
+ * to do.  A task that is stopped between a put and its wake, where the kernel keeps
+ * preemption away, may leave one of those asleep until the next put; as both send and
+ * receive, there is a next one.
+ */
+
+#include <stdio.h>
+
+#include "queue_under_test.h"
+
+#define ORDER		3
+#define MESSAGES	1000	/* that have to get through after each pause */
+#define PATIENCE	5000	/* steps in which one has to */
+#define MOST_STEPS	200	/* a task that is woken too late goes round for ever */
+
+/* Threads 0 and 1 are stopped, 2 sends, 3 receives; 2 and 3 run for ever. */
+enum { FIRST, SECOND, SENDER, RECEIVER, THREADS };
+
+enum answer { STUCK, OVER, WENT_ON };	/* OVER: the script, before that place */
+
+static struct {
+	const char *scripts[2];		/* of FIRST and SECOND, letters as in explore_queue.c */
+	unsigned int fill;		/* messages that wait at first */
+	bool sleepers;			/* the others sleep when there is nothing to do */
+	bool mixed;			/* and make a step after each of FIRST and SECOND */
+} now;
+
+static unsigned long n_received;
+static const char *fault;
+
+/* For queue_under_test.h. */
+void search_fault(const char *what)
+{
+	fault = what;
+}
+
+static void run_script(const char *script)
+{
+	u64 value;
+
+	for (; *script; script++) {
+		switch (*script) {
+		case 's':
+		case 't':
+		case 'f':
+		case 'F':
+			send_value(0, false, *script == 'f', *script == 'F', *script == 't');
+			break;
+		case 'r':
+		case 'q':
+		case 'g':
+		case 'G':
+			receive_value(&value, true, 2 * (*script == 'g'), *script == 'G',
+				      *script == 'q');
+			break;
+		}
+	}
+}
+
+static void thread(unsigned int self)
+{
+	u64 value;
+
+	if (self < SENDER) {
+		run_script(now.scripts[self]);
+		return;
+	}
+	for (;;) {
+		if (self == SENDER)
+			send_value(0, false, 0, false, !now.sleepers);
+		else if (receive_value(&value, true, 0, false, !now.sleepers) > 0)
+			n_received++;
+		steps_forget(self);
+	}
+}
+
+/* One step of one of the others, in turn; false if none can make one. */
+static bool run_others(void)
+{
+	static unsigned int turn;
+	unsigned int able = steps_alive() & ~shim_asleep();
+	unsigned int next = SENDER + turn++ % 2;
+
+	if (!(able & 1U << next))
+		next = next == SENDER ? RECEIVER : SENDER;
+	if (!(able & 1U << next))
+		return false;
+	steps_run(next);
+	return true;
+}
+
+/* Whether MESSAGES more get through. */
+static bool others_go_on(void)
+{
+	unsigned long goal = n_received + MESSAGES;
+	unsigned int idle = 0;
+
+	while (n_received < goal) {
+		unsigned long before = n_received;
+
+		if (!run_others() || fault)
+			return false;
+		idle = n_received == before ? idle + 1 : 0;
+		if (idle > PATIENCE)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Lets a thread make so many steps; while it is asleep the others do, so that it is
+ * woken.  OVER if it was at its end before.
+ */
+static enum answer advance(unsigned int self, unsigned int steps)
+{
+	unsigned int idle = 0;
+
+	while (steps) {
+		if (!(steps_alive() & 1U << self))
+			return OVER;
+		if (!tasks[self].asleep) {
+			steps_run(self);
+			steps--;
+			idle = 0;
+			if (now.mixed)
+				run_others();
+		} else if (!run_others() || ++idle > PATIENCE) {
+			return STUCK;
+		}
+	}
+	return steps_alive() & 1U << self ? WENT_ON : OVER;
+}
+
+static enum answer pause_at(unsigned int first, unsigned int second)
+{
+	enum answer answer;
+
+	fault = NULL;
+	signals = false;
+	pollers = false;
+	queue_set_up(ORDER, 5);
+	for (unsigned int i = 0; i < now.fill; i++)
+		send_value(0, false, 0, false, true);
+	steps_start(THREADS, thread);
+	answer = advance(FIRST, first);
+	if (answer == WENT_ON && now.scripts[SECOND][0])
+		answer = advance(SECOND, second);
+	if (answer != WENT_ON)
+		return answer;
+	return others_go_on() ? WENT_ON : STUCK;
+}
+
+/* Every place of FIRST, and of SECOND if it has a script; whether all went well. */
+static bool pause_everywhere(unsigned long *places)
+{
+	unsigned int first, second;
+	enum answer answer;
+
+	*places = 0;
+	for (first = 0; first < MOST_STEPS; first++) {
+		for (second = 0; second < MOST_STEPS; second++) {
+			answer = pause_at(first, second);
+			if (answer == STUCK) {
+				printf("# stuck: %s stopped after %u steps, %s after %u; %u waited",
+				       now.scripts[FIRST], first, now.scripts[SECOND], second,
+				       now.fill);
+				printf("%s%s\n", fault ? ": " : "", fault ?: "");
+				return false;
+			}
+			if (answer == OVER)
+				break;
+			*places += answer == WENT_ON;
+			if (!now.scripts[SECOND][0])
+				break;
+		}
+		if (answer == OVER && !second)
+			break;
+	}
+	return *places > 0;
+}
+
+static bool test(unsigned int number)
+{
+	static const unsigned int fills[] = { 4, 0, 1 << ORDER };
+	unsigned long places, all = 0;
+	bool good = true;
+
+	/* Two at once with slots and messages for all; one also where it must sleep. */
+	for (unsigned int i = 0; i < (now.scripts[SECOND][0] ? 1 : 3) && good; i++) {
+		now.fill = fills[i];
+		good = pause_everywhere(&places);
+		all += places;
+	}
+	printf("%s %u - stopped for good: %s%s%s, others %s%s: %lu places\n",
+	       good ? "ok" : "not ok", number,
+	       now.scripts[FIRST], now.scripts[SECOND][0] ? " and " : "",
+	       now.scripts[SECOND], now.sleepers ? "sleep" : "never sleep",
+	       now.mixed ? " and go between" : "", all);
+	fflush(stdout);
+	return good;
+}
+
+int main(void)
+{
+	static const char *const one[] = { "s", "f", "F", "r", "g", "G", "srt", "rsq" };
+	static const char *const two[] = { "s", "F", "r", "G" };
+	unsigned int number = 0, failed = 0;
+
+	printf("TAP version 13\n");
+	for (int i = 0; i < 4; i++) {
+		now.sleepers = i & 2;
+		now.mixed = i & 1;
+		now.scripts[SECOND] = "";
+		for (unsigned int i = 0; i < ARRAY_SIZE(one); i++) {
+			now.scripts[FIRST] = one[i];
+			failed += !test(++number);
+		}
+		for (unsigned int i = 0; i < ARRAY_SIZE(two) * ARRAY_SIZE(two); i++) {
+			now.scripts[FIRST] = two[i / ARRAY_SIZE(two)];
+			now.scripts[SECOND] = two[i % ARRAY_SIZE(two)];
+			failed += !test(++number);
+		}
+	}
+	printf("1..%u\n", number);
+	return failed ? 1 : 0;
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "search.h"
+#include "steps.h"
+
+#define MAX_DEPTH	4096
+#define TABLE_BITS	25
+
+/* The states met: a hash that is not 0, and the orders that go on from there. */
+static struct state {
+	uint64_t hash;
+	double orders;
+} *table;
+
+/* The present order, and what is still to be tried from each of its states. */
+static struct {
+	struct state *state;
+	unsigned int thread;	/* that makes the step from here */
+	unsigned int todo;	/* mask of those that shall make it in other orders */
+	unsigned int able;	/* mask of those that could */
+	unsigned int spent;	/* preemptions on the way here */
+	double orders;		/* those of the threads tried so far */
+} path[MAX_DEPTH];
+
+static const struct search *now;
+static struct search_counts *count;
+static const char *fault;
+static unsigned int fault_depth;
+
+void search_fault(const char *what)
+{
+	if (!fault)
+		fault = what;
+}
+
+void search_print_order(void)
+{
+	printf("# order:");
+	for (unsigned int i = 0; i < fault_depth; i++)
+		printf(" %u", path[i].thread);
+	printf("\n");
+}
+
+/* Of the state that the threads are in; one that is new has the hash 0. */
+static struct state *look_up(uint64_t hash)
+{
+	size_t mask = (1UL << TABLE_BITS) - 1;
+	size_t at = hash >> 1 & mask;
+
+	while (table[at].hash && table[at].hash != hash)
+		at = (at + 1) & mask;
+	if (!table[at].hash && ++count->states > mask / 2) {
+		fprintf(stderr, "search: more states than the table has room for\n");
+		exit(1);
+	}
+	return &table[at];
+}
+
+static unsigned int able_threads(void)
+{
+	return steps_alive() & ~(now->asleep ? now->asleep() : 0);
+}
+
+/* Preemptions spent when the step at @depth has been made. */
+static unsigned int spent_after(unsigned int depth)
+{
+	unsigned int last = depth ? path[depth - 1].thread : path[0].thread;
+
+	return path[depth].spent +
+		(path[depth].thread != last && path[depth].able & 1U << last);
+}
+
+static uint64_t hash_state(unsigned int depth)
+{
+	uint64_t hash = steps_alive();
+
+	for (unsigned int i = 0; i < now->threads; i++)
+		hash = search_mix(hash, steps_seen(i));
+	if (now->preemptions != SEARCH_ALL && depth)
+		hash = search_mix(search_mix(hash, path[depth - 1].thread), path[depth].spent);
+	return search_mix(hash, now->hash()) | 1;
+}
+
+/* Goes on from a new state: by the lowest thread first, the others later. */
+static void branch(unsigned int depth, unsigned int able)
+{
+	unsigned int last = depth ? 1U << path[depth - 1].thread : 0;
+
+	path[depth].able = able;
+	if (path[depth].spent == now->preemptions && able & last)
+		able = last;
+	path[depth].thread = __builtin_ctz(able);
+	path[depth].todo = able & (able - 1);
+	path[depth].orders = 0;
+}
+
+/*
+ * Runs once, along the path for @replay steps, then wherever is new.  Returns the
+ * length of the path, and in @orders how many go on from its end.
+ */
+static unsigned int run_once(unsigned int replay, double *orders)
+{
+	unsigned int depth = 0;
+
+	now->set_up();
+	steps_start(now->threads, now->thread);
+	if (now->after)
+		now->after();
+	for (; !fault; depth++) {
+		if (depth >= replay) {
+			unsigned int able = able_threads();
+			uint64_t hash;
+
+			if (depth == MAX_DEPTH) {
+				search_fault("the run does not end");
+				break;
+			}
+			path[depth].spent = depth ? spent_after(depth - 1) : 0;
+			hash = hash_state(depth);
+			path[depth].state = look_up(hash);
+			if (path[depth].state->hash) {
+				*orders = path[depth].state->orders;
+				return depth;
+			}
+			path[depth].state->hash = hash;
+			if (!able) {
+				now->end();
+				*orders = path[depth].state->orders = 1;
+				break;
+			}
+			branch(depth, able);
+		}
+		steps_run(path[depth].thread);
+		count->steps++;
+		if (now->after)
+			now->after();
+	}
+	fault_depth = depth;
+	return depth;
+}
+
+const char *search(const struct search *s, struct search_counts *counts)
+{
+	unsigned int depth = 0;
+	double orders = 0;
+
+	if (!table) {
+		table = malloc(sizeof(*table) << TABLE_BITS);
+		if (!table) {
+			perror("search");
+			exit(1);
+		}
+	}
+	now = s;
+	count = counts;
+	memset(count, 0, sizeof(*count));
+	memset(table, 0, sizeof(*table) << TABLE_BITS);
+	fault = NULL;
+	do {
+		depth = run_once(depth, &orders);
+		if (fault)
+			return fault;
+		/* Leave the states from which all has been tried. */
+		while (depth) {
+			path[depth - 1].orders += orders;
+			if (path[depth - 1].todo)
+				break;
+			orders = path[--depth].orders;
+			path[depth].state->orders = orders;
+		}
+		if (depth) {
+			path[depth - 1].thread = __builtin_ctz(path[depth - 1].todo);
+			path[depth - 1].todo &= path[depth - 1].todo - 1;
+		}
+	} while (depth);
+	count->orders = orders;
+	return NULL;
+}
