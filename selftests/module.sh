@@ -265,10 +265,10 @@ check "and the module still loads" accepted "${as_found[@]}"
 check "unread messages are counted" unread
 check "loads and unloads 50 times" again_and_again
 
-export MPMCQ_STRESS_MESSAGES=1000
-programs "capacity=2 msg_size=16" rw fault wait poll sigio uring files stress
+export MPMCQ_STRESS_MESSAGES=1000 MPMCQ_FUZZ_CALLS=2000
+programs "capacity=2 msg_size=16" rw fault wait poll sigio uring files stress fuzz
 programs "capacity=4 msg_size=17" rw fault
-programs "capacity=64 msg_size=65536" rw fault uring stress
+programs "capacity=64 msg_size=65536" rw fault uring stress fuzz
 
 echo "1..$number"
 exit $failed

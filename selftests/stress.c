@@ -14,18 +14,10 @@
 #include <poll.h>
 #include <sys/time.h>
 
-#include "mpmcq_test.h"
+#include "record.h"
 
 #define PROCESSES	8		/* at most, of each kind */
 #define STOP		UINT32_MAX	/* as producer: the consumer has to end */
-
-/* What a message begins with; the rest is bytes that depend on it. */
-struct record {
-	__u32 producer;
-	__u32 number;
-	__u32 len;		/* of the message, with this */
-	__u32 sum;		/* over all the rest */
-};
 
 /* What can be wrong; a bit each. */
 enum fault {
@@ -48,45 +40,13 @@ struct order {
 	__u32 next[PROCESSES];
 };
 
-static __u32 sum_of(const struct record *rec, int len)
-{
-	const unsigned char *p = (const unsigned char *)(rec + 1);
-	__u32 sum = rec->producer * 31 + rec->number * 17 + rec->len;
-
-	for (len -= sizeof(*rec); len > 0; len--)
-		sum = (sum << 5 | sum >> 27) ^ *p++;
-	return sum;
-}
-
-/* Most messages are short; some are as long as can be. */
-static __u32 length_of(__u32 number, __u32 longest)
-{
-	__u32 len = sizeof(struct record) + number * 7 % 120;
-
-	if (number % 256 == 255 || len > longest)
-		len = longest;
-	return len;
-}
-
-static int make_message(void *buf, __u32 producer, __u32 number, __u32 longest)
-{
-	struct record *rec = buf;
-
-	rec->producer = producer;
-	rec->number = number;
-	rec->len = length_of(number, longest);
-	fill(rec + 1, rec->len - sizeof(*rec), number + producer);
-	rec->sum = sum_of(rec, rec->len);
-	return rec->len;
-}
-
 /* What is wrong with a message of @len bytes that a consumer got. */
 static int check_message(struct tally *tally, struct order *order, const void *buf, int len)
 {
 	const struct record *rec = buf;
 	int faults = 0;
 
-	if (len < (int)sizeof(*rec) || rec->len != (__u32)len || rec->sum != sum_of(rec, len))
+	if (!is_whole(buf, len))
 		return TORN;
 	if (rec->producer >= tally->producers || rec->number >= tally->messages)
 		return UNKNOWN;
