@@ -221,8 +221,38 @@ static int claim_free(struct mpmcq_queue *q, size_t room)
 }
 
 /*
- * Takes the message at the head of @ring unless it is longer than @room.  In @pos
- * is where the head was.
+ * What a look at a ring of messages does: returns what it is there for, or -EAGAIN
+ * if the ring is empty.  In @pos is where the head was.
+ */
+typedef int (*look_fn)(struct mpmcq_queue *q, struct index_ring *ring, size_t room, s64 *pos);
+
+/*
+ * Looks where the next message is.
+ *
+ * One that was ready when returned was looked at may be in returned by now, handed
+ * back by another receive.  So there is none only if returned was empty before
+ * and after ready was, and nothing has come and gone there meanwhile, for then
+ * head would have moved.
+ */
+static __always_inline int look_for_message(struct mpmcq_queue *q, look_fn look, size_t room)
+{
+	s64 pos, before, ready;
+	int ret = look(q, &q->returned, room, &pos);
+
+	while (ret == -EAGAIN) {
+		before = pos;
+		ret = look(q, &q->ready, room, &ready);
+		if (ret != -EAGAIN)
+			break;
+		ret = look(q, &q->returned, room, &pos);
+		if (pos == before)
+			break;
+	}
+	return ret;
+}
+
+/*
+ * Takes the message at the head unless it is longer than @room.
  *
  * The length is read while others may take the message, send the next in its
  * slot and so change it.  If it fits, winning the take says that this did not
@@ -245,29 +275,10 @@ static int claim_from(struct mpmcq_queue *q, struct index_ring *ring, size_t roo
 	return -EAGAIN;
 }
 
-/*
- * Takes the next message.
- *
- * One that was ready when returned was looked at may be in returned by now, handed
- * back by another receive.  So there is none only if returned was empty before
- * and after ready was, and nothing has come and gone there meanwhile, for then
- * head would have moved.
- */
+/* Takes the next message. */
 static int claim_message(struct mpmcq_queue *q, size_t room)
 {
-	s64 pos, before, ready;
-	int index = claim_from(q, &q->returned, room, &pos);
-
-	while (index == -EAGAIN) {
-		before = pos;
-		index = claim_from(q, &q->ready, room, &ready);
-		if (index != -EAGAIN)
-			break;
-		index = claim_from(q, &q->returned, room, &pos);
-		if (pos == before)
-			break;
-	}
-	return index;
+	return look_for_message(q, claim_from, room);
 }
 
 /*
@@ -433,15 +444,22 @@ ssize_t mpmcq_receive(struct mpmcq_queue *q, struct iov_iter *to, bool nowait)
 	return -EFAULT;
 }
 
+static int peek_at(struct mpmcq_queue *q, struct index_ring *ring, size_t room, s64 *pos)
+{
+	int index = index_ring_peek(ring, pos);
+
+	return index == INDEX_RING_EMPTY ? -EAGAIN : index;
+}
+
 /**
  * mpmcq_queue_readable() - whether a message waits
  * @q: the queue
  *
  * Context: any.
  */
-bool mpmcq_queue_readable(const struct mpmcq_queue *q)
+bool mpmcq_queue_readable(struct mpmcq_queue *q)
 {
-	return !index_ring_empty(&q->returned) || !index_ring_empty(&q->ready);
+	return look_for_message(q, peek_at, 0) != -EAGAIN;
 }
 
 /**
@@ -467,19 +485,18 @@ u32 mpmcq_queue_depth(const struct mpmcq_queue *q)
 	return min(index_ring_count(&q->returned) + index_ring_count(&q->ready), q->capacity);
 }
 
-/* As claim_from(), but takes nothing; 0 if @ring is empty. */
-static u32 next_len_in(struct mpmcq_queue *q, struct index_ring *ring)
+/* As claim_from(), but takes nothing. */
+static int len_in(struct mpmcq_queue *q, struct index_ring *ring, size_t room, s64 *pos)
 {
-	s64 pos;
 	int index;
 
-	while ((index = index_ring_peek(ring, &pos)) != INDEX_RING_EMPTY) {
+	while ((index = index_ring_peek(ring, pos)) != INDEX_RING_EMPTY) {
 		u32 len = READ_ONCE(slot_of(q, index)->len);
 
-		if (index_ring_at_head(ring, pos))
+		if (index_ring_at_head(ring, *pos))
 			return len;
 	}
-	return 0;
+	return -EAGAIN;
 }
 
 /**
@@ -491,6 +508,5 @@ static u32 next_len_in(struct mpmcq_queue *q, struct index_ring *ring)
  */
 u32 mpmcq_queue_next_len(struct mpmcq_queue *q)
 {
-	return next_len_in(q, &q->returned) ?: next_len_in(q, &q->ready) ?:
-	       next_len_in(q, &q->returned);
+	return max(look_for_message(q, len_in, 0), 0);
 }

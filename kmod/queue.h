@@ -71,7 +71,7 @@ void mpmcq_queue_destroy(struct mpmcq_queue *q);
 ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, bool nowait);
 ssize_t mpmcq_receive(struct mpmcq_queue *q, struct iov_iter *to, bool nowait);
 
-bool mpmcq_queue_readable(const struct mpmcq_queue *q);
+bool mpmcq_queue_readable(struct mpmcq_queue *q);
 bool mpmcq_queue_writable(const struct mpmcq_queue *q);
 u32 mpmcq_queue_depth(const struct mpmcq_queue *q);
 u32 mpmcq_queue_next_len(struct mpmcq_queue *q);
