@@ -28,7 +28,8 @@
  *	f send from a page that is missing, F from a bad address,
  *	r receive, q receive or EAGAIN, k receive with room for a short message,
  *	g receive to a page that is missing again and again, G to a bad address,
- *	i poll until there is something to read, o until there is room,
+ *	i poll until there is something to read, e the same exclusively, o until there
+ *	is room, n whether there is something to read just now,
  *	0 to 5 send that thread a signal.
  * A signal ends the call that it interrupts; what comes next in the script is what
  * the process does then, if anything.
@@ -54,13 +55,15 @@ static const struct scenario scenarios[] = {
 	{ "2 writers, 1 reader", 1, 0, { "s", "s", "r" }, ALL, ALL },
 	{ "1 writer, 2 readers", 1, 0, { "s", "r", "r" }, ALL, ALL },
 	{ "poller for messages that never reads", 1, 0, { "i", "r", "s" }, 4, ALL },
+	{ "exclusive poller that never reads", 1, 0, { "e", "r", "s" }, 4, ALL },
 	{ "poller for room that never writes", 1, 2, { "o", "s", "r" }, 4, ALL },
-	{ "poller, reader with a bad address", 1, 0, { "i", "G", "s" }, 4, 8 },
-	{ "reader whose page is missing", 1, 1, { "g", "r", "s" }, 4, 8 },
+	{ "poller, reader with a bad address", 1, 0, { "i", "G", "s" }, 4, ALL },
+	{ "reader whose page is missing", 1, 1, { "g", "r", "s" }, 4, 6 },
 	{ "reader with a bad address", 1, 1, { "G", "r", "s" }, 5, ALL },
 	{ "writer whose page is missing", 1, 1, { "f", "s", "r" }, 4, ALL },
 	{ "2 writers asleep", 1, 2, { "s", "s", "rr" }, 4, ALL },
 	{ "reader with a bad address, never empty", 1, 2, { "q", "rsr", "G" }, 5, 6 },
+	{ "poller, reader with a bad address, never empty", 1, 2, { "n", "rsr", "G" }, 5, 6 },
 	{ "2 writers, 1 reader, twice", 1, 0, { "ss", "s", "rr" }, 4, 6 },
 	{ "1 writer, 2 readers, twice", 1, 0, { "ss", "r", "r" }, 4, 6 },
 	{ "2 writers, 2 readers", 1, 1, { "s", "s", "r", "r" }, 3, 5 },
@@ -95,7 +98,7 @@ static void look_on(void)
 	bool empty = !mpmcq_queue_readable(queue), full = !mpmcq_queue_writable(queue);
 
 	for (unsigned int i = 0; i < MAX_THREADS; i++) {
-		now.was_empty[i] |= now.doing[i] == 'q' && empty;
+		now.was_empty[i] |= (now.doing[i] == 'q' || now.doing[i] == 'n') && empty;
 		now.was_full[i] |= now.doing[i] == 't' && full;
 	}
 }
@@ -200,10 +203,10 @@ static void do_receive(unsigned int self, char what)
 }
 
 /* As poll(2), without a limit of time. */
-static void do_poll(unsigned int self, unsigned int mode)
+static void do_poll(unsigned int self, unsigned int mode, bool exclusive)
 {
 	struct file file = { .private_data = queue, .f_mode = mode };
-	struct poll_table table = { .enter = true };
+	struct poll_table table = { .enter = true, .exclusive = exclusive };
 
 	while (!mpmcq_poll(&file, &table) && !signal_pending(current)) {
 		table.enter = false;
@@ -215,7 +218,17 @@ static void do_poll(unsigned int self, unsigned int mode)
 		step();
 		tasks[self].triggered = false;
 	}
-	remove_wait_queue(mode == FMODE_READ ? &queue->readers.pollers : &queue->writers.pollers);
+	poll_freewait(&table);
+}
+
+/* poll(2) that does not wait: says no only if that was so at some moment. */
+static void look_once(unsigned int self)
+{
+	struct file file = { .private_data = queue, .f_mode = FMODE_READ };
+	struct poll_table table = { .enter = false };
+
+	if (!mpmcq_poll(&file, &table) && !now.was_empty[self])
+		search_fault("poll said no though there was a message all the time");
 }
 
 static void run_script(unsigned int self)
@@ -226,15 +239,17 @@ static void run_script(unsigned int self)
 			do_send(self, *p);
 		else if (strchr("rqkgG", *p))
 			do_receive(self, *p);
-		else if (strchr("io", *p))
-			do_poll(self, *p == 'i' ? FMODE_READ : FMODE_WRITE);
+		else if (strchr("ieo", *p))
+			do_poll(self, *p == 'o' ? FMODE_WRITE : FMODE_READ, *p == 'e');
+		else if (*p == 'n')
+			look_once(self);
 		else
 			shim_signal(&tasks[*p - '0']);
 		end(self, p);
 	}
 }
 
-/* The messages that wait at first have the numbers of the last thread's operations. */
+/* The messages that wait at first have the highest numbers, which no operation has. */
 static void set_up(void)
 {
 	memset(&now, 0, sizeof(now));
@@ -288,7 +303,7 @@ static void check_messages(void)
 static void end_of_order(void)
 {
 	for (unsigned int i = 0; i < MAX_THREADS; i++) {
-		if (now.doing[i] && strchr("rqkgGi", now.doing[i]) && mpmcq_queue_readable(queue))
+		if (now.doing[i] && strchr("rqkgGie", now.doing[i]) && mpmcq_queue_readable(queue))
 			search_fault("somebody sleeps though a message waits");
 		if (now.doing[i] && strchr("stlfFo", now.doing[i]) && mpmcq_queue_writable(queue))
 			search_fault("somebody sleeps though there is room");
@@ -314,7 +329,7 @@ static const char *explore(unsigned int preemptions, struct search_counts *count
 
 		is_fifo &= !strpbrk(script, "gG");
 		signals |= !!strpbrk(script, "012345");
-		pollers |= !!strpbrk(script, "io");
+		pollers |= !!strpbrk(script, "ieo");
 	}
 	return search(&s, counts);
 }

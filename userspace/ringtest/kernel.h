@@ -6,7 +6,7 @@
  *
  * Each call that takes the lock of a wait queue is one step: nobody sees its middle
  * but waitqueue_active(), for which one of its stores decides.  A task's state is
- * changed together with the queue by the same reason.
+ * changed together with the queue for the same reason.
  */
 #ifndef _MPMCQ_RINGTEST_KERNEL_H
 #define _MPMCQ_RINGTEST_KERNEL_H
@@ -37,6 +37,7 @@ typedef unsigned int __poll_t;
 #define is_power_of_2(n)	((n) && !((n) & ((n) - 1)))
 #define check_mul_overflow(a, b, to)	__builtin_mul_overflow(a, b, to)
 #define min(a, b)		((a) < (b) ? (a) : (b))
+#define max(a, b)		((a) > (b) ? (a) : (b))
 #define min_t(type, a, b)	min((type)(a), (type)(b))
 
 #define ERR_PTR(error)		((void *)(long)(error))
@@ -76,8 +77,7 @@ static struct task_struct {
 	bool asleep;		/* off the processor, until woken */
 	bool signalled;
 	bool triggered;		/* a poller's: woken since it last looked */
-	bool unpreemptible;
-	uint64_t seen;		/* when it became so */
+	uint64_t seen;		/* when preemption was disabled */
 } tasks[STEPS_MAX_THREADS];
 
 /*
@@ -96,7 +96,6 @@ static inline void preempt_disable(void)
 {
 	if (steps_self() < 0)
 		return;
-	current->unpreemptible = true;
 	current->seen = steps_seen(steps_self());
 }
 
@@ -104,7 +103,6 @@ static inline void preempt_enable(void)
 {
 	if (steps_self() < 0)
 		return;
-	current->unpreemptible = false;
 	steps_forget(current->seen);
 	saw(0);
 }
@@ -159,11 +157,18 @@ static inline unsigned int shim_asleep(void)
 	return mask;
 }
 
-/* Wait queues: who is in it, in the order of coming, and once at most. */
+/*
+ * Wait queues: who is in it, once at most; pollers that are not exclusive first, the
+ * others in the order of coming.
+ */
 typedef struct wait_queue_head {
-	struct task_struct *waiters[STEPS_MAX_THREADS];
+	struct wait_queue_entry {
+		struct task_struct *task;
+		bool polls;		/* stays in the queue when woken */
+		bool exclusive;
+	} entries[STEPS_MAX_THREADS];
 	unsigned int n;
-	bool for_pollers;
+	bool only_polls;
 } wait_queue_head_t;
 
 #define DEFINE_WAIT(name)	struct { bool unused; } name __attribute__((unused))
@@ -173,21 +178,7 @@ typedef struct wait_queue_head {
 static inline void init_waitqueue_head(wait_queue_head_t *head)
 {
 	head->n = 0;
-	head->for_pollers = false;
-}
-
-static inline bool shim_is_in(const wait_queue_head_t *head, const struct task_struct *task)
-{
-	for (unsigned int i = 0; i < head->n; i++)
-		if (head->waiters[i] == task)
-			return true;
-	return false;
-}
-
-static inline void shim_add(wait_queue_head_t *head)
-{
-	if (!shim_is_in(head, current))
-		head->waiters[head->n++] = current;
+	head->only_polls = false;
 }
 
 static inline void shim_remove(wait_queue_head_t *head, const struct task_struct *task)
@@ -195,15 +186,30 @@ static inline void shim_remove(wait_queue_head_t *head, const struct task_struct
 	unsigned int left = 0;
 
 	for (unsigned int i = 0; i < head->n; i++)
-		if (head->waiters[i] != task)
-			head->waiters[left++] = head->waiters[i];
+		if (head->entries[i].task != task)
+			head->entries[left++] = head->entries[i];
 	head->n = left;
+}
+
+/* At the end, or at the beginning if not exclusive. */
+static inline void shim_add(wait_queue_head_t *head, bool polls, bool exclusive)
+{
+	struct wait_queue_entry *entries = head->entries;
+	struct wait_queue_entry entry = { current, polls, exclusive };
+
+	for (unsigned int i = 0; i < head->n; i++)
+		if (entries[i].task == current)
+			return;
+	if (!exclusive)
+		memmove(entries + 1, entries, head->n * sizeof(*entries));
+	entries[exclusive ? head->n : 0] = entry;
+	head->n++;
 }
 
 static inline void shim_prepare_to_wait(wait_queue_head_t *head)
 {
 	step();
-	shim_add(head);
+	shim_add(head, false, true);
 	current->sleepy = true;
 }
 
@@ -217,34 +223,38 @@ static inline void shim_finish_wait(wait_queue_head_t *head)
 
 static inline bool waitqueue_active(const wait_queue_head_t *head)
 {
-	if (head->for_pollers && !pollers)
+	if (head->only_polls && !pollers)
 		return false;
 	step();
 	return saw(head->n > 0);
 }
 
-/* autoremove_wake_function(): one task that was about to sleep, and no other */
+/*
+ * __wake_up_common(), with autoremove_wake_function() for a task and pollwake() for a
+ * poller: all up to the first exclusive one that was about to sleep.
+ */
 static inline void wake_up_interruptible(wait_queue_head_t *head)
 {
+	struct wait_queue_entry entry;
+	unsigned int i = 0;
+
 	step();
-	for (unsigned int i = 0; i < head->n; i++) {
-		if (wake_up_process(head->waiters[i])) {
-			shim_remove(head, head->waiters[i]);
-			return;
+	while (i < head->n) {
+		entry = head->entries[i++];
+		entry.task->triggered |= entry.polls;
+		if (!wake_up_process(entry.task))
+			continue;
+		if (!entry.polls) {
+			shim_remove(head, entry.task);
+			i--;
 		}
+		if (entry.exclusive)
+			return;
 	}
 }
 
-/* pollwake() for each: they stay in the queue */
-static inline void wake_up_interruptible_poll(wait_queue_head_t *head, __poll_t events)
-{
-	(void)events;
-	step();
-	for (unsigned int i = 0; i < head->n; i++) {
-		head->waiters[i]->triggered = true;
-		wake_up_process(head->waiters[i]);
-	}
-}
+#define wake_up_interruptible_poll(head, events) \
+	((void)(events), wake_up_interruptible(head))
 
 /* SIGIO goes out by the same rule as the wake-up of pollers; nobody wants it here. */
 struct fasync_struct;
@@ -272,9 +282,10 @@ struct file {
 	unsigned int f_mode;
 };
 
-/* Whether the poller still has to enter the wait queues. */
 typedef struct poll_table {
-	bool enter;
+	bool enter;			/* the wait queue, which is not done yet */
+	bool exclusive;			/* as by EPOLLEXCLUSIVE */
+	wait_queue_head_t *entered;
 } poll_table;
 
 static inline void poll_wait(struct file *file, wait_queue_head_t *head, poll_table *wait)
@@ -283,13 +294,16 @@ static inline void poll_wait(struct file *file, wait_queue_head_t *head, poll_ta
 	if (!wait->enter)
 		return;
 	step();
-	shim_add(head);
+	shim_add(head, true, wait->exclusive);
+	wait->entered = head;
 }
 
-static inline void remove_wait_queue(wait_queue_head_t *head)
+static inline void poll_freewait(poll_table *wait)
 {
+	if (!wait->entered)
+		return;
 	step();
-	shim_remove(head, current);
+	shim_remove(wait->entered, current);
 }
 
 /* A buffer that holds one value; its page is missing for the next @missing copies. */
@@ -343,8 +357,10 @@ static inline size_t copy_to_iter(const void *from, size_t bytes, struct iov_ite
 {
 	size_t n = shim_there(to, bytes);
 
-	if (n == bytes)
+	if (n == bytes) {
 		memcpy(&to->value, from, sizeof(to->value));
+		saw(to->value);
+	}
 	to->count -= n;
 	return n;
 }

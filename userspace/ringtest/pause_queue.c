@@ -17,7 +17,7 @@
 #define ORDER		3
 #define MESSAGES	1000	/* that have to get through after each pause */
 #define PATIENCE	5000	/* steps in which one has to */
-#define MOST_STEPS	200	/* a task that is woken too late goes round for ever */
+#define MOST_STEPS	200	/* of a task; one that is woken too late goes round for ever */
 
 /* Threads 0 and 1 are stopped, 2 sends, 3 receives; 2 and 3 run for ever. */
 enum { FIRST, SECOND, SENDER, RECEIVER, THREADS };
@@ -151,6 +151,8 @@ static enum answer pause_at(unsigned int first, unsigned int second)
 	answer = advance(FIRST, first);
 	if (answer == WENT_ON && now.scripts[SECOND][0])
 		answer = advance(SECOND, second);
+	if (fault)
+		return STUCK;
 	if (answer != WENT_ON)
 		return answer;
 	return others_go_on() ? WENT_ON : STUCK;
@@ -180,8 +182,10 @@ static bool pause_everywhere(unsigned long *places)
 				break;
 		}
 		if (answer == OVER && !second)
-			break;
+			return *places > 0;
 	}
+	printf("# %s, %u waited: the others are always quicker; %u steps tried\n",
+	       now.scripts[FIRST], now.fill, MOST_STEPS);
 	return *places > 0;
 }
 

@@ -72,8 +72,7 @@ static int noted_peek(const struct index_ring *ring, s64 *pos)
 	int index = index_ring_peek(ring, pos);
 
 	steps_forget(seen);
-	if (index != INDEX_RING_EMPTY)
-		saw(*pos);
+	saw(*pos);
 	return saw(index);
 }
 
@@ -110,8 +109,8 @@ static void queue_set_up(unsigned int order, unsigned int skew)
 	if (queue)
 		mpmcq_queue_destroy(queue);
 	queue = mpmcq_queue_create(1U << order, LEN_LONG);
-	queue->readers.pollers.for_pollers = true;
-	queue->writers.pollers.for_pollers = true;
+	queue->readers.pollers.only_polls = true;
+	queue->writers.pollers.only_polls = true;
 	memset(tasks, 0, sizeof(tasks));
 	while (skew--) {
 		int index = index_ring_take(&queue->free);
@@ -151,7 +150,8 @@ static ssize_t receive_value(u64 *value, bool is_long, unsigned int missing, boo
 static uint64_t hash_waiters(uint64_t hash, const wait_queue_head_t *head)
 {
 	for (unsigned int i = 0; i < head->n; i++)
-		hash = search_mix(hash, head->waiters[i] - tasks);
+		hash = search_mix(hash, (head->entries[i].task - tasks) << 2 |
+				  head->entries[i].polls << 1 | head->entries[i].exclusive);
 	return search_mix(hash, -1);
 }
 

@@ -103,7 +103,8 @@ int64_t saw(int64_t value)
 
 	if (running >= 0) {
 		seen = &threads[running].seen;
-		*seen = (*seen ^ value) * 0x9e3779b97f4a7c15ULL;
+		/* The odd number added keeps any hash from staying as it is. */
+		*seen = ((*seen + 0x632be59bd9b4e019ULL) ^ value) * 0x9e3779b97f4a7c15ULL;
 		*seen ^= *seen >> 29;
 	}
 	return value;
