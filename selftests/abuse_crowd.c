@@ -226,6 +226,7 @@ static int victim(struct crowd *crowd)
 	return crowd->first;
 }
 
+/* Ends a process, unless all its threads have had their turn and it has ended itself. */
 static bool disperse(struct crowd *crowd, int group, int sig)
 {
 	int status;
@@ -235,7 +236,12 @@ static bool disperse(struct crowd *crowd, int group, int sig)
 	kill(crowd->pid[group], sig);
 	status = wait_for_end(crowd->pid[group], "a group");
 	crowd->pid[group] = 0;
-	return status >= 0 && WTERMSIG(status) == sig && (sig || !WEXITSTATUS(status));
+	if (status < 0)
+		return false;
+	if (!WIFSIGNALED(status))
+		return !WEXITSTATUS(status);
+	crowd->killed++;
+	return WTERMSIG(status) == sig;
 }
 
 /* Now and then a process is killed with all its threads; more often one gets a signal. */
@@ -243,10 +249,8 @@ static bool disturb(struct crowd *crowd)
 {
 	int i = victim(crowd);
 
-	if (one_in(&crowd->random, GROUP) && crowd->pid[i / GROUP]) {
-		crowd->killed++;
+	if (one_in(&crowd->random, GROUP))
 		return disperse(crowd, i / GROUP, SIGKILL);
-	}
 	if (one_in(&crowd->random, 2) && waits(crowd, i)) {
 		crowd->interrupted++;
 		tgkill(crowd->pid[i / GROUP], crowd->waiter[i].tid, SIGUSR1);
@@ -398,7 +402,7 @@ TEST_F(crowd, sleepers_are_found)
 	kill(crowd->pid[0], SIGCONT);
 	EXPECT_TRUE(settle(crowd));
 	EXPECT_TRUE(disperse(crowd, 0, SIGKILL));
-	crowd->killed++;
+	EXPECT_EQ(1, crowd->killed);
 	check_crowd(_metadata, crowd);
 }
 

@@ -195,38 +195,41 @@ static bool may_return(const struct operation *op, int ret)
 	return ret >= 0;
 }
 
-/*
- * Repeats the operation until nothing fails; how many points there were.  The
- * control does all the same, but has no failures.
- */
-static unsigned int points(struct __test_metadata *_metadata, struct data *d,
-			   const struct operation *op, bool armed)
+/* What can be wrong with an operation; a bit each. */
+enum fault {
+	MISREPORTED	= 1,	/* it failed as it may not */
+	MISDONE		= 2,	/* what came of it is not what it said */
+	TOO_FEW		= 4,	/* points that can fail */
+};
+
+/* Repeats the operation until nothing fails; what is wrong with it. */
+static int judge(struct __test_metadata *_metadata, struct data *d, const struct operation *op)
 {
 	bool injected = true;
 	unsigned int nth;
-	int ret;
+	int ret, fault, faults = 0;
 
 	for (nth = 1; injected; nth++) {
 		ASSERT_GT(POINTS_MAX, nth);
 		op->prepare(d);
-		ASSERT_TRUE(arm(armed ? nth : 0));
+		ASSERT_TRUE(arm(nth));
 		ret = op->run(d);
-		injected = !disarm() && armed;
-		EXPECT_TRUE(injected ? may_return(op, ret) : ret >= 0)
-			TH_LOG("%s: point %u: %d", op->name, nth, ret);
-		EXPECT_TRUE(op->verify(d, ret))
-			TH_LOG("%s: point %u: not as it should be after %d", op->name, nth, ret);
+		injected = !disarm();
+		fault = (injected ? may_return(op, ret) : ret >= 0) ? 0 : MISREPORTED;
+		if (!op->verify(d, ret))
+			fault |= MISDONE;
+		if (fault)
+			TH_LOG("%s: point %u: returned %d, fault %#x", op->name, nth, ret, fault);
+		faults |= fault;
 	}
-	return nth - 2;
+	TH_LOG("%s: %u points", op->name, nth - 2);
+	return nth - 2 < op->least ? faults | TOO_FEW : faults;
 }
 
 static void all_points(struct __test_metadata *_metadata, struct data *d,
 		       const struct operation *op)
 {
-	unsigned int n = points(_metadata, d, op, true);
-
-	TH_LOG("%s: %u points", op->name, n);
-	EXPECT_LE(op->least, n);
+	EXPECT_EQ(0, judge(_metadata, d, op));
 }
 
 /* Cuts the message in pieces of all sizes. */
@@ -465,13 +468,13 @@ static bool verify_text(struct data *d, int ret)
 }
 
 /* One copy that fails is tried again: these two may not fail. */
-static const struct operation op_write = {
-	"write", 1, prepare_write, run_write, { 0 }, verify_write
-};
-
 TEST_F(inject, write)
 {
-	all_points(_metadata, &self->data, &op_write);
+	const struct operation op = {
+		"write", 1, prepare_write, run_write, { 0 }, verify_write
+	};
+
+	all_points(_metadata, &self->data, &op);
 }
 
 TEST_F(inject, writev)
@@ -566,10 +569,72 @@ TEST_F(inject, text)
 	all_points(_metadata, &self->data, &op_sysfs);
 }
 
-/* Where nothing is made to fail the tests above would not pass. */
-TEST_F(inject, control_not_armed)
+/* The controls: operations that have to be found wrong. */
+static int run_nothing(struct data *d)
 {
-	EXPECT_GT(op_write.least, points(_metadata, &self->data, &op_write, false));
+	return 0;
+}
+
+static bool verify_nothing(struct data *d, int ret)
+{
+	return true;
+}
+
+TEST_F(inject, control_nothing_can_fail)
+{
+	const struct operation op = {
+		"nothing", 1, prepare_nothing, run_nothing, { 0 }, verify_nothing
+	};
+
+	EXPECT_EQ(TOO_FEW, judge(_metadata, &self->data, &op));
+}
+
+static int run_refused_write(struct data *d)
+{
+	return -ENOMEM;
+}
+
+TEST_F(inject, control_failed_without_reason)
+{
+	const struct operation op = {
+		"a refused write", 0, prepare_write, run_refused_write, { -ENOMEM }, verify_write
+	};
+
+	EXPECT_EQ(MISREPORTED, judge(_metadata, &self->data, &op));
+}
+
+static int run_lost_write(struct data *d)
+{
+	int ret = run_write(d);
+
+	take_all(d->nb);
+	return ret;
+}
+
+TEST_F(inject, control_write_loses)
+{
+	const struct operation op = {
+		"a lost write", 1, prepare_write, run_lost_write, { 0 }, verify_write
+	};
+
+	EXPECT_EQ(MISDONE, judge(_metadata, &self->data, &op));
+}
+
+/* Fails with the message already taken. */
+static int run_losing_read(struct data *d)
+{
+	int ret = run_read(d);
+
+	return ret < 0 ? ret : -EFAULT;
+}
+
+TEST_F(inject, control_failed_read_loses)
+{
+	const struct operation op = {
+		"a losing read", 1, prepare_read, run_losing_read, { -EFAULT }, verify_read
+	};
+
+	EXPECT_EQ(MISREPORTED | MISDONE, judge(_metadata, &self->data, &op));
 }
 
 /*
@@ -703,30 +768,42 @@ FIXTURE_TEARDOWN(load)
 	close(fail_nth);
 }
 
-/* What kmemleak has found, less what is the kernel's own. */
-static int count_leaks(void)
+#define NAME_DUMP	"    6d 70 6d 63 71 00 "		/* "mpmcq" at the start of a line */
+
+/*
+ * What kmemleak has found.  Before Linux 6.2 a class that cannot be registered leaves
+ * its name behind, and only that: such names do not count, up to one for each load
+ * that @failed.  A class that the module leaves behind is more than a name, or is
+ * still registered, and then not gone().
+ */
+static int count_leaks(int failed)
 {
 	FILE *file = fopen(KMEMLEAK, "r");
+	bool is_name = false;
+	int n = 0, names = 0;
 	char line[256];
-	int n = 0;
 
 	while (file && fgets(line, sizeof(line), file)) {
-		if (!strncmp(line, "unreferenced object", 19))
+		if (!strncmp(line, "unreferenced object", 19)) {
 			n++;
-		else if (strstr(line, "] __class_register+"))
-			n--;
+			is_name = false;
+		} else if (!strncmp(line, NAME_DUMP, strlen(NAME_DUMP))) {
+			is_name = true;
+		} else if (is_name && strstr(line, "] __class_register+")) {
+			names++;
+		}
 	}
 	if (file)
 		fclose(file);
-	return n;
+	return n - (names < failed ? names : failed);
 }
 
 /*
- * Before Linux 6.2 a class that cannot be registered leaves its name behind.  So that
- * it is no complaint at the end, kmemleak looks now, with the console told to leave
- * out what is only information, and then forgets what it has found.
+ * So that those names are no complaint at the end, kmemleak looks now, with the
+ * console told to leave out what is only information, and then forgets what it has
+ * found.
  */
-static int leaks(void)
+static int leaks(int failed)
 {
 	struct setting console[] = {
 		{ "/sys/module/printk/parameters/ignore_loglevel", "N", "" },
@@ -739,7 +816,7 @@ static int leaks(void)
 	sleep(6);		/* what is younger does not count */
 	if (set(console, ARRAY_SIZE(console)) && write_text(KMEMLEAK, "scan") &&
 	    write_text(KMEMLEAK, "scan"))
-		n = count_leaks();
+		n = count_leaks(failed);
 	restore(console, ARRAY_SIZE(console));
 	write_text(KMEMLEAK, "clear");
 	return n;
@@ -754,7 +831,7 @@ TEST_F_TIMEOUT(load, load, 600)
 {
 	unsigned int nth, before;
 	bool injected = true;
-	int ret;
+	int ret, failed = 0;
 
 	ASSERT_TRUE(arm(POINTS_MAX));
 	ret = load("capacity=3");
@@ -772,12 +849,13 @@ TEST_F_TIMEOUT(load, load, 600)
 		} else {
 			EXPECT_TRUE(injected);
 			EXPECT_EQ(-ENOMEM, ret) TH_LOG("point %u", nth);
+			failed++;
 		}
 		ASSERT_TRUE(gone()) TH_LOG("point %u: something is left after %d", nth, ret);
 	}
 	TH_LOG("load: %u points, after %u of the kernel's own", nth - 2 - before, before);
 	EXPECT_LE(20, nth - 2 - before);
-	EXPECT_EQ(0, leaks());
+	EXPECT_EQ(0, leaks(failed));
 }
 
 TEST_HARNESS_MAIN
