@@ -3,6 +3,7 @@
 # make               the module for the running kernel, and the tools
 # make demo          the queue at work
 # make check         every test; ends with "N passed, N failed"
+# make check-debug   the tests again in kernels that watch themselves
 # make help          the rest
 
 KVER    ?= $(shell uname -r)
@@ -97,9 +98,12 @@ bench:
 check:
 	@scripts/check
 
+check-debug:
+	@scripts/check --debug
+
 clean:
 	rm -rf build
 	rm -f *.ko *.mod *.mod.c *.o .*.o .*.cmd kmod/*.o kmod/.*.cmd modules.order Module.symvers
 
 .PHONY: all help headers modules clean-modules vm-module userspace install uninstall load unload
-.PHONY: demo shell bench check clean
+.PHONY: demo shell bench check check-debug clean

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The same with rings that publish without order: a data race.
+ */
+
+#include <linux/atomic.h>
+
+#define atomic64_try_cmpxchg_release	atomic64_try_cmpxchg_relaxed
+
+#include "ring_whole.c"
