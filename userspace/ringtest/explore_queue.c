@@ -202,32 +202,10 @@ static void do_receive(unsigned int self, char what)
 		now.ended |= 1ULL << id;
 }
 
-/* As poll(2), without a limit of time. */
-static void do_poll(unsigned int self, unsigned int mode, bool exclusive)
-{
-	struct file file = { .private_data = queue, .f_mode = mode };
-	struct poll_table table = { .enter = true, .exclusive = exclusive };
-
-	while (!mpmcq_poll(&file, &table) && !signal_pending(current)) {
-		table.enter = false;
-		set_current_state(TASK_INTERRUPTIBLE);
-		step();
-		if (!saw(tasks[self].triggered))
-			schedule();
-		tasks[self].sleepy = false;
-		step();
-		tasks[self].triggered = false;
-	}
-	poll_freewait(&table);
-}
-
 /* poll(2) that does not wait: says no only if that was so at some moment. */
 static void look_once(unsigned int self)
 {
-	struct file file = { .private_data = queue, .f_mode = FMODE_READ };
-	struct poll_table table = { .enter = false };
-
-	if (!mpmcq_poll(&file, &table) && !now.was_empty[self])
+	if (!poll_queue(FMODE_READ, false, false) && !now.was_empty[self])
 		search_fault("poll said no though there was a message all the time");
 }
 
@@ -240,7 +218,7 @@ static void run_script(unsigned int self)
 		else if (strchr("rqkgG", *p))
 			do_receive(self, *p);
 		else if (strchr("ieo", *p))
-			do_poll(self, *p == 'o' ? FMODE_WRITE : FMODE_READ, *p == 'e');
+			poll_queue(*p == 'o' ? FMODE_WRITE : FMODE_READ, *p == 'e', true);
 		else if (*p == 'n')
 			look_once(self);
 		else

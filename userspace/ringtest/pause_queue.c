@@ -26,7 +26,8 @@ enum answer { STUCK, OVER, WENT_ON };	/* OVER: the script, before that place */
 
 static struct {
 	const char *scripts[2];		/* of FIRST and SECOND, letters as in explore_queue.c */
-	unsigned int fill;		/* messages that wait at first */
+	unsigned int fill;		/* messages that wait at first, long ones */
+	bool signalled;			/* FIRST is, when it falls asleep */
 	bool sleepers;			/* the others sleep when there is nothing to do */
 	bool mixed;			/* and make a step after each of FIRST and SECOND */
 } now;
@@ -56,8 +57,12 @@ static void run_script(const char *script)
 		case 'q':
 		case 'g':
 		case 'G':
-			receive_value(&value, true, 2 * (*script == 'g'), *script == 'G',
+		case 'k':
+			receive_value(&value, *script != 'k', 2 * (*script == 'g'), *script == 'G',
 				      *script == 'q');
+			break;
+		case 'i':
+			poll_queue(FMODE_READ, false, true);
 			break;
 		}
 	}
@@ -115,7 +120,7 @@ static bool others_go_on(void)
 
 /*
  * Lets a thread make so many steps; while it is asleep the others do, so that it is
- * woken.  OVER if it was at its end before.
+ * woken, unless a signal does that.  OVER if it was at its end before.
  */
 static enum answer advance(unsigned int self, unsigned int steps)
 {
@@ -130,6 +135,8 @@ static enum answer advance(unsigned int self, unsigned int steps)
 			idle = 0;
 			if (now.mixed)
 				run_others();
+		} else if (now.signalled) {
+			shim_signal(&tasks[self]);
 		} else if (!run_others() || ++idle > PATIENCE) {
 			return STUCK;
 		}
@@ -142,11 +149,11 @@ static enum answer pause_at(unsigned int first, unsigned int second)
 	enum answer answer;
 
 	fault = NULL;
-	signals = false;
-	pollers = false;
+	signals = now.signalled;
+	pollers = now.scripts[FIRST][0] == 'i';
 	queue_set_up(ORDER, 5);
 	for (unsigned int i = 0; i < now.fill; i++)
-		send_value(0, false, 0, false, true);
+		send_value(0, true, 0, false, true);
 	steps_start(THREADS, thread);
 	answer = advance(FIRST, first);
 	if (answer == WENT_ON && now.scripts[SECOND][0])
@@ -195,15 +202,16 @@ static bool test(unsigned int number)
 	unsigned long places, all = 0;
 	bool good = true;
 
-	/* Two at once with slots and messages for all; one also where it must sleep. */
+	/* Two at once with slots and messages for all; else also where one must sleep. */
 	for (unsigned int i = 0; i < (now.scripts[SECOND][0] ? 1 : 3) && good; i++) {
 		now.fill = fills[i];
 		good = pause_everywhere(&places);
 		all += places;
 	}
-	printf("%s %u - stopped for good: %s%s%s, others %s%s: %lu places\n",
+	printf("%s %u - stopped for good: %s%s%s%s, others %s%s: %lu places\n",
 	       good ? "ok" : "not ok", number,
-	       now.scripts[FIRST], now.scripts[SECOND][0] ? " and " : "",
+	       now.scripts[FIRST], now.signalled ? " signalled" : "",
+	       now.scripts[SECOND][0] ? " and " : "",
 	       now.scripts[SECOND], now.sleepers ? "sleep" : "never sleep",
 	       now.mixed ? " and go between" : "", all);
 	fflush(stdout);
@@ -212,7 +220,8 @@ static bool test(unsigned int number)
 
 int main(void)
 {
-	static const char *const one[] = { "s", "f", "F", "r", "g", "G", "srt", "rsq" };
+	static const char *const one[] = { "s", "f", "F", "r", "g", "G", "k", "i", "srt", "rsq" };
+	static const char *const signalled[] = { "s", "r", "i" };
 	static const char *const two[] = { "s", "F", "r", "G" };
 	unsigned int number = 0, failed = 0;
 
@@ -225,6 +234,12 @@ int main(void)
 			now.scripts[FIRST] = one[i];
 			failed += !test(++number);
 		}
+		now.signalled = true;
+		for (unsigned int i = 0; i < ARRAY_SIZE(signalled); i++) {
+			now.scripts[FIRST] = signalled[i];
+			failed += !test(++number);
+		}
+		now.signalled = false;
 		for (unsigned int i = 0; i < ARRAY_SIZE(two) * ARRAY_SIZE(two); i++) {
 			now.scripts[FIRST] = two[i / ARRAY_SIZE(two)];
 			now.scripts[SECOND] = two[i % ARRAY_SIZE(two)];

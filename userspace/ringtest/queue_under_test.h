@@ -147,6 +147,27 @@ static ssize_t receive_value(u64 *value, bool is_long, unsigned int missing, boo
 	return ret;
 }
 
+/* As poll(2): whether the queue can be read, or written; unless interrupted, with @wait. */
+static bool poll_queue(unsigned int mode, bool exclusive, bool wait)
+{
+	struct file file = { .private_data = queue, .f_mode = mode };
+	struct poll_table table = { .enter = wait, .exclusive = exclusive };
+	bool able;
+
+	while (!(able = mpmcq_poll(&file, &table)) && wait && !signal_pending(current)) {
+		table.enter = false;
+		set_current_state(TASK_INTERRUPTIBLE);
+		step();
+		if (!saw(current->triggered))
+			schedule();
+		current->sleepy = false;
+		step();
+		current->triggered = false;
+	}
+	poll_freewait(&table);
+	return able;
+}
+
 static uint64_t hash_waiters(uint64_t hash, const wait_queue_head_t *head)
 {
 	for (unsigned int i = 0; i < head->n; i++)
