@@ -280,12 +280,17 @@ static void note(struct crew *crew, int i, int len)
 	__atomic_or_fetch(&crew->shared->faults, faults, __ATOMIC_SEQ_CST);
 }
 
-/* Before the next is read the last must be gone, or it could be found again. */
+/*
+ * Before the next is read the last must be gone, or it could be found again; all
+ * of it, for a copy that ends where a page is missing could be made whole by what
+ * was there before.  A record does not end in junk.
+ */
 static void prepare(struct crew *crew, int i)
 {
 	struct record *rec = (void *)message_of(crew, i);
 
 	set(&rec->len, 0);
+	memset(rec, JUNK, crew->msg_size);
 	__atomic_add_fetch(&crew->shared->worker[i].deliveries, 1, __ATOMIC_SEQ_CST);
 }
 

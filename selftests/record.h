@@ -36,14 +36,19 @@ static inline __u32 length_of(__u32 number, __u32 longest)
 	return len;
 }
 
+/* The last byte of a body is never JUNK, so junk can not take the place of an end. */
 static inline int make_message(void *buf, __u32 producer, __u32 number, __u32 longest)
 {
 	struct record *rec = buf;
+	unsigned char *last;
 
 	rec->producer = producer;
 	rec->number = number;
 	rec->len = length_of(number, longest);
 	fill(rec + 1, rec->len - sizeof(*rec), number + producer);
+	last = (unsigned char *)buf + rec->len - 1;
+	if (rec->len > sizeof(*rec) && *last == JUNK)
+		*last = (unsigned char)~JUNK;
 	rec->sum = sum_of(rec, rec->len);
 	return rec->len;
 }
