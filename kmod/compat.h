@@ -47,4 +47,11 @@ static inline size_t fault_in_iov_iter_writeable(const struct iov_iter *i, size_
 }
 #endif
 
+/* What device_type's devnode() is given. */
+#ifdef HAVE_CONST_DEVNODE	/* from 6.2 on */
+#define mpmcq_const	const
+#else
+#define mpmcq_const
+#endif
+
 #endif /* _MPMCQ_COMPAT_H */

@@ -2,13 +2,17 @@
 /*
  * The open file: turns system calls into calls of the queue.
  *
- * An open file's private_data is its queue, from open to the final close.
+ * What an open file has of its own, its modes and the messages it holds, is its
+ * private_data, from open to the final close.
  */
 
+#include <linux/bitops.h>
+#include <linux/err.h>
 #include <linux/fs.h>
-#include <linux/module.h>
+#include <linux/minmax.h>
+#include <linux/mutex.h>
 #include <linux/poll.h>
-#include <linux/seq_file.h>
+#include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 
@@ -16,47 +20,246 @@
 
 #include <linux/mpmcq.h>
 
+#include "compat.h"
 #include "file.h"
+#include "lease.h"
+#include "limits.h"
+#include "message.h"
+#include "packed.h"
 #include "queue.h"
 
-/**
- * mpmcq_file_open() - make an open file one of a queue's
- * @file: the file; its operations are mpmcq_fops
- * @q: the queue; must stay until the file is released
- *
- * Return: 0.
- * Context: may sleep.
- */
-int mpmcq_file_open(struct file *file, struct mpmcq_queue *q)
+#define MPMCQ_READING	0	/* bit of struct mpmcq_file, reading */
+
+/* How many leases a call may be about. */
+#define MPMCQ_LEASES_COUNT_MAX	65536U
+
+/* Makes the table of an open file that has none yet. */
+static int make_holder(struct mpmcq_file *f, u32 max_held)
 {
-	file->private_data = q;
-	/* io_uring may try with IOCB_NOWAIT before it polls. */
-	file->f_mode |= FMODE_NOWAIT;
-	return stream_open(file_inode(file), file);
+	struct mpmcq_holder *h = mpmcq_holder_create(f->queue, max_held);
+
+	if (IS_ERR(h))
+		return PTR_ERR(h);
+	if (cmpxchg(&f->holder, NULL, h))	/* HOLDER */
+		mpmcq_holder_destroy(h);	/* another call was quicker */
+	return 0;
 }
 
-static bool mpmcq_nowait(const struct kiocb *iocb)
+/*
+ * Once there is a lease, modes stay: a read that began with the old ones could take
+ * part in the new ones, and acknowledge what nobody has seen.
+ *
+ * Who sees the mode or the table sees what is in the table: the compare-and-swaps
+ * HOLDER and MODES release, USE acquires; litmus tests HOLDER+USE and MODES+USE.
+ */
+static int set_modes(struct mpmcq_file *f, u32 modes, u32 max_held)
+{
+	u32 old, seen = READ_ONCE(f->modes);
+	int ret = 0;
+
+	if (max_held > MPMCQ_MAX_HELD_MAX || (max_held && !(modes & MPMCQ_MODE_LEASE)) ||
+	    (modes & MPMCQ_MODE_LEASE && modes & MPMCQ_MODE_DEAD))
+		return -EINVAL;
+	max_held = min(max_held ?: MPMCQ_MAX_HELD_DEFAULT, f->queue->config.capacity);
+	if (modes & MPMCQ_MODE_LEASE && !READ_ONCE(f->holder))
+		ret = make_holder(f, max_held);
+	if (ret)
+		return ret;
+	if (modes & MPMCQ_MODE_LEASE && mpmcq_holder_max(f->holder) != max_held)
+		return -EBUSY;
+
+	/* Without try_cmpxchg(), which older kernels have on x86 only. */
+	do {
+		old = seen;
+		if (old & MPMCQ_MODE_LEASE)
+			return old == modes ? 0 : -EBUSY;
+		seen = cmpxchg(&f->modes, old, modes);	/* MODES */
+	} while (seen != old);
+	return 0;
+}
+
+/**
+ * mpmcq_file_create() - what an open file will need
+ * @q: the queue
+ * @device: its name, or NULL; the caller has a use of it, which passes to the file
+ * @modes: %MPMCQ_MODE_PACKED and the like
+ * @max_held: with %MPMCQ_MODE_LEASE, how many messages it may hold; 0 for the default
+ *
+ * Return: for mpmcq_file_begin(), or an ERR_PTR: -EINVAL for modes that do not go
+ * together, or max_held without a lease or out of range; -ENOMEM, and those of
+ * mpmcq_charge().
+ * Context: may sleep.
+ */
+struct mpmcq_file *mpmcq_file_create(struct mpmcq_queue *q, struct mpmcq_device *device, u32 modes,
+				     u32 max_held)
+{
+	struct mpmcq_file *f = kzalloc(sizeof(*f), MPMCQ_GFP);
+	int ret;
+
+	if (!f)
+		return ERR_PTR(-ENOMEM);
+	f->queue = mpmcq_queue_get(q);
+	f->device = device;
+	mutex_init(&f->async_lock);
+	ret = set_modes(f, modes, max_held);
+	if (ret) {
+		mpmcq_file_destroy(f);
+		return ERR_PTR(ret);
+	}
+	return f;
+}
+
+/**
+ * mpmcq_file_destroy() - give back what is held, and free it
+ * @f: from mpmcq_file_create(); no open file has it, any more or ever
+ *
+ * Context: may sleep.
+ */
+void mpmcq_file_destroy(struct mpmcq_file *f)
+{
+	if (f->holder)
+		mpmcq_holder_destroy(f->holder);
+	mpmcq_queue_put(f->queue);
+	kfree(f);
+}
+
+/**
+ * mpmcq_file_begin() - make a file one of a queue's
+ * @file: the file; its operations are those of chardev.c
+ * @f: from mpmcq_file_create()
+ *
+ * Context: may sleep.
+ */
+void mpmcq_file_begin(struct file *file, struct mpmcq_file *f)
+{
+	file->private_data = f;
+	if (file->f_mode & FMODE_WRITE)
+		mpmcq_queue_add_writer(f->queue);
+	/* io_uring may try with IOCB_NOWAIT before it polls. */
+	file->f_mode |= FMODE_NOWAIT;
+	stream_open(file_inode(file), file);
+}
+
+/**
+ * mpmcq_file_end() - the last reference to a file of a queue goes
+ * @file: the file
+ *
+ * Context: may sleep.
+ */
+void mpmcq_file_end(struct file *file)
+{
+	struct mpmcq_file *f = file->private_data;
+	struct mpmcq_queue *q = mpmcq_queue_get(f->queue);
+
+	mpmcq_file_destroy(f);
+	/* After what it held: who sees the end has seen that. */
+	if (file->f_mode & FMODE_WRITE)
+		mpmcq_queue_remove_writer(q);
+	mpmcq_queue_put(q);
+}
+
+static bool is_nowait(const struct kiocb *iocb)
 {
 	return (iocb->ki_filp->f_flags & O_NONBLOCK) || (iocb->ki_flags & IOCB_NOWAIT);
 }
 
-static ssize_t mpmcq_read_iter(struct kiocb *iocb, struct iov_iter *to)
+/* A read that takes one message, and acknowledges what the one before delivered. */
+static ssize_t read_one_leased(struct mpmcq_file *f, struct iov_iter *to,
+			       struct mpmcq_claim *claim)
 {
-	return mpmcq_receive(iocb->ki_filp->private_data, to, mpmcq_nowait(iocb));
+	ssize_t ret = -ENOBUFS;
+
+	if (test_and_set_bit_lock(MPMCQ_READING, &f->reading))
+		return -EBUSY;
+	mpmcq_holder_end_all(f->holder, MPMCQ_ACK);
+	if (mpmcq_holder_reserve(f->holder, 1)) {
+		ret = mpmcq_receive(f->queue, to, claim);
+		if (ret > 0)
+			mpmcq_holder_keep(f->holder, claim, 1);
+		else
+			mpmcq_holder_unreserve(f->holder, 1);
+	}
+	clear_bit_unlock(MPMCQ_READING, &f->reading);
+	return ret;
 }
 
-static ssize_t mpmcq_write_iter(struct kiocb *iocb, struct iov_iter *from)
+/**
+ * mpmcq_file_read_iter() - read, as the file's modes have it
+ * @iocb: the read
+ * @to: the buffer
+ *
+ * Return: as mpmcq_receive() and mpmcq_packed_receive(); -EBUSY if another read that
+ * acknowledges is under way.
+ * Context: may sleep.
+ */
+ssize_t mpmcq_file_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
-	return mpmcq_send(iocb->ki_filp->private_data, from, mpmcq_nowait(iocb));
+	struct mpmcq_file *f = iocb->ki_filp->private_data;
+	u32 modes = smp_load_acquire(&f->modes), index;	/* USE */
+	struct mpmcq_holder *h = modes & MPMCQ_MODE_LEASE ? f->holder : NULL;
+	struct mpmcq_claim claim = {
+		.nowait = is_nowait(iocb),
+		.dead = modes & MPMCQ_MODE_DEAD,
+		/* Who must not wait is told that there is none yet. */
+		.held = iocb->ki_filp->f_flags & O_NONBLOCK ? NULL : mpmcq_holder_held(h),
+		.index = &index,
+	};
+	ssize_t ret;
+
+	if (modes & MPMCQ_MODE_PACKED)
+		return mpmcq_packed_receive(f->queue, to, &claim, h);
+	if (h)
+		return read_one_leased(f, to, &claim);
+	ret = mpmcq_receive(f->queue, to, &claim);
+	if (ret > 0)
+		mpmcq_free(f->queue, &index, 1);
+	return ret;
 }
 
-static __poll_t mpmcq_poll(struct file *file, poll_table *wait)
+/**
+ * mpmcq_file_write_iter() - write, as the file's modes have it
+ * @iocb: the write
+ * @from: the buffer
+ *
+ * Return: as mpmcq_send() and mpmcq_packed_send().
+ * Context: may sleep.
+ */
+ssize_t mpmcq_file_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
-	struct mpmcq_queue *q = file->private_data;
+	struct mpmcq_file *f = iocb->ki_filp->private_data;
+
+	if (READ_ONCE(f->modes) & MPMCQ_MODE_PACKED)
+		return mpmcq_packed_send(f->queue, from, is_nowait(iocb));
+	return mpmcq_send(f->queue, from, is_nowait(iocb));
+}
+
+static bool reads_dead(const struct mpmcq_file *f)
+{
+	return READ_ONCE(f->modes) & MPMCQ_MODE_DEAD;
+}
+
+static struct mpmcq_waiters *readers_of(const struct mpmcq_file *f)
+{
+	return reads_dead(f) ? &f->queue->dead_readers : &f->queue->readers;
+}
+
+/**
+ * mpmcq_file_poll() - what a file can do without waiting
+ * @file: the file
+ * @wait: who wants to be told
+ *
+ * Return: EPOLLIN if a message waits, EPOLLHUP if none will come, EPOLLOUT if a write
+ * would not wait; of these what the file is open for.
+ * Context: may sleep.
+ */
+__poll_t mpmcq_file_poll(struct file *file, poll_table *wait)
+{
+	struct mpmcq_file *f = file->private_data;
+	struct mpmcq_queue *q = f->queue;
 	__poll_t mask = 0;
 
 	if (file->f_mode & FMODE_READ)
-		poll_wait(file, &q->readers.pollers, wait);
+		poll_wait(file, &readers_of(f)->pollers, wait);
 	if (file->f_mode & FMODE_WRITE)
 		poll_wait(file, &q->writers.pollers, wait);
 	/*
@@ -64,90 +267,228 @@ static __poll_t mpmcq_poll(struct file *file, poll_table *wait)
 	 * Newer kernels have this barrier in poll_wait().
 	 */
 	smp_mb();	/* WAIT */
-	if ((file->f_mode & FMODE_READ) && mpmcq_queue_readable(q))
-		mask |= q->readers.events;
+	if (file->f_mode & FMODE_READ) {
+		if (mpmcq_queue_readable(q, reads_dead(f)))
+			mask |= q->readers.events;
+		else if (mpmcq_queue_drained(q, reads_dead(f)))
+			mask |= EPOLLHUP;
+	}
 	if ((file->f_mode & FMODE_WRITE) && mpmcq_queue_writable(q))
 		mask |= q->writers.events;
 	return mask;
 }
 
-static int mpmcq_fasync(int fd, struct file *file, int on)
+/**
+ * mpmcq_file_fasync() - let the file's owner have SIGIO, or no longer
+ * @fd: the descriptor
+ * @file: the file
+ * @on: whether it is to have it
+ *
+ * Return: 0 or -ENOMEM.
+ * Context: may sleep.
+ */
+int mpmcq_file_fasync(int fd, struct file *file, int on)
 {
-	struct mpmcq_queue *q = file->private_data;
-	int ret = 0;
+	struct mpmcq_file *f = file->private_data;
+	struct mpmcq_waiters *readers = readers_of(f);
+	struct mpmcq_waiters *writers = &f->queue->writers;
+	int ret = 0, added;
 
+	/* There is one flag for both lists, and who sets it may have company. */
+	mutex_lock(&f->async_lock);
 	if (file->f_mode & FMODE_READ)
-		ret = fasync_helper(fd, file, on, &q->readers.async);
+		ret = fasync_helper(fd, file, on, &readers->async);
+	added = ret;
 	if (ret >= 0 && (file->f_mode & FMODE_WRITE)) {
-		ret = fasync_helper(fd, file, on, &q->writers.async);
-		if (ret < 0 && (file->f_mode & FMODE_READ))
-			fasync_helper(-1, file, 0, &q->readers.async);
+		ret = fasync_helper(fd, file, on, &writers->async);
+		if (ret < 0 && added > 0)
+			fasync_helper(-1, file, 0, &readers->async);
 	}
+	mutex_unlock(&f->async_lock);
 	/* See queue.c: we are among async before the caller looks at the rings. */
 	smp_mb();	/* WAIT */
 	return ret < 0 ? ret : 0;
 }
 
-static int mpmcq_ioctl_info(struct mpmcq_queue *q, struct mpmcq_info __user *uinfo)
+/**
+ * mpmcq_copy_args() - copy a struct that begins with its size from the user
+ * @args: the struct
+ * @known: its size as we know it, in bytes
+ * @least: size of the first that was published
+ * @uargs: the user's
+ *
+ * Return: its size as the user knows it; -EINVAL if it is too short, -E2BIG if there is
+ * more in it than we know, or it is longer than a page, -EFAULT.
+ * Context: may sleep.
+ */
+int mpmcq_copy_args(void *args, size_t known, size_t least, const void __user *uargs)
 {
-	struct mpmcq_info info;
 	u32 size;
-	int ret;
 
-	if (get_user(size, &uinfo->size))
+	if (get_user(size, (const u32 __user *)uargs))
 		return -EFAULT;
-	if (size < MPMCQ_INFO_SIZE_VER0)
+	if (size < least)
 		return -EINVAL;
 	if (size > PAGE_SIZE)
 		return -E2BIG;
-	ret = copy_struct_from_user(&info, sizeof(info), uinfo, size);
-	if (ret)
+	return copy_struct_from_user(args, known, uargs, size) ?: size;
+}
+
+static int ioctl_mode(struct file *file, void __user *arg)
+{
+	struct mpmcq_file *f = file->private_data;
+	struct mpmcq_mode args;
+	int ret = mpmcq_copy_args(&args, sizeof(args), sizeof(args), arg);
+
+	if (ret < 0)
 		return ret;
-	if (info.flags)
+	if (args.reserved || args.modes & ~(MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE))
+		return -EINVAL;
+	if (args.modes & MPMCQ_MODE_LEASE && !(file->f_mode & FMODE_READ))
+		return -EBADF;
+
+	return set_modes(f, args.modes | (READ_ONCE(f->modes) & MPMCQ_MODE_DEAD), args.max_held);
+}
+
+/* Calls that end or renew leases; @touch, or what becomes of the messages. */
+static int end_some(struct mpmcq_holder *h, struct mpmcq_leases *args, bool touch,
+		    enum mpmcq_verdict verdict)
+{
+	const u64 __user *uids = u64_to_user_ptr(args->ids);
+	u64 ids[MPMCQ_BATCH];
+	u32 at, n;
+
+	for (at = 0; at < args->count; at += n) {
+		n = min(args->count - at, MPMCQ_BATCH);
+		if (copy_from_user(ids, uids + at, n * sizeof(*ids)))
+			return -EFAULT;
+		if (h)
+			args->done += touch ? mpmcq_holder_touch(h, ids, n) :
+					mpmcq_holder_end(h, ids, n, verdict);
+		cond_resched();
+	}
+	return args->done < args->count ? -ENOENT : 0;
+}
+
+static u32 end_all(struct mpmcq_holder *h, bool touch, enum mpmcq_verdict verdict)
+{
+	if (!h)
+		return 0;
+	return touch ? mpmcq_holder_touch_all(h) : mpmcq_holder_end_all(h, verdict);
+}
+
+static bool leases_args_valid(const struct mpmcq_leases *args, bool may_front)
+{
+	u32 known = MPMCQ_LEASES_ALL | (may_front ? MPMCQ_LEASES_FRONT : 0);
+
+	if (args->flags & ~known)
+		return false;
+	if (args->flags & MPMCQ_LEASES_ALL)
+		return !args->ids && !args->count;
+	return args->count && args->count <= MPMCQ_LEASES_COUNT_MAX;
+}
+
+static int ioctl_leases(struct file *file, unsigned int cmd, struct mpmcq_leases __user *uargs)
+{
+	struct mpmcq_file *f = file->private_data;
+	struct mpmcq_holder *h = smp_load_acquire(&f->holder);	/* USE */
+	bool touch = cmd == MPMCQ_CALL(MPMCQ_IOC_TOUCH);
+	bool nack = cmd == MPMCQ_CALL(MPMCQ_IOC_NACK);
+	enum mpmcq_verdict verdict = MPMCQ_ACK;
+	struct mpmcq_leases args;
+	int ret;
+
+	if (!(file->f_mode & FMODE_READ))
+		return -EBADF;
+	ret = mpmcq_copy_args(&args, sizeof(args), sizeof(args), uargs);
+	if (ret < 0)
+		return ret;
+	ret = 0;
+	if (!leases_args_valid(&args, nack))
 		return -EINVAL;
 
-	info.size = sizeof(info);
-	info.version = MPMCQ_VERSION_CODE(MPMCQ_MAJOR, MPMCQ_MINOR, MPMCQ_PATCH);
-	info.capacity = q->capacity;
-	info.msg_size = q->msg_size;
-	info.depth = mpmcq_queue_depth(q);
-	if (copy_to_user(uinfo, &info, min_t(size_t, size, sizeof(info))))
+	if (cmd == MPMCQ_CALL(MPMCQ_IOC_REJECT))
+		verdict = MPMCQ_REJECT;
+	else if (nack)
+		verdict = args.flags & MPMCQ_LEASES_FRONT ? MPMCQ_NACK_FRONT : MPMCQ_NACK;
+	args.done = 0;
+	if (args.flags & MPMCQ_LEASES_ALL)
+		args.done = end_all(h, touch, verdict);
+	else
+		ret = end_some(h, &args, touch, verdict);
+	if (put_user(args.done, &uargs->done))
 		return -EFAULT;
+	return ret;
+}
+
+static int ioctl_dead(struct file *file, unsigned int cmd, struct mpmcq_dead __user *uargs)
+{
+	struct mpmcq_file *f = file->private_data;
+	bool revive = cmd == MPMCQ_CALL(MPMCQ_IOC_REVIVE);
+	struct mpmcq_dead args;
+	int ret;
+
+	if (!(file->f_mode & FMODE_READ) || (revive && !(file->f_mode & FMODE_WRITE)))
+		return -EBADF;
+	ret = mpmcq_copy_args(&args, sizeof(args), sizeof(args), uargs);
+	if (ret < 0)
+		return ret;
+	if (args.flags)
+		return -EINVAL;
+
+	args.done = revive ? mpmcq_revive(f->queue, args.count) :
+			     mpmcq_purge(f->queue, args.count);
+	return put_user(args.done, &uargs->done);
+}
+
+static int ioctl_close(struct file *file, unsigned int cmd, const void __user *arg)
+{
+	struct mpmcq_file *f = file->private_data;
+
+	if (arg)
+		return -EINVAL;
+	if (!(file->f_mode & FMODE_WRITE))
+		return -EBADF;
+	if (cmd == MPMCQ_IOC_CLOSE)
+		mpmcq_queue_close(f->queue);
+	else
+		mpmcq_queue_reopen(f->queue);
 	return 0;
 }
 
-/* A command without the size of its struct, which may grow. */
-static unsigned int mpmcq_ioctl_nosize(unsigned int cmd)
+/**
+ * mpmcq_file_ioctl() - calls that are about an open file, or its queue
+ * @file: the file
+ * @cmd: the call
+ * @arg: its argument
+ *
+ * Return: 0 or an errno, -ENOTTY if there is no such call.
+ * Context: may sleep.
+ */
+long mpmcq_file_ioctl(struct file *file, unsigned int cmd, void __user *arg)
 {
-	return cmd & ~(_IOC_SIZEMASK << _IOC_SIZESHIFT);
-}
-
-static long mpmcq_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
-{
-	struct mpmcq_queue *q = file->private_data;
+	struct mpmcq_file *f = file->private_data;
 
 	if (cmd == FIONREAD)
-		return put_user(mpmcq_queue_next_len(q), (int __user *)arg);
-	if (mpmcq_ioctl_nosize(cmd) == mpmcq_ioctl_nosize(MPMCQ_IOC_INFO))
-		return mpmcq_ioctl_info(q, (struct mpmcq_info __user *)arg);
+		return put_user(mpmcq_queue_next_len(f->queue, reads_dead(f)), (int __user *)arg);
+
+	/* Without the size of its struct, which may grow; not for those that have none. */
+	if (_IOC_DIR(cmd) != _IOC_NONE)
+		cmd = MPMCQ_CALL(cmd);
+	switch (cmd) {
+	case MPMCQ_CALL(MPMCQ_IOC_MODE):
+		return ioctl_mode(file, arg);
+	case MPMCQ_CALL(MPMCQ_IOC_ACK):
+	case MPMCQ_CALL(MPMCQ_IOC_NACK):
+	case MPMCQ_CALL(MPMCQ_IOC_REJECT):
+	case MPMCQ_CALL(MPMCQ_IOC_TOUCH):
+		return ioctl_leases(file, cmd, arg);
+	case MPMCQ_CALL(MPMCQ_IOC_REVIVE):
+	case MPMCQ_CALL(MPMCQ_IOC_PURGE):
+		return ioctl_dead(file, cmd, arg);
+	case MPMCQ_IOC_CLOSE:
+	case MPMCQ_IOC_REOPEN:
+		return ioctl_close(file, cmd, arg);
+	}
 	return -ENOTTY;
 }
-
-static void mpmcq_show_fdinfo(struct seq_file *m, struct file *file)
-{
-	struct mpmcq_queue *q = file->private_data;
-
-	seq_printf(m, "queue:\tmpmcq\ncapacity:\t%u\nmsg_size:\t%u\ndepth:\t%u\n",
-		   q->capacity, q->msg_size, mpmcq_queue_depth(q));
-}
-
-const struct file_operations mpmcq_fops = {
-	.owner		= THIS_MODULE,
-	.read_iter	= mpmcq_read_iter,
-	.write_iter	= mpmcq_write_iter,
-	.poll		= mpmcq_poll,
-	.fasync		= mpmcq_fasync,
-	.unlocked_ioctl	= mpmcq_ioctl,
-	.compat_ioctl	= compat_ptr_ioctl,
-	.show_fdinfo	= mpmcq_show_fdinfo,
-};

@@ -3,11 +3,52 @@
 #define _MPMCQ_FILE_H
 
 #include <linux/fs.h>
+#include <linux/ioctl.h>
+#include <linux/mutex.h>
+#include <linux/poll.h>
 
+struct mpmcq_device;
+struct mpmcq_holder;
 struct mpmcq_queue;
 
-extern const struct file_operations mpmcq_fops;
+/**
+ * struct mpmcq_file - what an open file has of its own
+ * @queue: the queue; has a reference
+ * @device: the name by which it is known, NULL if the queue is private; for
+ *	chardev.c
+ * @holder: messages that are held; made when MPMCQ_MODE_LEASE is first set, and then
+ *	there until the file is released
+ * @modes: %MPMCQ_MODE_PACKED and the like; MPMCQ_MODE_DEAD never changes
+ * @async_lock: keeps the file in all of the lists for SIGIO, or in none
+ * @reading: bit 0 is set while a read with an implied acknowledgment is under way
+ *
+ * @modes and @holder are written by compare-and-swap: the latter once, before the mode
+ * that needs it; the former no more after that.
+ */
+struct mpmcq_file {
+	struct mpmcq_queue *queue;
+	struct mpmcq_device *device;
+	struct mpmcq_holder *holder;
+	u32 modes;
+	struct mutex async_lock;	/* see above */
+	unsigned long reading;
+};
 
-int mpmcq_file_open(struct file *file, struct mpmcq_queue *q);
+/* A call without the size of its struct, which may grow. */
+#define MPMCQ_CALL(cmd)	((cmd) & ~(_IOC_SIZEMASK << _IOC_SIZESHIFT))
+
+struct mpmcq_file *mpmcq_file_create(struct mpmcq_queue *q, struct mpmcq_device *device, u32 modes,
+				     u32 max_held);
+void mpmcq_file_destroy(struct mpmcq_file *f);
+void mpmcq_file_begin(struct file *file, struct mpmcq_file *f);
+void mpmcq_file_end(struct file *file);
+
+ssize_t mpmcq_file_read_iter(struct kiocb *iocb, struct iov_iter *to);
+ssize_t mpmcq_file_write_iter(struct kiocb *iocb, struct iov_iter *from);
+__poll_t mpmcq_file_poll(struct file *file, poll_table *wait);
+int mpmcq_file_fasync(int fd, struct file *file, int on);
+long mpmcq_file_ioctl(struct file *file, unsigned int cmd, void __user *arg);
+
+int mpmcq_copy_args(void *args, size_t known, size_t least, const void __user *uargs);
 
 #endif /* _MPMCQ_FILE_H */

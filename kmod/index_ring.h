@@ -57,6 +57,10 @@
  * acquires, and FILL passes that on.  (In the kernel's memory model FILL would
  * do so whatever TAIL is, in that of C11 it would not.)
  *
+ * Who counts indices looks at tails, and then at heads.  One that it sees to have
+ * come to a ring, it sees to have left the one where it was: MOVE releases, TAIL
+ * acquires.
+ *
  * head needs no order of its own: the entry is found by the position that was
  * read (an address dependency), what it protects is handed over by the entry,
  * and the compare-and-swap fails unless the value read was the newest.
@@ -71,7 +75,8 @@
  *                                                  to what was peeked at
  *
  * Their litmus tests are FILL+LOOK, FILL+LOOK+reuse, MOVE+TAIL, MOVE+TAIL+help,
- * TAKE+TAKE and RECHECK+LEN in Documentation/litmus-tests/.
+ * MOVE+TAIL+heads, MOVE+TAIL+round, TAKE+TAKE and RECHECK+LEN in
+ * Documentation/litmus-tests/.
  */
 #ifndef _MPMCQ_INDEX_RING_H
 #define _MPMCQ_INDEX_RING_H
@@ -88,36 +93,45 @@
 
 /**
  * struct index_ring - a bounded lock-free FIFO of indices
- * @entries: 2^@order entries, each lap << @order | index
- * @order: binary logarithm of the number of entries
+ * @entries: 2^order entries, each lap << order | index
+ * @mask: 2^order - 1, the bits of a word that are not of the lap
  * @spread: entries that follow each other in position lie 2^@spread apart
+ * @rest: order - @spread
  * @head: next position to take; takers compare-and-swap it
  * @tail: a position up to which all is filled; putters compare-and-swap it
  *
- * The first three are written once, by index_ring_init().  Takers and putters
+ * The first four are written once, by index_ring_init().  Takers and putters
  * have a cache line each.
  */
 struct index_ring {
 	atomic64_t *entries;
-	unsigned int order;
+	s64 mask;
 	unsigned int spread;
+	unsigned int rest;
 	atomic64_t head ____cacheline_aligned_in_smp;
 	atomic64_t tail ____cacheline_aligned_in_smp;
 };
 
-static inline s64 __index_ring_lap(const struct index_ring *ring, s64 word)
+/* How many laps an entry is ahead of a position, times 2^order. */
+static inline s64 __index_ring_ahead(const struct index_ring *ring, s64 entry, s64 pos)
 {
-	return word >> ring->order;
+	return (entry | ring->mask) - (pos | ring->mask);
+}
+
+/* What that is of one that is open to be filled there. */
+static inline s64 __index_ring_open(const struct index_ring *ring)
+{
+	return ~ring->mask;	/* -2^order */
 }
 
 static inline u32 __index_ring_index(const struct index_ring *ring, s64 entry)
 {
-	return entry & ((1LL << ring->order) - 1);
+	return entry & ring->mask;
 }
 
 static inline s64 __index_ring_word(const struct index_ring *ring, s64 pos, u32 index)
 {
-	return (__index_ring_lap(ring, pos) << ring->order) | index;
+	return (pos & ~ring->mask) | index;
 }
 
 /*
@@ -126,10 +140,9 @@ static inline s64 __index_ring_word(const struct index_ring *ring, s64 pos, u32 
  */
 static inline atomic64_t *__index_ring_entry(const struct index_ring *ring, s64 pos)
 {
-	u64 mask = (1ULL << ring->order) - 1;
-	u64 i = pos & mask;
+	u64 i = pos & ring->mask;
 
-	return &ring->entries[((i << ring->spread) & mask) | (i >> (ring->order - ring->spread))];
+	return &ring->entries[((i << ring->spread) & ring->mask) | (i >> ring->rest)];
 }
 
 /**
@@ -149,9 +162,10 @@ static inline void index_ring_init(struct index_ring *ring, atomic64_t *entries,
 	s64 i;
 
 	ring->entries = entries;
-	ring->order = order;
+	ring->mask = size - 1;
 	/* Fewer entries than a rotation needs share a line whatever we do. */
 	ring->spread = order > line ? line : 0;
+	ring->rest = order - ring->spread;
 	/* Lap 0 is what the open entries hold, so positions start in lap 1. */
 	for (i = 0; i < size; i++)
 		atomic64_set(__index_ring_entry(ring, i), i < count ? size | i : 0);
@@ -171,19 +185,19 @@ static inline void index_ring_init(struct index_ring *ring, atomic64_t *entries,
 static inline void index_ring_put(struct index_ring *ring, u32 index)
 {
 	atomic64_t *entry;
-	s64 pos, old, lap;
+	s64 pos, old, ahead;
 
 	for (;;) {
 		pos = atomic64_read_acquire(&ring->tail);	/* TAIL */
-		lap = __index_ring_lap(ring, pos);
 		entry = __index_ring_entry(ring, pos);
 		old = atomic64_read(entry);
-		if (__index_ring_lap(ring, old) == lap) {
+		ahead = __index_ring_ahead(ring, old, pos);
+		if (!ahead) {
 			/* Another put was quicker; it may have stopped here. */
 			atomic64_try_cmpxchg_release(&ring->tail, &pos, pos + 1); /* MOVE */
 			continue;
 		}
-		if (__index_ring_lap(ring, old) != lap - 1)
+		if (ahead != __index_ring_open(ring))
 			continue;	/* tail has moved since */
 		if (atomic64_try_cmpxchg_release(entry, &old,
 						 __index_ring_word(ring, pos, index))) /* FILL */
@@ -225,14 +239,14 @@ static inline void index_ring_put_n(struct index_ring *ring, const u32 *indices,
 
 	while (done < n) {
 		atomic64_t *entry = __index_ring_entry(ring, pos);
-		s64 lap = __index_ring_lap(ring, pos);
 		s64 old = atomic64_read(entry);
+		s64 ahead = __index_ring_ahead(ring, old, pos);
 
-		if (__index_ring_lap(ring, old) == lap) {
+		if (!ahead) {
 			/* Another's: our run ends, the next starts at tail again. */
 			pos++;
 			__index_ring_move_tail(ring, pos);
-		} else if (__index_ring_lap(ring, old) != lap - 1) {
+		} else if (ahead != __index_ring_open(ring)) {
 			pos = atomic64_read_acquire(&ring->tail);	/* TAIL */
 		} else if (atomic64_try_cmpxchg_release(entry, &old,
 					__index_ring_word(ring, pos, indices[done]))) { /* FILL */
@@ -261,29 +275,52 @@ static inline int index_ring_peek(const struct index_ring *ring, s64 *pos)
 	for (;;) {
 		s64 head = atomic64_read(&ring->head);
 		s64 entry = atomic64_read_acquire(__index_ring_entry(ring, head)); /* LOOK */
-		s64 ahead = __index_ring_lap(ring, entry) - __index_ring_lap(ring, head);
+		s64 ahead = __index_ring_ahead(ring, entry, head);
 
 		*pos = head;
 		if (!ahead)
 			return __index_ring_index(ring, entry);
-		if (ahead == -1)
+		if (ahead == __index_ring_open(ring))
 			return INDEX_RING_EMPTY;
 		/* head has moved since */
 	}
 }
 
 /**
- * index_ring_take_at() - take the index that was peeked at
+ * index_ring_peek_behind() - look at an index behind the one at the head
  * @ring: the ring
  * @pos: from index_ring_peek()
+ * @n: how far behind; all that are nearer have been peeked at
  *
- * Return: true if the index is now in the caller's hands, false if it was
- * taken by another.
+ * As with index_ring_peek(), nothing may be believed until index_ring_take_at() has
+ * returned true.
+ *
+ * Return: the index, or %INDEX_RING_EMPTY if there is none so far behind; if the head
+ * has moved, perhaps one that was there.
  * Context: any, also interrupts; concurrent with every operation on the ring.
  */
-static inline bool index_ring_take_at(struct index_ring *ring, s64 pos)
+static inline int index_ring_peek_behind(const struct index_ring *ring, s64 pos, unsigned int n)
 {
-	return atomic64_try_cmpxchg_relaxed(&ring->head, &pos, pos + 1);	/* TAKE */
+	s64 entry = atomic64_read_acquire(__index_ring_entry(ring, pos + n));	/* LOOK */
+
+	if (__index_ring_ahead(ring, entry, pos + n))
+		return INDEX_RING_EMPTY;
+	return __index_ring_index(ring, entry);
+}
+
+/**
+ * index_ring_take_at() - take the indices that were peeked at
+ * @ring: the ring
+ * @pos: from index_ring_peek()
+ * @n: how many, from @pos on; at least 1
+ *
+ * Return: true if the indices are now in the caller's hands, false if the first was
+ * taken by another; then none is.
+ * Context: any, also interrupts; concurrent with every operation on the ring.
+ */
+static inline bool index_ring_take_at(struct index_ring *ring, s64 pos, unsigned int n)
+{
+	return atomic64_try_cmpxchg_relaxed(&ring->head, &pos, pos + n);	/* TAKE */
 }
 
 /**
@@ -321,7 +358,7 @@ static inline int index_ring_take(struct index_ring *ring)
 
 	do {
 		index = index_ring_peek(ring, &pos);
-	} while (index != INDEX_RING_EMPTY && !index_ring_take_at(ring, pos));
+	} while (index != INDEX_RING_EMPTY && !index_ring_take_at(ring, pos, 1));
 	return index;
 }
 
@@ -338,20 +375,17 @@ static inline int index_ring_take(struct index_ring *ring)
  */
 static inline unsigned int index_ring_take_n(struct index_ring *ring, u32 *indices, unsigned int n)
 {
-	s64 pos, next, entry;
 	unsigned int got;
 	int index;
+	s64 pos;
 
 	while ((index = index_ring_peek(ring, &pos)) != INDEX_RING_EMPTY) {
-		indices[0] = index;
-		for (got = 1; got < n; got++) {
-			next = pos + got;
-			entry = atomic64_read_acquire(__index_ring_entry(ring, next)); /* LOOK */
-			if (__index_ring_lap(ring, entry) != __index_ring_lap(ring, next))
-				break;
-			indices[got] = __index_ring_index(ring, entry);
-		}
-		if (atomic64_try_cmpxchg_relaxed(&ring->head, &pos, pos + got)) /* TAKE */
+		got = 0;
+		do {
+			indices[got++] = index;
+		} while (got < n && (index = index_ring_peek_behind(ring, pos, got)) !=
+					INDEX_RING_EMPTY);
+		if (index_ring_take_at(ring, pos, got))
 			return got;
 	}
 	return 0;
@@ -383,7 +417,47 @@ static inline u32 index_ring_count(const struct index_ring *ring)
 {
 	s64 count = atomic64_read(&ring->tail) - atomic64_read(&ring->head);
 
-	return clamp_t(s64, count, 0, 1LL << ring->order);
+	return clamp_t(s64, count, 0, ring->mask + 1);
+}
+
+/* Helps all puts that have filled an entry and not yet moved tail; where tail is then. */
+static inline s64 __index_ring_settle(struct index_ring *ring)
+{
+	s64 pos = atomic64_read_acquire(&ring->tail);	/* TAIL */
+
+	while (index_ring_peek_behind(ring, pos, 0) != INDEX_RING_EMPTY) {
+		__index_ring_move_tail(ring, pos + 1);
+		pos = atomic64_read_acquire(&ring->tail);	/* TAIL */
+	}
+	return pos;
+}
+
+/**
+ * index_ring_hold_all() - whether one or two rings hold so many indices
+ * @a: a ring
+ * @b: another, or NULL
+ * @n: how many
+ *
+ * Heads and tails move while they are read, but only forwards, and tails are read
+ * first.  So between the last look at a tail and the first at a head there were at
+ * least as many indices in the rings as are counted; with @n all that there are, all
+ * of them.
+ *
+ * Return: true if they held @n at some moment of the call; false if at some moment
+ * they did not.
+ * Context: any, also interrupts; concurrent with every operation on the rings.
+ */
+static inline bool index_ring_hold_all(struct index_ring *a, struct index_ring *b, u32 n)
+{
+	s64 count = __index_ring_settle(a);
+
+	if (b)
+		count += __index_ring_settle(b);
+	/* Heads are read after tails, by TAIL. */
+	count -= atomic64_read(&a->head);
+	if (b)
+		count -= atomic64_read(&b->head);
+	return count >= n;
 }
 
 #endif /* _MPMCQ_INDEX_RING_H */

@@ -3,16 +3,14 @@
  * The queue: slots that go round between rings, and the waiting.
  *
  *	            copy in                     copy out
- *	 free ----> sender ----> ready ------> receiver ----> free
- *	   ^          |                        ^      |
- *	   '- fault --'          returned -----'      |
- *	                             ^---- fault -----'
+ *	 free ----> sender ----> ready ------> receiver ---------> free
+ *	   ^          |            ^           ^      |             ^
+ *	   '- fault --'            |   returned'      '-> lease ----'
+ *	                          NACK     ^---- fault ---' |
+ *	                           '-------'----------------+-----> dead
  *
- * An operation that need not sleep takes no lock, allocates nothing and
- * copies once.  It holds one index while it copies, with page faults disabled,
- * so that a page that is long in coming is waited for with empty hands: the
- * index goes back first.  Whoever is stopped while it holds an index costs the
- * queue that slot, and costs nobody any time.
+ * What is done between the rings is in message.c, packed.c and lease.c.  Whoever is
+ * stopped while it holds an index costs the queue that slot, and costs nobody any time.
  *
  * Waking
  * ------
@@ -27,7 +25,7 @@
  *
  * For tasks WAIT is the barrier in prepare_to_wait_exclusive(), and what looks
  * at the ring is the very take that ends the wait.  For pollers it is in
- * mpmcq_poll() of file.c, for those who want SIGIO in mpmcq_fasync().
+ * mpmcq_file_poll(), for those who want SIGIO in mpmcq_file_fasync().
  *
  * A put wakes one task.  That task may not take what it was woken for: a
  * signal got it, the message was too long for it, or it took another index
@@ -46,13 +44,33 @@
  * priority that is preempted just then leaves a sleeper asleep until it runs
  * again.
  *
- * Order
- * -----
- * Receives take messages in the order in which sends put them.  A receive whose
- * buffer is not there hands its message back to returned and so lets others get
- * at later ones first; one that took such a later one may then take the former.
- * That is the price of holding nothing while pages are faulted in.  A reader that
- * waits hardly ever pays it: it fetches its pages before it goes to sleep.
+ * The end
+ * -------
+ * A closed queue has ended for its readers when every index is in free, or dead, and
+ * so no message is on its way, neither from a sender nor back from a lease.  A send
+ * that looked before the queue was closed is waited for:
+ *
+ *	sender                  closer          receiver
+ *	takes from free         closes          sees that it is closed
+ *	full barrier    OPEN                    full barrier    END
+ *	sees it open                            counts free
+ *
+ * If the receiver sees what the closer did, and the sender does not, then the receiver
+ * sees what the sender took.  And the one that brings the last index home wakes those
+ * who wait for the end: it puts the index, passes the full barrier WAKE and sees that
+ * the queue is closed, or else the waiter, who saw that and then passed END, has seen
+ * the index.
+ *
+ * Indices are counted one after the other, and a queue may be reopened meanwhile.  If
+ * it was, and an index counted that came home after that, then the receiver sees that
+ * the queue was reopened: STILL, and the MOVE of index_ring.h.
+ *
+ * Closing is not only seen by those who look for the end.  Who asks for SIGIO passes
+ * WAIT and looks whether the queue is closed; who closes it passes WAKE and looks who
+ * wants SIGIO.  Tasks and pollers it wakes under the lock of their wait queue.
+ *
+ * The litmus tests are OPEN+END, WAKE+END, WAKE+END+help, MOVE+STILL and
+ * WAKE+WAIT+close.
  */
 
 #include <linux/err.h>
@@ -63,49 +81,30 @@
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 #include <linux/uio.h>
 #include <linux/vmalloc.h>
 
+#include <linux/mpmcq.h>
+
 #include "compat.h"
+#include "limits.h"
 #include "queue.h"
+#include "trace.h"
 
-/*
- * How often pages are faulted in for one message before it is given up.  They
- * may be taken away again before we get to copy; so many times means that
- * they can be faulted in but not accessed.
- */
-#define MPMCQ_FAULT_TRIES	16
-
-/**
- * struct mpmcq_slot - room for one message
- * @len: length of the message, in bytes
- * @data: the message
- *
- * Written by the owner of the index only.  @len is also peeked at by receives
- * that want to know whether the message at the head fits, see claim_from().
- */
-struct mpmcq_slot {
-	u32 len;
-	u8 data[] __aligned(8);
-};
+/* What a node, and a folder in sysfs with its files, take; about. */
+#define MPMCQ_NAME_BYTES	8192
 
 /* What a slot costs beyond the message: its header and an entry in each ring. */
-static_assert(sizeof(struct mpmcq_slot) + 3 * sizeof(atomic64_t) <= 56);
+static_assert(sizeof(struct mpmcq_slot) + 4 * sizeof(atomic64_t) <= 56);
 
-static struct mpmcq_slot *slot_of(const struct mpmcq_queue *q, u32 index)
-{
-	return q->slots + index * q->stride;
-}
-
-/* Zeroed; where there is no memory it fails rather than have processes killed. */
+/* Zeroed memory for vfree(), or NULL. */
 static void *alloc_table(size_t n, size_t size)
 {
 	size_t bytes;
 
 	if (check_mul_overflow(n, size, &bytes))
 		return NULL;
-	return __vmalloc(bytes, GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN | __GFP_NORETRY);
+	return __vmalloc(bytes, MPMCQ_GFP | __GFP_ZERO);
 }
 
 static void waiters_init(struct mpmcq_waiters *w, __poll_t events, int band)
@@ -117,182 +116,416 @@ static void waiters_init(struct mpmcq_waiters *w, __poll_t events, int band)
 	w->band = band;
 }
 
-/**
- * mpmcq_queue_create() - make an empty queue
- * @capacity: messages it has room for; a power of two,
- *	%MPMCQ_CAPACITY_MIN to %MPMCQ_CAPACITY_MAX
- * @msg_size: longest message in bytes, 1 to %MPMCQ_MSG_SIZE_MAX
- *
- * Return: the queue, or an ERR_PTR: -EINVAL for a value out of range, -ENOMEM.
- * Context: may sleep.
- */
-struct mpmcq_queue *mpmcq_queue_create(u32 capacity, u32 msg_size)
+static bool config_valid(const struct mpmcq_config *config)
 {
-	unsigned int order;
-	struct mpmcq_queue *q;
-
-	if (!is_power_of_2(capacity) || capacity < MPMCQ_CAPACITY_MIN ||
-	    capacity > MPMCQ_CAPACITY_MAX || !msg_size || msg_size > MPMCQ_MSG_SIZE_MAX)
-		return ERR_PTR(-EINVAL);
-
-	q = kzalloc(sizeof(*q), GFP_KERNEL);
-	if (!q)
-		return ERR_PTR(-ENOMEM);
-
-	q->capacity = capacity;
-	q->msg_size = msg_size;
-	q->stride = ALIGN(sizeof(struct mpmcq_slot) + msg_size, 8);
-	q->entries = alloc_table(capacity, 3 * sizeof(*q->entries));
-	if (!q->entries)
-		goto err_queue;
-	q->slots = alloc_table(capacity, q->stride);
-	if (!q->slots)
-		goto err_entries;
-
-	order = ilog2(capacity);
-	index_ring_init(&q->free, q->entries, order, capacity);
-	index_ring_init(&q->ready, q->entries + capacity, order, 0);
-	index_ring_init(&q->returned, q->entries + 2 * capacity, order, 0);
-	waiters_init(&q->readers, EPOLLIN | EPOLLRDNORM, POLL_IN);
-	waiters_init(&q->writers, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
-	return q;
-
-err_entries:
-	vfree(q->entries);
-err_queue:
-	kfree(q);
-	return ERR_PTR(-ENOMEM);
+	return is_power_of_2(config->capacity) && config->capacity >= MPMCQ_CAPACITY_MIN &&
+		config->capacity <= MPMCQ_CAPACITY_MAX && config->msg_size &&
+		config->msg_size <= MPMCQ_MSG_SIZE_MAX && config->lease_ms <= INT_MAX;
 }
 
-/**
- * mpmcq_queue_destroy() - free a queue and what is in it
- * @q: the queue; nobody uses it any more, no open file refers to it
- *
- * Context: may sleep.
- */
-void mpmcq_queue_destroy(struct mpmcq_queue *q)
+static size_t stride_of(const struct mpmcq_config *config)
+{
+	return ALIGN(sizeof(struct mpmcq_slot) + config->msg_size, 8);
+}
+
+/* All memory that a queue takes; within 2^37. */
+static size_t bytes_of(const struct mpmcq_config *config)
+{
+	return sizeof(struct mpmcq_queue) +
+		PAGE_ALIGN((size_t)config->capacity * 4 * sizeof(atomic64_t)) +
+		PAGE_ALIGN((size_t)config->capacity * stride_of(config)) +
+		num_possible_cpus() * sizeof(struct mpmcq_counters) +
+		(config->named ? MPMCQ_NAME_BYTES : 0);
+}
+
+static int alloc_tables(struct mpmcq_queue *q)
+{
+	q->counters = alloc_percpu_gfp(struct mpmcq_counters, MPMCQ_GFP);
+	q->entries = alloc_table(q->config.capacity, 4 * sizeof(*q->entries));
+	q->slots = alloc_table(q->config.capacity, q->stride);
+	return q->counters && q->entries && q->slots ? 0 : -ENOMEM;
+}
+
+static void free_tables(struct mpmcq_queue *q)
 {
 	vfree(q->slots);
 	vfree(q->entries);
+	free_percpu(q->counters);
+}
+
+static void init_rings(struct mpmcq_queue *q)
+{
+	u32 capacity = q->config.capacity;
+	unsigned int order = ilog2(capacity);
+
+	index_ring_init(&q->free, q->entries, order, capacity);
+	index_ring_init(&q->ready, q->entries + capacity, order, 0);
+	index_ring_init(&q->returned, q->entries + 2 * capacity, order, 0);
+	index_ring_init(&q->dead, q->entries + 3 * capacity, order, 0);
+}
+
+/**
+ * mpmcq_queue_create() - make an empty queue
+ * @config: how it is to be
+ * @limited: whether the limits of limits.c apply
+ *
+ * Return: the queue with one reference, or an ERR_PTR: -EINVAL for a value out of
+ * range, -ENOMEM, and those of mpmcq_charge().
+ * Context: may sleep.
+ */
+struct mpmcq_queue *mpmcq_queue_create(const struct mpmcq_config *config, bool limited)
+{
+	static atomic_t number;
+	struct mpmcq_queue *q;
+	int ret;
+
+	if (!config_valid(config))
+		return ERR_PTR(-EINVAL);
+	q = kzalloc(sizeof(*q), MPMCQ_GFP);
+	if (!q)
+		return ERR_PTR(-ENOMEM);
+	q->user = mpmcq_charge(bytes_of(config), 1, limited);
+	if (IS_ERR(q->user)) {
+		ret = PTR_ERR(q->user);
+		goto err_queue;
+	}
+	q->config = *config;
+	q->stride = stride_of(config);
+	ret = alloc_tables(q);
+	if (ret)
+		goto err_tables;
+
+	q->number = atomic_inc_return(&number);
+	kref_init(&q->refs);
+	mutex_init(&q->writers_lock);
+	init_rings(q);
+	waiters_init(&q->readers, EPOLLIN | EPOLLRDNORM, POLL_IN);
+	waiters_init(&q->writers, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
+	waiters_init(&q->dead_readers, EPOLLIN | EPOLLRDNORM, POLL_IN);
+	return q;
+
+err_tables:
+	free_tables(q);
+	mpmcq_uncharge(q->user, bytes_of(config), 1);
+err_queue:
+	kfree(q);
+	return ERR_PTR(ret);
+}
+
+static void mpmcq_queue_release(struct kref *refs)
+{
+	struct mpmcq_queue *q = container_of(refs, struct mpmcq_queue, refs);
+
+	free_tables(q);
+	mpmcq_uncharge(q->user, bytes_of(&q->config), 1);
 	kfree(q);
 }
 
-static void wake_task(struct mpmcq_waiters *w)
+/**
+ * mpmcq_queue_get() - take a reference
+ * @q: the queue; the caller has a reference, or something that keeps one
+ *
+ * Return: @q.
+ * Context: any.
+ */
+struct mpmcq_queue *mpmcq_queue_get(struct mpmcq_queue *q)
 {
-	smp_mb();	/* WAKE */
-	if (waitqueue_active(&w->tasks))
-		wake_up_interruptible(&w->tasks);
+	kref_get(&q->refs);
+	return q;
 }
 
-/* Pollers are told of every put: an edge-triggered one may have seen the last. */
-static void wake(struct mpmcq_waiters *w)
+/**
+ * mpmcq_queue_put() - drop a reference; the last one frees the queue and what is in it
+ * @q: the queue
+ *
+ * Context: may sleep.
+ */
+void mpmcq_queue_put(struct mpmcq_queue *q)
 {
-	wake_task(w);
-	/* The barrier in wake_task() is for these two as well. */
+	kref_put(&q->refs, mpmcq_queue_release);
+}
+
+/**
+ * mpmcq_queue_closed() - whether the queue is closed
+ * @q: the queue
+ *
+ * Context: any.
+ */
+bool mpmcq_queue_closed(const struct mpmcq_queue *q)
+{
+	return atomic_read(&q->closings) & 1;
+}
+
+/* After a full barrier. */
+static void wake_task(struct mpmcq_queue *q, struct mpmcq_waiters *w)
+{
+	/* Whoever is not there yet sees what it waits for: WAIT. */
+	if (waitqueue_active(&w->tasks)) {
+		trace_mpmcq_wake(q->number, w == &q->writers);
+		wake_up_interruptible(&w->tasks);
+	}
+}
+
+/*
+ * Pollers are told of every put: an edge-triggered one may have seen the last.  Of
+ * those that are exclusive as many are woken as indices were put, as they pass nothing
+ * on.  What a closed queue has for them, they have to look at, all of them: it may be
+ * the end.
+ */
+static void wake_pollers(struct mpmcq_waiters *w, unsigned int n, bool closed)
+{
+	__wake_up(&w->pollers, TASK_INTERRUPTIBLE, closed ? 0 : n,
+		  closed ? NULL : poll_to_key(w->events));
+}
+
+/* After a full barrier. */
+static void wake(struct mpmcq_queue *q, struct mpmcq_waiters *w, unsigned int n)
+{
+	wake_task(q, w);
+	/* As in wake_task(). */
 	if (waitqueue_active(&w->pollers))
-		wake_up_interruptible_poll(&w->pollers, w->events);
+		wake_pollers(w, n, mpmcq_queue_closed(q));
+}
+
+/* Sides of a queue, a bit for each. */
+enum { READERS = 1, WRITERS = 2, DEAD_READERS = 4 };
+
+/* Whoever waits for that ring; and, of a closed queue, for all to be home. */
+static unsigned int wake_for(struct mpmcq_queue *q, const struct index_ring *ring, unsigned int n)
+{
+	bool to_free = ring == &q->free, to_dead = ring == &q->dead, end;
+	unsigned int sides = 0;
+
+	smp_mb();	/* WAKE */
+	end = (to_free || to_dead) && unlikely(mpmcq_queue_closed(q));
+	if (to_free || (ring == &q->ready && q->config.flags & MPMCQ_DROP_OLDEST)) {
+		wake(q, &q->writers, n);
+		sides |= WRITERS;
+	}
+	if (to_dead || end) {
+		wake(q, &q->dead_readers, n);
+		sides |= DEAD_READERS;
+	}
+	if (!(to_free || to_dead) || end) {
+		wake(q, &q->readers, n);
+		sides |= READERS;
+	}
+	return sides;
+}
+
+/* After a full barrier. */
+static void signal_owners(struct mpmcq_waiters *w)
+{
+	/* Whoever is not there yet sees what it waits for: WAIT. */
 	if (READ_ONCE(w->async))
 		kill_fasync(&w->async, SIGIO, w->band);
 }
 
-/* The only way an index gets into a ring, but for the first time. */
-static void mpmcq_put(struct index_ring *ring, u32 index, struct mpmcq_waiters *w)
+/* There may be many, so not with preemption off, as nobody is asleep for it. */
+static void signal_for(struct mpmcq_queue *q, unsigned int sides)
 {
+	if (sides & WRITERS)
+		signal_owners(&q->writers);
+	if (sides & DEAD_READERS)
+		signal_owners(&q->dead_readers);
+	if (sides & READERS)
+		signal_owners(&q->readers);
+}
+
+/* The only way indices get into a ring, but for the first time. */
+static void mpmcq_put(struct mpmcq_queue *q, struct index_ring *ring, const u32 *indices,
+		      unsigned int n)
+{
+	unsigned int sides;
+
 	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
 		preempt_disable();
-	index_ring_put(ring, index);
-	wake(w);
+	if (n == 1)
+		index_ring_put(ring, *indices);
+	else
+		index_ring_put_n(ring, indices, n);
+	sides = wake_for(q, ring, n);
 	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
 		preempt_enable();
+	signal_for(q, sides);
 }
 
 /*
- * What a send or receive does first, and a waiter each time it looks:
- * takes an index, or says -EAGAIN or -EMSGSIZE.
+ * What a send or receive does first, and a waiter each time it looks: takes indices
+ * and returns how many, or says why there are none.
  */
-typedef int (*claim_fn)(struct mpmcq_queue *q, size_t room);
-
-/* Takes an empty slot, whatever the room. */
-static int claim_free(struct mpmcq_queue *q, size_t room)
-{
-	int index = index_ring_take(&q->free);
-
-	return index == INDEX_RING_EMPTY ? -EAGAIN : index;
-}
+typedef int (*claim_fn)(struct mpmcq_queue *q, struct mpmcq_claim *claim);
 
 /*
- * What a look at a ring of messages does: returns what it is there for, or -EAGAIN
- * if the ring is empty.  In @pos is where the head was.
+ * What a look at a ring does: returns what it is there for, or -EAGAIN if the ring is
+ * empty.  In @pos is where the head was.
  */
-typedef int (*look_fn)(struct mpmcq_queue *q, struct index_ring *ring, size_t room, s64 *pos);
+typedef int (*look_fn)(struct mpmcq_queue *q, struct index_ring *ring, struct mpmcq_claim *claim,
+		       s64 *pos);
 
 /*
- * Looks where the next message is.
+ * Looks in one ring, and then in another.
  *
- * One that was ready when returned was looked at may be in returned by now, handed
- * back by another receive.  So there is none only if returned was empty before
- * and after ready was, and nothing has come and gone there meanwhile, for then
- * head would have moved.
+ * An index that was in @second when @first was looked at may be in @first by now: a
+ * message that was handed back, or its slot, which is free.  So there is none only if
+ * @first was empty before and after @second was, and nothing has come and gone there
+ * meanwhile, for then head would have moved.
  */
-static __always_inline int look_for_message(struct mpmcq_queue *q, look_fn look, size_t room)
+static __always_inline int look_in(struct mpmcq_queue *q, struct index_ring *first,
+				   struct index_ring *second, look_fn look,
+				   struct mpmcq_claim *claim)
 {
-	s64 pos, before, ready;
-	int ret = look(q, &q->returned, room, &pos);
+	s64 pos, before, other;
+	int ret = look(q, first, claim, &pos);
 
 	while (ret == -EAGAIN) {
 		before = pos;
-		ret = look(q, &q->ready, room, &ready);
+		ret = look(q, second, claim, &other);
 		if (ret != -EAGAIN)
 			break;
-		ret = look(q, &q->returned, room, &pos);
+		ret = look(q, first, claim, &pos);
 		if (pos == before)
 			break;
 	}
 	return ret;
 }
 
-/*
- * Takes the message at the head unless it is longer than @room.
- *
- * The length is read while others may take the message, send the next in its
- * slot and so change it.  If it fits, winning the take says that this did not
- * happen.  If not, nothing is taken that could tell, so the head has to be
- * looked at again: RECHECK in index_ring_at_head() pairs with LEN in
- * mpmcq_send(), see the litmus test RECHECK+LEN.
- */
-static int claim_from(struct mpmcq_queue *q, struct index_ring *ring, size_t room, s64 *pos)
+/* Looks where the next message is. */
+static __always_inline int look_for_message(struct mpmcq_queue *q, look_fn look,
+					    struct mpmcq_claim *claim)
 {
-	int index;
+	s64 pos;
 
-	while ((index = index_ring_peek(ring, pos)) != INDEX_RING_EMPTY) {
-		if (READ_ONCE(slot_of(q, index)->len) <= room) {
-			if (index_ring_take_at(ring, *pos))
-				return index;
-		} else if (index_ring_at_head(ring, *pos)) {
-			return -EMSGSIZE;
-		}
+	if (claim->dead)
+		return look(q, &q->dead, claim, &pos);
+	return look_in(q, &q->returned, &q->ready, look, claim);
+}
+
+/* Takes empty slots, or the oldest message's. */
+static int take_slots(struct mpmcq_queue *q, struct index_ring *ring, struct mpmcq_claim *claim,
+		      s64 *pos)
+{
+	unsigned int n;
+
+	claim->dropped = ring == &q->ready;
+	while (index_ring_peek(ring, pos) != INDEX_RING_EMPTY) {
+		n = index_ring_take_n(ring, claim->index, claim->dropped ? 1 : claim->max);
+		if (n)
+			return n;
 	}
 	return -EAGAIN;
 }
 
-/* Takes the next message. */
-static int claim_message(struct mpmcq_queue *q, size_t room)
+static int claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 {
-	return look_for_message(q, claim_from, room);
+	int n;
+
+	/* Or those who keep trying would keep the end from being seen. */
+	if (unlikely(mpmcq_queue_closed(q)))
+		return -EPIPE;
+	claim->dropped = false;
+	if (claim->drop)
+		n = look_in(q, &q->free, &q->ready, take_slots, claim);
+	else
+		n = index_ring_take_n(&q->free, claim->index, claim->max);
+	if (n <= 0)
+		return -EAGAIN;
+
+	smp_mb__after_atomic();	/* OPEN */
+	if (unlikely(mpmcq_queue_closed(q))) {
+		mpmcq_put(q, claim->dropped ? &q->returned : &q->free, claim->index, n);
+		return -EPIPE;
+	}
+	if (claim->dropped) {
+		mpmcq_count(q, MPMCQ_DROPPED, n);
+		trace_mpmcq_drop(q->number, mpmcq_slot(q, claim->index[0])->len);
+	}
+	claim->n = n;
+	return n;
+}
+
+/* A position in one of the three rings of messages is taken but once. */
+static u64 delivery_id(const struct mpmcq_queue *q, const struct index_ring *ring, s64 pos)
+{
+	return pos * MPMCQ_ID_STEP + (ring == &q->returned ? 1 : ring == &q->dead ? 2 : 0);
 }
 
 /*
- * Sleeps until @claim has something to say.  The copying is left to the
+ * Takes messages from the head on as long as they fit.
+ *
+ * Lengths are read while others may take the messages, send the next in their slots
+ * and so change them.  If the first fits, winning the take says that this did not
+ * happen.  If not, nothing is taken that could tell, so the head has to be
+ * looked at again: RECHECK in index_ring_at_head() pairs with LEN in
+ * mpmcq_slot_fill(), see the litmus test RECHECK+LEN.
+ */
+static int claim_from(struct mpmcq_queue *q, struct index_ring *ring, struct mpmcq_claim *claim,
+		      s64 *pos)
+{
+	int index;
+
+	while ((index = index_ring_peek(ring, pos)) != INDEX_RING_EMPTY) {
+		size_t room = claim->room;
+		unsigned int n = 0;
+
+		do {
+			u32 len = READ_ONCE(mpmcq_slot(q, index)->len);
+			size_t space = claim->header + ALIGN((size_t)len, claim->align);
+
+			if (space > room)
+				break;
+			room -= space;
+			claim->index[n++] = index;
+		} while (n < claim->max &&
+			 (index = index_ring_peek_behind(ring, *pos, n)) != INDEX_RING_EMPTY);
+
+		if (n && index_ring_take_at(ring, *pos, n)) {
+			claim->n = n;
+			claim->id = delivery_id(q, ring, *pos);
+			return n;
+		}
+		if (!n && index_ring_at_head(ring, *pos))
+			return -EMSGSIZE;
+	}
+	return -EAGAIN;
+}
+
+/**
+ * mpmcq_try_claim_messages() - take messages if there are any
+ * @q: the queue
+ * @claim: what is wanted, and what there was
+ *
+ * Return: as mpmcq_claim_messages(), but -EAGAIN where that would wait.
+ * Context: any.
+ */
+int mpmcq_try_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim)
+{
+	int ret = look_for_message(q, claim_from, claim);
+
+	if (ret != -EAGAIN || likely(!mpmcq_queue_closed(q)))
+		return ret;
+	if (mpmcq_queue_drained(q, claim->dead))
+		return 0;
+	/* What it would wait for is in its own hands. */
+	if (claim->held && READ_ONCE(*claim->held))
+		return -EDEADLK;
+	return -EAGAIN;
+}
+
+/*
+ * Sleeps until @fn has something to say.  The copying is left to the
  * caller, who runs again and is in no wait queue.
  */
-static int wait_for(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn claim, size_t room)
+static int wait_for(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn fn,
+		    struct mpmcq_claim *claim)
 {
 	DEFINE_WAIT(wait);
 	int ret;
 
+	trace_mpmcq_block(q->number, w == &q->writers);
 	for (;;) {
 		prepare_to_wait_exclusive(&w->tasks, &wait, TASK_INTERRUPTIBLE);	/* WAIT */
-		ret = claim(q, room);
+		ret = fn(q, claim);
 		if (ret != -EAGAIN)
 			break;
 		if (signal_pending(current)) {
@@ -305,146 +538,301 @@ static int wait_for(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn cla
 	return ret;
 }
 
-static int wait_for_free(struct mpmcq_queue *q)
+static int wait_for_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 {
-	int index = wait_for(q, &q->writers, claim_free, 0);
+	int ret = wait_for(q, &q->writers, claim_slots, claim);
 
-	if (mpmcq_queue_writable(q))
-		wake_task(&q->writers);
-	return index;
-}
-
-static int wait_for_message(struct mpmcq_queue *q, size_t room)
-{
-	int index = wait_for(q, &q->readers, claim_message, room);
-
-	if (mpmcq_queue_readable(q))
-		wake_task(&q->readers);
-	return index;
-}
-
-static bool copy_in(struct mpmcq_slot *slot, size_t len, struct iov_iter *from)
-{
-	size_t copied;
-
-	pagefault_disable();
-	copied = copy_from_iter(slot->data, len, from);
-	pagefault_enable();
-	if (copied == len)
-		return true;
-	iov_iter_revert(from, copied);
-	return false;
-}
-
-static bool copy_out(struct mpmcq_slot *slot, size_t len, struct iov_iter *to)
-{
-	size_t copied;
-
-	pagefault_disable();
-	copied = copy_to_iter(slot->data, len, to);
-	pagefault_enable();
-	if (copied == len)
-		return true;
-	iov_iter_revert(to, copied);
-	return false;
+	if (mpmcq_queue_writable(q)) {
+		smp_mb();	/* WAKE */
+		wake_task(q, &q->writers);
+	}
+	return ret;
 }
 
 /**
- * mpmcq_send() - queue one message
+ * mpmcq_claim_slots() - take empty slots
  * @q: the queue
- * @from: the message, all that is in the iterator
- * @nowait: rather fail than wait for an empty slot
+ * @claim: @nowait, @max and @index; the rest is set here
+ * @from: what will be copied into them
+ * @bytes: how much of it
  *
- * Return: length of the message; -EINVAL if that is 0, -EMSGSIZE if it is more
- * than the queue's msg_size; -EAGAIN if the queue is full and @nowait;
- * -ERESTARTSYS if a signal came while waiting; -EFAULT.  After an error
- * nothing is sent.
- * Context: may sleep if not @nowait, or if pages of @from are missing.
+ * Of a full queue that drops its oldest message, that one's; but not before @from has
+ * been faulted in, or it could be dropped for nothing.
+ *
+ * Return: how many, at least 1; -EPIPE if the queue is closed, -EAGAIN if it is full
+ * and nowait, -ERESTARTSYS if a signal came while waiting, -EFAULT.
+ * Context: may sleep if not nowait, or if pages of @from are missing.
  */
-ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, bool nowait)
+int mpmcq_claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct iov_iter *from,
+		      size_t bytes)
 {
-	size_t len = iov_iter_count(from);
-	unsigned int tries;
+	int ret;
 
-	if (!len)
-		return -EINVAL;
-	if (len > q->msg_size)
-		return -EMSGSIZE;
-
-	for (tries = 0; tries < MPMCQ_FAULT_TRIES; tries++) {
-		int index = claim_free(q, len);
-		struct mpmcq_slot *slot;
-
-		if (index == -EAGAIN && !nowait)
-			index = wait_for_free(q);
-		if (index < 0)
-			return index;
-		slot = slot_of(q, index);
-		if (copy_in(slot, len, from)) {
-			/* Pairs with RECHECK of index_ring.h. */
-			smp_store_release(&slot->len, len);	/* LEN */
-			mpmcq_put(&q->ready, index, &q->readers);
-			return len;
-		}
-		mpmcq_put(&q->free, index, &q->writers);
-		if (fault_in_iov_iter_readable(from, len))
-			break;
+	claim->drop = false;
+	ret = claim_slots(q, claim);
+	if (ret == -EAGAIN && q->config.flags & MPMCQ_DROP_OLDEST) {
+		if (fault_in_iov_iter_readable(from, bytes))
+			return -EFAULT;
+		claim->drop = true;
+		ret = claim_slots(q, claim);
 	}
-	return -EFAULT;
+	if (ret == -EAGAIN && !claim->nowait)
+		ret = wait_for_slots(q, claim);
+	return ret;
 }
 
 /**
- * mpmcq_receive() - take one message
+ * mpmcq_claim_messages() - take messages, and wait if there are none
  * @q: the queue
- * @to: where the message goes
- * @nowait: rather fail than wait for a message
+ * @claim: what is wanted, and what there was
  *
- * Return: length of the message; 0 if @to has no room at all; -EMSGSIZE if it
- * has less than the next message needs; -EAGAIN if the queue is empty and
- * @nowait; -ERESTARTSYS if a signal came while waiting; -EFAULT.  After an
- * error no message is lost; after -EFAULT the one that was to be read comes
- * before all that were not yet read.
- * Context: may sleep if not @nowait, or if pages of @to are missing.
+ * Return: how many; 0 if the queue is closed and no message will come; -EMSGSIZE if
+ * the room is less than the next one needs; -EDEADLK if the queue is closed and others
+ * can come from the caller's hands only; -ERESTARTSYS if a signal came while waiting.
+ * Context: may sleep.
  */
-ssize_t mpmcq_receive(struct mpmcq_queue *q, struct iov_iter *to, bool nowait)
+int mpmcq_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 {
-	size_t room = iov_iter_count(to);
-	unsigned int tries = 0;
-	int last = -1;
+	struct mpmcq_waiters *w = claim->dead ? &q->dead_readers : &q->readers;
+	int ret = wait_for(q, w, mpmcq_try_claim_messages, claim);
 
-	if (!room)
-		return 0;
-
-	while (tries++ < MPMCQ_FAULT_TRIES) {
-		int index = claim_message(q, room);
-		struct mpmcq_slot *slot;
-		u32 len;
-
-		if (index == -EAGAIN && !nowait) {
-			/* Only to keep the order; the message may need less of it. */
-			fault_in_iov_iter_writeable(to, min_t(size_t, room, q->msg_size));
-			index = wait_for_message(q, room);
-		}
-		if (index < 0)
-			return index;
-		slot = slot_of(q, index);
-		len = slot->len;
-		if (copy_out(slot, len, to)) {
-			mpmcq_put(&q->free, index, &q->writers);
-			return len;
-		}
-		mpmcq_put(&q->returned, index, &q->readers);
-		if (fault_in_iov_iter_writeable(to, len))
-			break;
-		/* Another message, and more pages perhaps: another reader had the last. */
-		if (index != last)
-			tries = 0;
-		last = index;
+	if (mpmcq_queue_readable(q, claim->dead) || mpmcq_queue_drained(q, claim->dead)) {
+		smp_mb();	/* WAKE */
+		wake_task(q, w);
 	}
-	return -EFAULT;
+	return ret;
 }
 
-static int peek_at(struct mpmcq_queue *q, struct index_ring *ring, size_t room, s64 *pos)
+/**
+ * mpmcq_publish() - send what is in slots
+ * @q: the queue
+ * @indices: slots in the caller's hands, with their messages' data and lengths
+ * @n: how many; at least 1
+ *
+ * Context: any.
+ */
+void mpmcq_publish(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
+{
+	mpmcq_count(q, MPMCQ_SENT, n);
+	mpmcq_put(q, &q->ready, indices, n);
+}
+
+/**
+ * mpmcq_free() - give up slots
+ * @q: the queue
+ * @indices: slots in the caller's hands; what was in them is gone
+ * @n: how many; at least 1
+ *
+ * Context: any.
+ */
+void mpmcq_free(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
+{
+	mpmcq_put(q, &q->free, indices, n);
+}
+
+/**
+ * mpmcq_hand_back() - undo a claim of messages that could not be delivered
+ * @q: the queue
+ * @claim: the claim
+ * @first: so many of them were delivered
+ *
+ * Context: any.
+ */
+void mpmcq_hand_back(struct mpmcq_queue *q, const struct mpmcq_claim *claim, unsigned int first)
+{
+	mpmcq_put(q, claim->dead ? &q->dead : &q->returned, claim->index + first,
+		  claim->n - first);
+}
+
+/**
+ * mpmcq_set_aside() - put messages to the dead ones
+ * @q: the queue
+ * @indices: messages in the caller's hands
+ * @n: how many; at least 1
+ *
+ * Context: any.
+ */
+void mpmcq_set_aside(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
+{
+	mpmcq_count(q, MPMCQ_SET_ASIDE, n);
+	mpmcq_put(q, &q->dead, indices, n);
+}
+
+/**
+ * mpmcq_give_back() - let messages be read again
+ * @q: the queue
+ * @indices: messages in the caller's hands, which were delivered
+ * @n: how many, 1 to %MPMCQ_BATCH
+ * @front: before ready ones, not after them
+ *
+ * Those that have been delivered too often are set aside instead.
+ *
+ * Context: any.
+ */
+void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, bool front)
+{
+	u32 max = q->config.max_deliveries;
+	u32 back[MPMCQ_BATCH], aside[MPMCQ_BATCH];
+	unsigned int i, backs = 0, asides = 0;
+
+	for (i = 0; i < n; i++) {
+		struct mpmcq_slot *slot = mpmcq_slot(q, indices[i]);
+
+		trace_mpmcq_return(q->number, slot->len, slot->deliveries);
+		if (max && slot->deliveries >= max)
+			aside[asides++] = indices[i];
+		else
+			back[backs++] = indices[i];
+	}
+	if (backs)
+		mpmcq_put(q, front ? &q->returned : &q->ready, back, backs);
+	if (asides)
+		mpmcq_set_aside(q, aside, asides);
+}
+
+/* Moves dead messages to another ring, no more than there can be: they may die as fast. */
+static u32 move_dead(struct mpmcq_queue *q, struct index_ring *to, u32 max)
+{
+	u32 indices[MPMCQ_BATCH], done = 0, i, n;
+
+	max = min(max ?: q->config.capacity, q->config.capacity);
+	while (done < max && !fatal_signal_pending(current)) {
+		n = index_ring_take_n(&q->dead, indices, min(max - done, MPMCQ_BATCH));
+		if (!n)
+			break;
+		for (i = 0; i < n; i++)
+			mpmcq_slot(q, indices[i])->deliveries = 0;
+		mpmcq_put(q, to, indices, n);
+		done += n;
+		cond_resched();
+	}
+	return done;
+}
+
+/**
+ * mpmcq_revive() - send dead messages again, as if they had never been delivered
+ * @q: the queue
+ * @max: at most so many, the oldest first; 0 for all
+ *
+ * Return: how many.
+ * Context: may sleep.
+ */
+u32 mpmcq_revive(struct mpmcq_queue *q, u32 max)
+{
+	return move_dead(q, &q->ready, max);
+}
+
+/**
+ * mpmcq_purge() - throw dead messages away
+ * @q: the queue
+ * @max: at most so many, the oldest first; 0 for all
+ *
+ * Return: how many.
+ * Context: may sleep.
+ */
+u32 mpmcq_purge(struct mpmcq_queue *q, u32 max)
+{
+	return move_dead(q, &q->free, max);
+}
+
+static void wake_all(struct mpmcq_waiters *w)
+{
+	wake_up_interruptible_all(&w->tasks);
+	wake_pollers(w, 0, true);
+	kill_fasync(&w->async, SIGIO, w->band);
+}
+
+/**
+ * mpmcq_queue_close() - take no more messages, and let readers come to an end
+ * @q: the queue; may be closed already
+ *
+ * Context: any.
+ */
+void mpmcq_queue_close(struct mpmcq_queue *q)
+{
+	int closings = atomic_read(&q->closings);
+
+	do {
+		if (closings & 1)
+			return;
+	} while (!atomic_try_cmpxchg(&q->closings, &closings, closings + 1));	/* WAKE */
+	/* Also readers for whom there is no end yet: they may hold what it takes. */
+	wake_all(&q->readers);
+	wake_all(&q->dead_readers);
+	wake_all(&q->writers);
+}
+
+/**
+ * mpmcq_queue_reopen() - take messages again
+ * @q: the queue; may be open already
+ *
+ * Nobody waits for that: writers of a closed queue fail.
+ *
+ * Context: any.
+ */
+void mpmcq_queue_reopen(struct mpmcq_queue *q)
+{
+	int closings = atomic_read(&q->closings);
+
+	do {
+		if (!(closings & 1))
+			return;
+	} while (!atomic_try_cmpxchg(&q->closings, &closings, closings + 1));
+}
+
+/**
+ * mpmcq_queue_add_writer() - an open file with write access comes
+ * @q: the queue
+ *
+ * Context: may sleep.
+ */
+void mpmcq_queue_add_writer(struct mpmcq_queue *q)
+{
+	mutex_lock(&q->writers_lock);
+	q->writers_open++;
+	mutex_unlock(&q->writers_lock);
+}
+
+/**
+ * mpmcq_queue_remove_writer() - an open file with write access goes
+ * @q: the queue; closed if that was the last one and it is so created
+ *
+ * Context: may sleep.
+ */
+void mpmcq_queue_remove_writer(struct mpmcq_queue *q)
+{
+	mutex_lock(&q->writers_lock);
+	/* Here, or it could be closed after the next writer has come and reopened it. */
+	if (!--q->writers_open && q->config.flags & MPMCQ_AUTO_CLOSE)
+		mpmcq_queue_close(q);
+	mutex_unlock(&q->writers_lock);
+}
+
+/**
+ * mpmcq_queue_drained() - whether the queue is closed and no message will come
+ * @q: the queue
+ * @dead: whether it is about dead messages, too
+ *
+ * The queue was closed at the moment when all indices were counted: it had not been
+ * reopened since before, by @closings.
+ *
+ * Context: any.
+ */
+bool mpmcq_queue_drained(struct mpmcq_queue *q, bool dead)
+{
+	int closings = atomic_read(&q->closings);
+
+	if (likely(!(closings & 1)))
+		return false;
+	smp_mb();	/* END */
+	if (!index_ring_hold_all(&q->free, dead ? NULL : &q->dead, q->config.capacity))
+		return false;
+	smp_rmb();	/* STILL */
+	return atomic_read(&q->closings) == closings;
+}
+
+static int peek_at(struct mpmcq_queue *q, struct index_ring *ring, struct mpmcq_claim *claim,
+		   s64 *pos)
 {
 	int index = index_ring_peek(ring, pos);
 
@@ -454,22 +842,31 @@ static int peek_at(struct mpmcq_queue *q, struct index_ring *ring, size_t room, 
 /**
  * mpmcq_queue_readable() - whether a message waits
  * @q: the queue
+ * @dead: whether it is about dead messages
  *
  * Context: any.
  */
-bool mpmcq_queue_readable(struct mpmcq_queue *q)
+bool mpmcq_queue_readable(struct mpmcq_queue *q, bool dead)
 {
-	return look_for_message(q, peek_at, 0) != -EAGAIN;
+	struct mpmcq_claim claim = { .dead = dead };
+
+	return look_for_message(q, peek_at, &claim) != -EAGAIN;
 }
 
 /**
- * mpmcq_queue_writable() - whether a slot is empty
+ * mpmcq_queue_writable() - whether a write would not wait
  * @q: the queue
  *
  * Context: any.
  */
-bool mpmcq_queue_writable(const struct mpmcq_queue *q)
+bool mpmcq_queue_writable(struct mpmcq_queue *q)
 {
+	struct mpmcq_claim claim = { };
+
+	if (mpmcq_queue_closed(q))
+		return true;
+	if (q->config.flags & MPMCQ_DROP_OLDEST)
+		return look_in(q, &q->free, &q->ready, peek_at, &claim) != -EAGAIN;
 	return !index_ring_empty(&q->free);
 }
 
@@ -482,16 +879,18 @@ bool mpmcq_queue_writable(const struct mpmcq_queue *q)
  */
 u32 mpmcq_queue_depth(const struct mpmcq_queue *q)
 {
-	return min(index_ring_count(&q->returned) + index_ring_count(&q->ready), q->capacity);
+	return min(index_ring_count(&q->returned) + index_ring_count(&q->ready),
+		   q->config.capacity);
 }
 
 /* As claim_from(), but takes nothing. */
-static int len_in(struct mpmcq_queue *q, struct index_ring *ring, size_t room, s64 *pos)
+static int len_in(struct mpmcq_queue *q, struct index_ring *ring, struct mpmcq_claim *claim,
+		  s64 *pos)
 {
 	int index;
 
 	while ((index = index_ring_peek(ring, pos)) != INDEX_RING_EMPTY) {
-		u32 len = READ_ONCE(slot_of(q, index)->len);
+		u32 len = READ_ONCE(mpmcq_slot(q, index)->len);
 
 		if (index_ring_at_head(ring, *pos))
 			return len;
@@ -502,11 +901,58 @@ static int len_in(struct mpmcq_queue *q, struct index_ring *ring, size_t room, s
 /**
  * mpmcq_queue_next_len() - length of the next message
  * @q: the queue
+ * @dead: whether it is about dead messages
  *
  * Return: length in bytes, 0 if no message waits.
  * Context: any.
  */
-u32 mpmcq_queue_next_len(struct mpmcq_queue *q)
+u32 mpmcq_queue_next_len(struct mpmcq_queue *q, bool dead)
 {
-	return max(look_for_message(q, len_in, 0), 0);
+	struct mpmcq_claim claim = { .dead = dead };
+
+	return max(look_for_message(q, len_in, &claim), 0);
+}
+
+/**
+ * mpmcq_queue_counter() - how many messages something has happened to
+ * @q: the queue
+ * @which: what
+ *
+ * Context: any.
+ */
+u64 mpmcq_queue_counter(const struct mpmcq_queue *q, enum mpmcq_counter which)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu_ptr(q->counters, cpu)->n[which]);
+	return sum;
+}
+
+/**
+ * mpmcq_queue_dead() - about how many messages were set aside and are still there
+ * @q: the queue
+ *
+ * Context: any.
+ */
+u32 mpmcq_queue_dead(const struct mpmcq_queue *q)
+{
+	return index_ring_count(&q->dead);
+}
+
+/**
+ * mpmcq_queue_leased() - about how many messages readers hold
+ * @q: the queue
+ *
+ * Return: 0 to the queue's capacity; exact while no lease begins or ends.
+ * Context: any.
+ */
+u32 mpmcq_queue_leased(const struct mpmcq_queue *q)
+{
+	s64 ended = mpmcq_queue_counter(q, MPMCQ_ACKED) +
+		mpmcq_queue_counter(q, MPMCQ_RETURNED) +
+		mpmcq_queue_counter(q, MPMCQ_REJECTED);
+
+	return clamp_t(s64, mpmcq_queue_counter(q, MPMCQ_LEASED) - ended, 0, q->config.capacity);
 }

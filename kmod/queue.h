@@ -2,6 +2,9 @@
 #ifndef _MPMCQ_QUEUE_H
 #define _MPMCQ_QUEUE_H
 
+#include <linux/kref.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 
@@ -9,10 +12,35 @@
 
 struct fasync_struct;
 struct iov_iter;
+struct mpmcq_user;
 
 #define MPMCQ_CAPACITY_MIN	2U
 #define MPMCQ_CAPACITY_MAX	1048576U
+#define MPMCQ_CAPACITY_DEFAULT	1024U
 #define MPMCQ_MSG_SIZE_MAX	65536U
+#define MPMCQ_MSG_SIZE_DEFAULT	1024U
+
+#define MPMCQ_BATCH		64U	/* messages in one operation's hands, at most */
+
+/**
+ * struct mpmcq_config - how a queue is to be
+ * @capacity: messages it has room for; a power of two,
+ *	%MPMCQ_CAPACITY_MIN to %MPMCQ_CAPACITY_MAX
+ * @msg_size: longest message in bytes, 1 to %MPMCQ_MSG_SIZE_MAX
+ * @flags: %MPMCQ_DROP_OLDEST, %MPMCQ_AUTO_CLOSE; others are nothing to the queue
+ * @max_deliveries: after how many deliveries a message that comes back is set aside,
+ *	0 for never
+ * @lease_ms: how long a lease lasts, in milliseconds, up to %INT_MAX; 0 for ever
+ * @named: it is going to have a name, which takes memory, too
+ */
+struct mpmcq_config {
+	u32 capacity;
+	u32 msg_size;
+	u32 flags;
+	u32 max_deliveries;
+	u32 lease_ms;
+	bool named;
+};
 
 /**
  * struct mpmcq_waiters - who waits on one side of a queue
@@ -35,45 +63,181 @@ struct mpmcq_waiters {
 };
 
 /**
+ * enum mpmcq_counter - what has happened to messages
+ * @MPMCQ_SENT: sent
+ * @MPMCQ_RECEIVED: delivered, also those that came back afterwards
+ * @MPMCQ_LEASED: delivered to a reader who kept them
+ * @MPMCQ_ACKED: of these, acknowledged
+ * @MPMCQ_RETURNED: of these, given back
+ * @MPMCQ_REJECTED: of these, rejected
+ * @MPMCQ_SET_ASIDE: set aside, when rejected or given back too often
+ * @MPMCQ_DROPPED: dropped to make room
+ * @MPMCQ_COUNTERS: how many counters there are
+ */
+enum mpmcq_counter {
+	MPMCQ_SENT,
+	MPMCQ_RECEIVED,
+	MPMCQ_LEASED,
+	MPMCQ_ACKED,
+	MPMCQ_RETURNED,
+	MPMCQ_REJECTED,
+	MPMCQ_SET_ASIDE,
+	MPMCQ_DROPPED,
+	MPMCQ_COUNTERS,
+};
+
+/**
+ * struct mpmcq_counters - the counters of a queue, on one CPU
+ * @n: the counters, by enum mpmcq_counter
+ */
+struct mpmcq_counters {
+	u64 n[MPMCQ_COUNTERS];
+};
+
+/**
  * struct mpmcq_queue - slots, and where each of them is
- * @capacity: number of slots; a power of two
- * @msg_size: longest message, in bytes
+ * @config: what it is like
+ * @number: names the queue in traces
  * @stride: from one slot to the next, in bytes
  * @slots: the slots, one after the other
- * @entries: memory of the three rings
+ * @entries: memory of the four rings
+ * @counters: for each CPU, written by that one; 64 bits each, so read any time
+ * @user: on whose account the queue is
+ * @refs: open files, and the name if it has one
+ * @writers_lock: protects @writers_open, and what comes of its reaching 0
+ * @writers_open: open files with write access
+ * @closings: how often the queue was closed and reopened; odd while it is closed.
+ *	Written by compare-and-swap, see mpmcq_queue_close()
  * @free: indices of empty slots
  * @ready: indices of messages, in the order sent
- * @returned: indices of messages handed back by a receive; read before @ready
+ * @returned: indices of messages handed back; read before @ready
+ * @dead: indices of messages set aside
  * @readers: who waits for a message
  * @writers: who waits for an empty slot
+ * @dead_readers: who waits for a message in @dead
  *
  * Every index is at every moment in one ring or in the hands of one
- * operation.  Who took it owns the slot until he puts it; nobody else touches
- * the slot but to peek at its length.  What is not a ring or a waiters' side
+ * operation or lease.  Who took it owns the slot until he puts it; nobody else
+ * touches the slot but to peek at its length.  What is not said otherwise
  * is written once, by mpmcq_queue_create().
  */
 struct mpmcq_queue {
-	u32 capacity;
-	u32 msg_size;
+	struct mpmcq_config config;
+	u32 number;
 	size_t stride;
 	void *slots;
 	atomic64_t *entries;
+	struct mpmcq_counters __percpu *counters;
+	struct mpmcq_user *user;
+	struct kref refs;
+	struct mutex writers_lock;	/* see above */
+	unsigned int writers_open;
+	atomic_t closings;
 	struct index_ring free;
 	struct index_ring ready;
 	struct index_ring returned;
+	struct index_ring dead;
 	struct mpmcq_waiters readers;
 	struct mpmcq_waiters writers;
+	struct mpmcq_waiters dead_readers;
 };
 
-struct mpmcq_queue *mpmcq_queue_create(u32 capacity, u32 msg_size);
-void mpmcq_queue_destroy(struct mpmcq_queue *q);
+/**
+ * struct mpmcq_slot - room for one message
+ * @len: length of the message, in bytes
+ * @flags: 0
+ * @id: names the delivery, for a packed read
+ * @deliveries: how often it has been delivered to somebody who kept it
+ * @reserved: 0
+ * @data: the message
+ *
+ * What comes before @data is as in struct mpmcq_msg, so that a packed read copies it
+ * all at once.
+ *
+ * Written by the owner of the index only.  @len is also peeked at by receives
+ * that want to know whether the message at the head fits, see claim_from().
+ */
+struct mpmcq_slot {
+	u32 len;
+	u32 flags;
+	u64 id;
+	u32 deliveries;
+	u32 reserved;
+	u8 data[] __aligned(8);
+};
 
-ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, bool nowait);
-ssize_t mpmcq_receive(struct mpmcq_queue *q, struct iov_iter *to, bool nowait);
+/**
+ * struct mpmcq_claim - what an operation wants, and what it has got
+ * @nowait: rather fail than wait
+ * @dead: of messages: one that was set aside
+ * @header: of messages: bytes that each takes in the buffer besides its length
+ * @align: of messages: what their lengths are rounded up to there; a power of two
+ * @room: of messages: bytes in the buffer
+ * @held: of messages: how many the caller holds already, if it must not wait for the
+ *	end of those; may change; else NULL
+ * @drop: of slots: one may be had by dropping a message
+ * @dropped: out: of slots: it was
+ * @max: at most so many; 1 to %MPMCQ_BATCH
+ * @n: out: how many
+ * @id: out: names this delivery of the first message; the next has %MPMCQ_ID_STEP more
+ * @index: out: their indices, which are now in the caller's hands; room for @max
+ */
+struct mpmcq_claim {
+	bool nowait;
+	bool dead;
+	bool drop;
+	bool dropped;
+	u32 header;
+	u32 align;
+	size_t room;
+	const u32 *held;
+	unsigned int max;
+	unsigned int n;
+	u64 id;
+	u32 *index;
+};
 
-bool mpmcq_queue_readable(struct mpmcq_queue *q);
-bool mpmcq_queue_writable(const struct mpmcq_queue *q);
+#define MPMCQ_ID_STEP	4
+
+static inline struct mpmcq_slot *mpmcq_slot(const struct mpmcq_queue *q, u32 index)
+{
+	return q->slots + index * q->stride;
+}
+
+static inline void mpmcq_count(struct mpmcq_queue *q, enum mpmcq_counter which, unsigned int n)
+{
+	this_cpu_add(q->counters->n[which], n);
+}
+
+struct mpmcq_queue *mpmcq_queue_create(const struct mpmcq_config *config, bool limited);
+struct mpmcq_queue *mpmcq_queue_get(struct mpmcq_queue *q);
+void mpmcq_queue_put(struct mpmcq_queue *q);
+
+int mpmcq_claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct iov_iter *from,
+		      size_t bytes);
+int mpmcq_try_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim);
+int mpmcq_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim);
+void mpmcq_publish(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
+void mpmcq_free(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
+void mpmcq_hand_back(struct mpmcq_queue *q, const struct mpmcq_claim *claim, unsigned int first);
+void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, bool front);
+void mpmcq_set_aside(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
+u32 mpmcq_revive(struct mpmcq_queue *q, u32 max);
+u32 mpmcq_purge(struct mpmcq_queue *q, u32 max);
+
+void mpmcq_queue_add_writer(struct mpmcq_queue *q);
+void mpmcq_queue_remove_writer(struct mpmcq_queue *q);
+void mpmcq_queue_close(struct mpmcq_queue *q);
+void mpmcq_queue_reopen(struct mpmcq_queue *q);
+bool mpmcq_queue_closed(const struct mpmcq_queue *q);
+
+bool mpmcq_queue_readable(struct mpmcq_queue *q, bool dead);
+bool mpmcq_queue_drained(struct mpmcq_queue *q, bool dead);
+bool mpmcq_queue_writable(struct mpmcq_queue *q);
 u32 mpmcq_queue_depth(const struct mpmcq_queue *q);
-u32 mpmcq_queue_next_len(struct mpmcq_queue *q);
+u32 mpmcq_queue_next_len(struct mpmcq_queue *q, bool dead);
+u32 mpmcq_queue_dead(const struct mpmcq_queue *q);
+u32 mpmcq_queue_leased(const struct mpmcq_queue *q);
+u64 mpmcq_queue_counter(const struct mpmcq_queue *q, enum mpmcq_counter which);
 
 #endif /* _MPMCQ_QUEUE_H */

@@ -7,9 +7,14 @@
  * Two rings hand slots round, as in the queue.  For each order:
  *  - an index is taken only from a ring that has it: each is in one place;
  *  - the history of each ring is that of a FIFO (linear.h);
+ *  - rings are said to hold all indices only if they did at some moment of the call,
+ *    and not to only if they did not;
  *  - in the end every index is in a ring or was never put back by its script.
  *
- * Usage: explore [--short]
+ * Usage: explore [--short|--control [WORDS]]
+ *
+ * --short leaves out the larger cases.  --control does as well, takes only what has
+ * WORDS in its name, and ends at the first fault.
  */
 
 #include <stdio.h>
@@ -22,6 +27,8 @@
 #include "search.h"
 #ifdef PLANT_NAIVE_RING
 #include "naive_ring.h"
+#elif defined(RING_HEADER)
+#include RING_HEADER
 #else
 #include "../../kmod/index_ring.h"
 #endif
@@ -31,7 +38,8 @@
 #define OPS_PER_THREAD	(LINEAR_MAX_OPS / MAX_THREADS)
 
 /*
- * What a thread does, a letter each: s send, r receive, S and R two at once.
+ * What a thread does, a letter each: s send, r receive, S and R two at once, h ask
+ * whether the two rings hold all indices, H whether free does.
  * Before the threads start, @skew messages have gone through the queue, so that
  * positions wrap within the case, and @fill wait in it.
  */
@@ -43,9 +51,9 @@ struct scenario {
 };
 
 static const struct scenario scenarios[] = {
-	{ "2 producers, 1 consumer, capacity 2", 1, 1, 0, { "ss", "s", "rr" }, false },
+	{ "2 producers, 1 consumer, capacity 2", 1, 1, 0, { "s", "s", "rr" }, false },
 	{ "1 producer, 2 consumers, capacity 2", 1, 1, 0, { "ss", "rr", "r" }, false },
-	{ "2 producers, 2 consumers, capacity 2", 1, 1, 1, { "s", "s", "r", "r" }, false },
+	{ "2 producers, 2 consumers, capacity 2", 1, 1, 1, { "s", "s", "r", "r" }, true },
 	{ "2 producers, full, capacity 2", 1, 3, 2, { "s", "s", "r" }, false },
 	{ "2 consumers, nearly empty, capacity 2", 1, 2, 1, { "rr", "r", "s" }, false },
 	{ "2 producers, 1 consumer, capacity 4", 2, 3, 1, { "s", "s", "rr" }, false },
@@ -54,7 +62,20 @@ static const struct scenario scenarios[] = {
 	{ "two at once, capacity 4", 2, 3, 1, { "S", "s", "R" }, false },
 	{ "two producers two at once, capacity 4", 2, 3, 0, { "S", "S", "R" }, false },
 	{ "two consumers two at once, capacity 4", 2, 2, 3, { "R", "R", "S" }, false },
+#ifndef PLANT_NAIVE_RING
+	{ "all in two rings? 2 producers, capacity 2", 1, 1, 0, { "s", "s", "h" }, false },
+	{ "all in two rings? 2 consumers, capacity 2", 1, 1, 2, { "r", "r", "h" }, false },
+	{ "all in two rings? one of each, capacity 2", 1, 1, 1, { "s", "r", "h" }, false },
+	{ "all in two rings? twice, capacity 2", 1, 1, 1, { "sr", "r", "h" }, false },
+	{ "all in two rings? two ask, capacity 2", 1, 3, 1, { "s", "r", "h", "h" }, false },
+	{ "all in two rings? two at once, capacity 4", 2, 3, 2, { "S", "r", "h" }, false },
+	{ "all in one ring? 2 consumers, capacity 2", 1, 1, 1, { "s", "r", "r", "H" }, false },
+	{ "all in one ring? round and round, capacity 2", 1, 1, 1, { "rsr", "r", "H" }, false },
+	{ "all in one ring? two at once, capacity 4", 2, 3, 3, { "R", "r", "H" }, false },
+	{ "all in two rings? 2 producers, capacity 4", 2, 3, 2, { "s", "s", "r", "h" }, true },
+#endif
 	{ "two at once through laps, capacity 2", 1, 1, 0, { "SS", "RR", "r" }, true },
+	{ "2 producers, 1 consumer, twice, capacity 2", 1, 1, 0, { "ss", "s", "rr" }, true },
 	{ "2 producers, 1 consumer, twice, capacity 4", 2, 3, 1, { "ss", "s", "rr" }, true },
 	{ "1 producer, 2 consumers, twice, capacity 4", 2, 3, 2, { "ss", "rr", "r" }, true },
 };
@@ -74,6 +95,9 @@ static struct state {
 	atomic64_t slots[MAX_SLOTS];
 	uint64_t ended[2];		/* per ring: mask of operations that ended */
 	unsigned int n_ops[MAX_THREADS];
+	/* By thread: what it asks, and what was so at some moment of the call. */
+	char asks[MAX_THREADS];
+	bool was_all[MAX_THREADS], was_not_all[MAX_THREADS];
 } now;
 
 static const struct scenario *scenario;
@@ -186,15 +210,68 @@ static void receive(unsigned int self, unsigned int want)
 		put(&now.free, self, indices, n);
 }
 
+#ifdef PLANT_NAIVE_RING
+static void ask(unsigned int self, char what)
+{
+	(void)self;
+	(void)what;
+}
+
+static void look_on(void)
+{
+}
+#else
+/* How many indices can be taken just now. */
+static unsigned int filled(const struct index_ring *ring)
+{
+	s64 head = ring->head.counter, pos = head;
+
+	while (!__index_ring_ahead(ring, __index_ring_entry(ring, pos)->counter, pos))
+		pos++;
+	return pos - head;
+}
+
+static void look_on(void)
+{
+	unsigned int free = filled(&now.free.ring), ready = filled(&now.ready.ring);
+
+	for (unsigned int i = 0; i < MAX_THREADS; i++) {
+		bool all = free + (now.asks[i] == 'h' ? ready : 0) == 1U << scenario->order;
+
+		now.was_all[i] |= now.asks[i] && all;
+		now.was_not_all[i] |= now.asks[i] && !all;
+	}
+}
+
+static void ask(unsigned int self, char what)
+{
+	bool all;
+
+	now.asks[self] = what;
+	all = index_ring_hold_all(&now.free.ring, what == 'h' ? &now.ready.ring : NULL,
+				  1U << scenario->order);
+	if (all && !now.was_all[self])
+		search_fault("rings are said to hold all indices, and never did");
+	if (!all && !now.was_not_all[self])
+		search_fault("rings are said not to hold all indices, and did all the time");
+	now.asks[self] = 0;
+	now.was_all[self] = false;
+	now.was_not_all[self] = false;
+}
+#endif
+
 static void run_script(unsigned int self)
 {
 	for (const char *p = scenario->scripts[self]; *p; p++) {
 		unsigned int want = *p == 'S' || *p == 'R' ? 2 : 1;
 
+		step();		/* so that it begins late in some orders */
 		if (*p == 's' || *p == 'S')
 			send(self, want);
-		else
+		else if (*p == 'r' || *p == 'R')
 			receive(self, want);
+		else
+			ask(self, *p);
 	}
 }
 
@@ -249,6 +326,9 @@ static uint64_t hash(void)
 
 	for (unsigned int i = 0; i < MAX_SLOTS; i++)
 		hash = search_mix(hash, now.slots[i].counter);
+	for (unsigned int i = 0; i < MAX_THREADS; i++)
+		hash = search_mix(hash, now.asks[i] << 2 | now.was_all[i] << 1 |
+				  now.was_not_all[i]);
 	return hash_ring(hash_ring(hash, &now.free), &now.ready);
 }
 
@@ -263,22 +343,25 @@ static void end_of_order(void)
 
 int main(int argc, char **argv)
 {
+	bool control = argc > 1 && argc < 4 && !strcmp(argv[1], "--control");
+	bool brief = control || (argc == 2 && !strcmp(argv[1], "--short"));
+	const char *words = argc == 3 ? argv[2] : "";
 	unsigned int test = 0, failed = 0;
-	bool brief = argc == 2 && !strcmp(argv[1], "--short");
 
 	if (argc > 1 && !brief) {
-		fprintf(stderr, "usage: explore [--short]\n");
+		fprintf(stderr, "usage: explore [--short|--control [WORDS]]\n");
 		return 2;
 	}
 	printf("TAP version 13\n");
-	for (size_t i = 0; i < ARRAY_SIZE(scenarios); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(scenarios) && !(control && failed); i++) {
 		struct search s = { .preemptions = SEARCH_ALL, .set_up = set_up,
-				    .thread = run_script, .hash = hash, .end = end_of_order };
+				    .thread = run_script, .after = look_on, .hash = hash,
+				    .end = end_of_order };
 		struct search_counts counts;
 		const char *what;
 
 		scenario = &scenarios[i];
-		if (brief && scenario->is_long)
+		if ((brief && scenario->is_long) || !strstr(scenario->name, words))
 			continue;
 		while (s.threads < MAX_THREADS && scenario->scripts[s.threads])
 			s.threads++;

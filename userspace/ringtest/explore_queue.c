@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The queue, explored: a few tasks that send, receive, sleep, poll, fault and are
- * signalled, in every order of their steps.  For each order:
+ * The queue, explored: a few tasks that send, receive, keep messages, close, sleep, poll,
+ * fault and are signalled, in every order of their steps.  For each order:
  *  - an index is taken only from a ring that has it: each is in one place;
  *  - a message that was sent arrives once and whole, or is still in the queue; one
- *    whose sending failed does not arrive;
- *  - "full" and "empty" are said only if that was so at some moment of the call;
- *  - the history is that of a FIFO, but where a buffer of a reader was not there;
+ *    whose sending failed does not arrive; one that was given back arrives again;
+ *  - "full", "empty", "closed" and "the end" are said only if that was so at some
+ *    moment of the call, and nothing comes after the end;
+ *  - the history is that of a FIFO, but where messages come back;
  *  - nobody sleeps in the end who has something to do.
  *
- * Usage: explore_queue [--short|--control]
+ * Usage: explore_queue [--short|--control [WORDS]]
  *
- * --short has lower bounds, and --control ends at the first fault.
+ * --short has lower bounds.  --control does as well, takes only what has WORDS in its
+ * name, and ends at the first fault.
  */
 
 #include <stdio.h>
@@ -21,29 +23,47 @@
 
 #define MAX_THREADS	STEPS_MAX_THREADS
 #define OPS_PER_THREAD	(LINEAR_MAX_OPS / MAX_THREADS)
+#define MAX_HELD	2
 
 /*
  * What a thread does, a letter each:
- *	s send, t send or EAGAIN, l send a long message,
+ *	s send, t send or EAGAIN, l send a long message, S send two at once,
  *	f send from a page that is missing, F from a bad address,
  *	r receive, q receive or EAGAIN, k receive with room for a short message,
+ *	R receive up to two at once,
  *	g receive to a page that is missing again and again, G to a bad address,
- *	i poll until there is something to read, e the same exclusively, o until there
- *	is room, n whether there is something to read just now,
+ *	h receive and keep the message; then, with those that are kept,
+ *	a acknowledge, b give back to the front, B to the tail, d set aside,
+ *	D receive a dead message, v revive all of them, x purge all,
+ *	c close, p reopen,
+ *	i poll until there is something to read, e the same exclusively, w until there is
+ *	a dead message, o until there is room, u until the end,
+ *	n whether there is something to read just now, m whether there is room,
  *	0 to 5 send that thread a signal.
  * A signal ends the call that it interrupts; what comes next in the script is what
  * the process does then, if anything.
- *
- * The rings are @skew positions on at first, and @fill messages wait.
+ */
+#define SENDS		"stlSfF"
+#define RECEIVES	"rqkRgGh"
+#define POLLS		"iewou"
+#define LOOKS		"nm"
+#define SIGNALS		"012345"
+#define HANDS_BACK	"gGbBdDvx"	/* not in the order of a FIFO from then on */
+
+/*
+ * The rings are @skew positions on at first, and @fill messages wait.  @flags and
+ * @max_deliveries are the queue's.
  */
 struct scenario {
 	const char *name;
 	unsigned int skew, fill;
 	const char *scripts[MAX_THREADS];
 	unsigned int brief, full;	/* bounds on preemptions */
+	u32 flags, max_deliveries;
 };
 
 #define ALL	SEARCH_ALL
+#define DROP	MPMCQ_DROP_OLDEST
 
 /* All with 2 slots. */
 static const struct scenario scenarios[] = {
@@ -54,24 +74,83 @@ static const struct scenario scenarios[] = {
 	{ "message too long, others before", 1, 2, { "k", "q", "l" }, ALL, ALL },
 	{ "2 writers, 1 reader", 1, 0, { "s", "s", "r" }, ALL, ALL },
 	{ "1 writer, 2 readers", 1, 0, { "s", "r", "r" }, ALL, ALL },
-	{ "poller for messages that never reads", 1, 0, { "i", "r", "s" }, 4, ALL },
-	{ "exclusive poller that never reads", 1, 0, { "e", "r", "s" }, 4, ALL },
-	{ "poller for room that never writes", 1, 2, { "o", "s", "r" }, 4, ALL },
-	{ "poller, reader with a bad address", 1, 0, { "i", "G", "s" }, 4, ALL },
-	{ "reader whose page is missing", 1, 1, { "g", "r", "s" }, 4, 6 },
-	{ "reader with a bad address", 1, 1, { "G", "r", "s" }, 5, ALL },
+	{ "poller for messages that never reads", 1, 0, { "i", "r", "s" }, ALL, ALL },
+	{ "exclusive poller that never reads", 1, 0, { "e", "r", "s" }, ALL, ALL },
+	{ "poller for room that never writes", 1, 2, { "o", "s", "r" }, ALL, ALL },
+	{ "poller, reader with a bad address", 1, 0, { "i", "G", "s" }, ALL, ALL },
+	{ "reader whose page is missing", 1, 1, { "g", "r", "s" }, 4, ALL },
+	{ "reader with a bad address", 1, 1, { "G", "r", "s" }, ALL, ALL },
 	{ "writer whose page is missing", 1, 1, { "f", "s", "r" }, 4, ALL },
 	{ "2 writers asleep", 1, 2, { "s", "s", "rr" }, 4, ALL },
-	{ "reader with a bad address, never empty", 1, 2, { "q", "rsr", "G" }, 5, 6 },
-	{ "poller, reader with a bad address, never empty", 1, 2, { "n", "rsr", "G" }, 5, 6 },
-	{ "2 writers, 1 reader, twice", 1, 0, { "ss", "s", "rr" }, 4, 6 },
-	{ "1 writer, 2 readers, twice", 1, 0, { "ss", "r", "r" }, 4, 6 },
-	{ "2 writers, 2 readers", 1, 1, { "s", "s", "r", "r" }, 3, 5 },
-	{ "signal for one of two writers", 1, 2, { "s", "s", "r", "0" }, 3, ALL },
-	{ "signal for one of two readers", 1, 0, { "r", "r", "s", "0" }, 3, ALL },
-	{ "two readers with bad addresses", 1, 1, { "G", "G", "q", "s" }, 3, 4 },
-	{ "writer with a bad address", 1, 1, { "F", "s", "s", "r" }, 3, 5 },
+	{ "reader with a bad address, never empty", 1, 2, { "q", "rsr", "G" }, 4, ALL },
+	{ "poller, reader with a bad address, never empty", 1, 2, { "n", "rsr", "G" }, ALL, ALL },
+	{ "2 writers, 1 reader, twice", 1, 0, { "ss", "s", "rr" }, 3, 5 },
+	{ "1 writer, 2 readers, twice", 1, 0, { "ss", "r", "r" }, 3, ALL },
+	{ "2 writers, 2 readers", 1, 1, { "s", "s", "r", "r" }, 3, 4 },
+	{ "signal for one of two writers", 1, 2, { "s", "s", "r", "0" }, ALL, ALL },
+	{ "signal for one of two readers", 1, 0, { "r", "r", "s", "0" }, ALL, ALL },
+	{ "two readers with bad addresses", 1, 1, { "G", "G", "q", "s" }, 2, 4 },
+	{ "writer with a bad address", 1, 1, { "F", "s", "s", "r" }, 2, 5 },
 	{ "poller, signal, two readers", 1, 0, { "i", "r", "r", "s", "1" }, 2, 3 },
+
+	{ "two exclusive pollers, two at once", 1, 0, { "e", "e", "S" }, ALL, ALL },
+	{ "two at once, twice", 1, 0, { "SS", "RR" }, ALL, ALL },
+	{ "two at once, 2 readers", 1, 0, { "S", "r", "r" }, ALL, ALL },
+	{ "two at once, 2 writers", 1, 1, { "S", "s", "R" }, ALL, ALL },
+	{ "two at once, 2 writers, 2 readers", 1, 1, { "S", "S", "R", "R" }, 2, 4 },
+
+	{ "close, 1 writer, 1 reader", 1, 0, { "s", "rr", "c" }, ALL, ALL },
+	{ "close, nobody waits", 1, 0, { "t", "qq", "c" }, ALL, ALL },
+	{ "close, 2 readers", 1, 0, { "s", "r", "r", "c" }, 3, 4 },
+	{ "close, 2 writers asleep", 1, 2, { "s", "s", "c" }, ALL, ALL },
+	{ "close, 2 writers asleep, 1 reader", 1, 2, { "s", "s", "rrr", "c" }, 2, 3 },
+	{ "close, two at once", 1, 0, { "S", "RR", "c" }, ALL, ALL },
+	{ "close twice", 1, 0, { "s", "r", "c", "c" }, ALL, ALL },
+	{ "close, writer whose page is missing", 1, 0, { "f", "r", "c" }, ALL, ALL },
+	{ "close, reader with a bad address", 1, 1, { "G", "r", "c" }, ALL, ALL },
+	{ "close, message too long for one of two readers", 1, 0, { "l", "k", "r", "c" }, 2, 4 },
+	{ "close, pollers", 1, 1, { "i", "r", "c" }, ALL, ALL },
+	{ "close, poller for the end", 1, 1, { "u", "r", "sc" }, ALL, ALL },
+	{ "close, poller for room", 1, 2, { "o", "s", "c" }, ALL, ALL },
+	{ "close, signal for one of two readers", 1, 0, { "r", "r", "c", "0" }, ALL, ALL },
+	{ "reopen, 1 writer, 1 reader", 1, 0, { "ts", "r", "cp" }, ALL, ALL },
+	{ "reopen, nobody waits", 1, 1, { "t", "qq", "cp" }, ALL, ALL },
+	{ "reopen, another closes", 1, 0, { "s", "r", "cp", "c" }, 3, 5 },
+
+	{ "end waits for a lease", 1, 1, { "ha", "r", "c" }, ALL, ALL },
+	{ "end waits for a lease, 2 readers", 1, 1, { "ha", "r", "r", "c" }, 2, 4 },
+	{ "end waits for a lease that is given back", 1, 1, { "hb", "r", "c" }, ALL, ALL },
+	{ "end waits for a lease that goes to the tail", 1, 1, { "hB", "r", "sc" }, ALL, ALL },
+	{ "end waits for a lease, writer that fails", 1, 1, { "hb", "q", "t", "c" }, 3, 5 },
+	{ "end waits for a lease, poller", 1, 1, { "ha", "u", "c" }, ALL, ALL },
+	{ "end with a message set aside", 1, 1, { "hd", "r", "c" }, ALL, ALL },
+	{ "end with a message set aside too late", 1, 1, { "hb", "r", "c" }, ALL, ALL,
+	  .max_deliveries = 1 },
+	{ "reader that keeps what it waits for", 1, 1, { "hra", "c" }, ALL, ALL },
+	{ "reader that keeps what it waits for, and another", 1, 1, { "hra", "r", "c" }, ALL, ALL },
+	{ "leases, 2 readers", 1, 2, { "hb", "hB", "rr" }, 3, ALL },
+	{ "lease, writer asleep", 1, 2, { "ha", "hb", "s" }, ALL, ALL },
+
+	{ "reader of dead messages", 1, 1, { "hd", "D" }, ALL, ALL },
+	{ "poller for dead messages", 1, 1, { "hd", "w" }, ALL, ALL },
+	{ "2 readers of dead messages", 1, 2, { "hd", "hd", "D", "D" }, 2, 4 },
+	{ "readers of dead messages, of others, close", 1, 1, { "hd", "D", "r", "c" }, 2, 4 },
+	{ "reader of dead messages with a bad address", 1, 2, { "hd", "G", "D" }, ALL, ALL },
+	{ "revive", 1, 1, { "hdv", "r", "s" }, ALL, ALL },
+	{ "revive, reader of dead messages", 1, 2, { "hdv", "D", "r" }, ALL, ALL },
+	{ "purge, writer asleep", 1, 2, { "hdx", "s", "x" }, ALL, ALL },
+	{ "purge, end waits for a lease", 1, 2, { "hdcx", "hb", "q" }, 3, 5 },
+
+	{ "drop, 1 reader", 1, 2, { "ss", "rr" }, ALL, ALL, DROP },
+	{ "drop, 2 writers, 1 reader", 1, 2, { "s", "s", "r" }, 4, ALL, DROP },
+	{ "drop, nobody waits", 1, 2, { "t", "rr" }, ALL, ALL, DROP },
+	{ "drop, writer asleep", 1, 2, { "ha", "ha", "s" }, 4, ALL, DROP },
+	{ "drop, 2 writers asleep", 1, 2, { "ha", "ha", "s", "s" }, 2, 3, DROP },
+	{ "drop, poller, never full", 1, 2, { "m", "rr" }, ALL, ALL, DROP },
+	{ "drop, poller for room", 1, 2, { "o", "ha", "hB" }, ALL, ALL, DROP },
+	{ "drop, writer with a bad address", 1, 2, { "F", "s", "r" }, ALL, ALL, DROP },
+	{ "drop, two at once", 1, 1, { "S", "s", "R" }, 4, ALL, DROP },
+	{ "drop, close", 1, 2, { "s", "rrr", "c" }, 3, ALL, DROP },
 };
 
 static const struct scenario *scenario;
@@ -83,55 +162,154 @@ static struct {
 	int initial[8];
 	uint64_t ended;
 	unsigned int n_ops[MAX_THREADS];
+	unsigned int purged;
 	/* By message. */
 	enum outcome outcome[LINEAR_MAX_OPS];
 	bool received[LINEAR_MAX_OPS];
-	/* By thread: what it is about, and what was so at some moment of its call. */
+	/* By thread: what it keeps. */
+	u32 held[MAX_THREADS][MAX_HELD], n_held[MAX_THREADS];
+	/*
+	 * By thread: what it is about, what had ended when it began, which take it is to
+	 * have dropped a message, and of what matters what was so at some moment of its
+	 * call.
+	 */
 	char doing[MAX_THREADS];
-	bool was_empty[MAX_THREADS], was_full[MAX_THREADS];
+	uint64_t before[MAX_THREADS];
+	unsigned int drop[MAX_THREADS];
+	unsigned int matters[MAX_THREADS], was[MAX_THREADS];
 } now;
 
-static bool is_fifo;	/* no receive of this scenario hands a message back */
+/* What may be so at a moment. */
+enum {
+	EMPTY		= 1 << 0,
+	FULL		= 1 << 1,
+	CLOSED		= 1 << 2,
+	AT_END		= 1 << 3,	/* for readers, for readers of dead messages */
+	AT_DEAD_END	= 1 << 4,
+	NOT_AT_END	= 1 << 5,
+};
+
+static bool is_fifo;	/* no message of this scenario comes back */
+static bool end_is_final;	/* nor does anybody reopen, or revive */
+
+static bool is_one_of(char what, const char *those)
+{
+	return what && strchr(those, what);
+}
+
+static bool is_closed(void)
+{
+	return queue->closings.counter & 1;
+}
+
+static unsigned int state_now(void)
+{
+	unsigned int capacity = queue->config.capacity, free = filled(&queue->free);
+	unsigned int ready = filled(&queue->ready), state = 0;
+
+	if (!ready && !filled(&queue->returned))
+		state |= EMPTY;
+	if (!free && !(scenario->flags & DROP && ready))
+		state |= FULL;
+	if (!is_closed())
+		return state | NOT_AT_END;
+	if (free == capacity)
+		state |= AT_DEAD_END;
+	return state | CLOSED | (free + filled(&queue->dead) == capacity ? AT_END : NOT_AT_END);
+}
+
+/* What matters to a call, so that no more has to be told apart. */
+static unsigned int matters(char what)
+{
+	unsigned int closed = closers ? CLOSED : 0, at_end = closers ? AT_END : 0;
+
+	if (is_one_of(what, SENDS))
+		return closed | (what == 't' ? FULL : 0);
+	if (what == 'q')
+		return EMPTY | NOT_AT_END | at_end;
+	if (is_one_of(what, RECEIVES))
+		return closed | at_end;
+	return what == 'n' ? EMPTY : what == 'm' ? FULL : what == 'D' ? AT_DEAD_END :
+		what == 'u' ? AT_END : 0;
+}
 
 static void look_on(void)
 {
-	bool empty = !mpmcq_queue_readable(queue), full = !mpmcq_queue_writable(queue);
+	unsigned int missing = 0, state;
 
-	for (unsigned int i = 0; i < MAX_THREADS; i++) {
-		now.was_empty[i] |= (now.doing[i] == 'q' || now.doing[i] == 'n') && empty;
-		now.was_full[i] |= now.doing[i] == 't' && full;
-	}
+	for (unsigned int i = 0; i < MAX_THREADS; i++)
+		missing |= now.matters[i] & ~now.was[i];
+	if (!missing)
+		return;
+	state = state_now();
+	for (unsigned int i = 0; i < MAX_THREADS; i++)
+		now.was[i] |= state & now.matters[i];
 }
 
 static void begin(unsigned int self, char what)
 {
 	now.doing[self] = what;
-	now.was_empty[self] = false;
-	now.was_full[self] = false;
+	now.before[self] = now.ended;
+	now.matters[self] = matters(what);
+	now.was[self] = 0;
 }
 
 /* A thread between two operations has nothing on its mind but its script. */
 static void end(unsigned int self, const char *script)
 {
 	now.doing[self] = 0;
-	now.was_empty[self] = false;
-	now.was_full[self] = false;
+	now.matters[self] = 0;
+	now.was[self] = 0;
 	tasks[self].signalled = false;
 	steps_forget(self);
 	saw((intptr_t)script);
+}
+
+static unsigned int new_op(unsigned int self, bool put, int value)
+{
+	unsigned int id = self * OPS_PER_THREAD + now.n_ops[self]++;
+
+	now.ops[id] = (struct linear_op){ .put = put, .value = value, .before = now.ended };
+	return id;
+}
+
+static void end_op(unsigned int id)
+{
+	now.ops[id].used = true;
+	now.ended |= 1ULL << id;
+}
+
+/* A send drops a message: a take that begins and ends with the send. */
+static void dropped(u32 index)
+{
+	int self = steps_self();
+
+	if (now.drop[self])
+		search_fault("two messages gone for one send");
+	now.drop[self] = new_op(self, false, value_in(index));
+	now.ops[now.drop[self]].before = now.before[self];
+}
+
+static void end_drop(unsigned int self, bool done)
+{
+	if (now.drop[self] && done)
+		end_op(now.drop[self]);
+	now.drop[self] = 0;
 }
 
 static void sent(unsigned int message, ssize_t ret, size_t len, char what, unsigned int self)
 {
 	if (ret > 0 && (size_t)ret != len)
 		search_fault("a send returned another length");
-	if (ret == -EAGAIN && (what != 't' || !now.was_full[self]))
+	if (ret == -EAGAIN && (what != 't' || !(now.was[self] & FULL)))
 		search_fault("a send said EAGAIN though there was room all the time");
 	if (ret == -ERESTARTSYS && !tasks[self].signalled)
 		search_fault("a send was interrupted by no signal");
 	if (ret == -EFAULT && what != 'F')
 		search_fault("a send said EFAULT of a good address");
-	if (ret <= 0 && ret != -EAGAIN && ret != -ERESTARTSYS && ret != -EFAULT)
+	if (ret == -EPIPE && !(now.was[self] & CLOSED))
+		search_fault("a send said EPIPE though the queue was open all the time");
+	if (ret <= 0 && ret != -EAGAIN && ret != -ERESTARTSYS && ret != -EFAULT && ret != -EPIPE)
 		search_fault("a send returned another error");
 	if (ret <= 0 && now.received[message])
 		search_fault("a message arrived whose sending failed");
@@ -141,18 +319,39 @@ static void sent(unsigned int message, ssize_t ret, size_t len, char what, unsig
 static void do_send(unsigned int self, char what)
 {
 	bool is_long = what == 'l';
-	unsigned int id = self * OPS_PER_THREAD + now.n_ops[self]++;
-	u64 message = id | (is_long ? LINEAR_LONG : 0);
+	unsigned int id = new_op(self, true, 0);
 	ssize_t ret;
 
+	now.ops[id].value = id | (is_long ? LINEAR_LONG : 0);
 	now.outcome[id] = SENDING;
-	now.ops[id] = (struct linear_op){ .put = true, .value = message, .before = now.ended };
-	ret = send_value(message, is_long, what == 'f', what == 'F', what == 't');
+	ret = send_value(now.ops[id].value, is_long, what == 'f', what == 'F', what == 't');
 	sent(id, ret, is_long ? LEN_LONG : LEN_SHORT, what, self);
-	if (ret > 0) {
-		now.ops[id].used = true;
-		now.ended |= 1ULL << id;
+	end_drop(self, ret > 0);
+	if (ret > 0)
+		end_op(id);
+}
+
+/* Each of several messages is sent, and comes, after the one before. */
+static void do_send_two(unsigned int self)
+{
+	unsigned int ids[2] = { new_op(self, true, 0), new_op(self, true, 0) };
+	u64 messages[2] = { ids[0], ids[1] };
+	int ret;
+
+	for (int i = 0; i < 2; i++) {
+		now.ops[ids[i]].value = ids[i];
+		now.outcome[ids[i]] = SENDING;
 	}
+	now.ops[ids[1]].before |= 1ULL << ids[0];
+	ret = send_two(messages);
+	sent(ids[0], ret < 1 ? ret : LEN_SHORT, LEN_SHORT, 'S', self);
+	end_drop(self, ret > 0);
+	if (ret > 0)
+		end_op(ids[0]);
+	if (ret > 1)
+		sent(ids[1], LEN_SHORT, LEN_SHORT, 'S', self);
+	if (ret > 1)
+		end_op(ids[1]);
 }
 
 static void received(u64 message, ssize_t ret)
@@ -171,67 +370,181 @@ static void received(u64 message, ssize_t ret)
 
 static void not_received(ssize_t ret, char what, unsigned int self)
 {
-	if (ret == -EAGAIN && (what != 'q' || !now.was_empty[self]))
+	unsigned int was = now.was[self];
+
+	if (ret == -EAGAIN && (what != 'q' || !(was & EMPTY)))
 		search_fault("a receive said EAGAIN though there was a message all the time");
+	if (ret == -EAGAIN && !(was & NOT_AT_END))
+		search_fault("a receive said EAGAIN though it was the end all the time");
+	if (!ret && !(was & (what == 'D' ? AT_DEAD_END : AT_END)))
+		search_fault("a receive said that it was the end, and it never was");
+	if (ret == -EDEADLK && !(now.n_held[self] && was & CLOSED))
+		search_fault("a receive said EDEADLK though nothing is kept, or nothing is closed");
 	if (ret == -ERESTARTSYS && !tasks[self].signalled)
 		search_fault("a receive was interrupted by no signal");
 	if (ret == -EFAULT && what != 'G')
 		search_fault("a receive said EFAULT of a good address");
 	if (ret == -EMSGSIZE && what != 'k')
 		search_fault("a receive said EMSGSIZE though there is room");
-	if (ret != -EAGAIN && ret != -ERESTARTSYS && ret != -EFAULT && ret != -EMSGSIZE)
+	if (ret && ret != -EAGAIN && ret != -EDEADLK && ret != -ERESTARTSYS && ret != -EFAULT &&
+	    ret != -EMSGSIZE)
 		search_fault("a receive returned another error");
+	ended |= !ret && end_is_final;
+	dead_ended |= !ret && end_is_final && what == 'D';
+}
+
+/* How a receive that brought no message looks in the history; false if not at all. */
+static bool nothing_received(struct linear_op *op, ssize_t ret)
+{
+	op->value = ret == -EMSGSIZE ? LINEAR_TOO_LONG : LINEAR_EMPTY;
+	return ret == -EMSGSIZE || ret == -EAGAIN || ret == -EDEADLK || !ret;
 }
 
 static void do_receive(unsigned int self, char what)
 {
-	unsigned int id = self * OPS_PER_THREAD + now.n_ops[self]++;
+	struct want want = { .is_long = what != 'k', .nowait = what == 'q', .dead = what == 'D',
+			     .missing = 2 * (what == 'g'), .bad = what == 'G',
+			     .held = &now.n_held[self] };
+	unsigned int id = new_op(self, false, 0);
 	struct linear_op *op = &now.ops[id];
 	ssize_t ret;
 	u64 message;
 
-	*op = (struct linear_op){ .before = now.ended };
-	ret = receive_value(&message, what != 'k', 2 * (what == 'g'), what == 'G', what == 'q');
-	if (ret > 0)
-		received(message, ret);
+	if (what == 'h')
+		ret = receive_kept(&message, &now.held[self][now.n_held[self]], &want);
 	else
+		ret = receive_value(&message, &want);
+	if (ret > 0) {
+		received(message, ret);
+		op->value = message;
+	} else {
 		not_received(ret, what, self);
-	op->value = ret > 0 ? (int)message : ret == -EAGAIN ? LINEAR_EMPTY : LINEAR_TOO_LONG;
-	op->used = ret > 0 || ret == -EAGAIN || ret == -EMSGSIZE;
-	if (op->used)
-		now.ended |= 1ULL << id;
+	}
+	if (ret > 0 || nothing_received(op, ret))
+		end_op(id);
+	if (what == 'h' && ret > 0)
+		mpmcq_slot(queue, now.held[self][now.n_held[self]++])->deliveries++;
 }
 
-/* poll(2) that does not wait: says no only if that was so at some moment. */
-static void look_once(unsigned int self)
+static void do_receive_two(unsigned int self)
 {
-	if (!poll_queue(FMODE_READ, false, false) && !now.was_empty[self])
+	unsigned int ids[2] = { new_op(self, false, 0), new_op(self, false, 0) };
+	u64 messages[2];
+	int ret = receive_two(messages);
+
+	for (int i = 0; i < ret; i++) {
+		received(messages[i], LEN_SHORT);
+		now.ops[ids[i]].value = messages[i];
+		end_op(ids[i]);
+	}
+	now.ops[ids[1]].before |= 1ULL << ids[0];
+	if (ret > 0)
+		return;
+	not_received(ret, 'R', self);
+	if (nothing_received(&now.ops[ids[0]], ret))
+		end_op(ids[0]);
+}
+
+/* What becomes of the messages that are kept.  Others may have them before this ends. */
+static void do_settle(unsigned int self, char what)
+{
+	u32 *held = now.held[self], n = now.n_held[self];
+
+	now.n_held[self] = 0;
+	if (!n)
+		return;
+	for (unsigned int i = 0; i < n && what != 'a'; i++)
+		now.received[value_in(held[i]) & ~LINEAR_LONG] = false;
+	if (what == 'a')
+		mpmcq_free(queue, held, n);
+	else if (what == 'd')
+		mpmcq_set_aside(queue, held, n);
+	else
+		mpmcq_give_back(queue, held, n, what == 'b');
+}
+
+static __poll_t events_of(char what)
+{
+	return is_one_of(what, "om") ? EPOLLOUT : what == 'u' ? EPOLLHUP : EPOLLIN;
+}
+
+/* poll(2); one that does not wait says no only if that was so at some moment. */
+static void do_poll(unsigned int self, char what)
+{
+	bool able = poll_queue(is_one_of(what, "om") ? FMODE_WRITE : FMODE_READ,
+			       what == 'w' ? MPMCQ_MODE_DEAD : 0, events_of(what),
+			       what == 'e', !is_one_of(what, LOOKS));
+
+	if (what == 'n' && !able && !(now.was[self] & EMPTY))
 		search_fault("poll said no though there was a message all the time");
+	if (what == 'm' && !able && !(now.was[self] & FULL))
+		search_fault("poll said no though there was room all the time");
+	if (what == 'u' && able && !(now.was[self] & AT_END))
+		search_fault("poll said that it was the end, and it never was");
+}
+
+static void do_one(unsigned int self, char what)
+{
+	if (what == 'S')
+		do_send_two(self);
+	else if (is_one_of(what, SENDS))
+		do_send(self, what);
+	else if (what == 'R')
+		do_receive_two(self);
+	else if (is_one_of(what, RECEIVES "D"))
+		do_receive(self, what);
+	else if (is_one_of(what, "abBd"))
+		do_settle(self, what);
+	else if (is_one_of(what, POLLS LOOKS))
+		do_poll(self, what);
+	else if (what == 'c')
+		mpmcq_queue_close(queue);
+	else if (what == 'p')
+		mpmcq_queue_reopen(queue);
+	else if (what == 'v')
+		mpmcq_revive(queue, 0);
+	else if (what == 'x')
+		now.purged += mpmcq_purge(queue, 0);
+	else
+		shim_signal(&tasks[what - '0']);
 }
 
 static void run_script(unsigned int self)
 {
 	for (const char *p = scenario->scripts[self]; *p; p++) {
+		step();		/* so that it begins late in some orders */
 		begin(self, *p);
-		if (strchr("stlfF", *p))
-			do_send(self, *p);
-		else if (strchr("rqkgG", *p))
-			do_receive(self, *p);
-		else if (strchr("ieo", *p))
-			poll_queue(*p == 'o' ? FMODE_WRITE : FMODE_READ, *p == 'e', true);
-		else if (*p == 'n')
-			look_once(self);
-		else
-			shim_signal(&tasks[*p - '0']);
+		do_one(self, *p);
 		end(self, p);
 	}
+}
+
+/* Whether any script has one of these letters. */
+static bool has(const char *letters)
+{
+	for (unsigned int i = 0; i < MAX_THREADS && scenario->scripts[i]; i++)
+		if (strpbrk(scenario->scripts[i], letters))
+			return true;
+	return false;
+}
+
+static unsigned int uses(void)
+{
+	unsigned int uses = has("lk") ? USES_LENGTHS : 0;
+
+	if (has("gGb") || (scenario->flags & DROP && has("c")))
+		uses |= USES_RETURNED;
+	if (has("dDvxw") || scenario->max_deliveries)
+		uses |= USES_DEAD;
+	return uses;
 }
 
 /* The messages that wait at first have the highest numbers, which no operation has. */
 static void set_up(void)
 {
 	memset(&now, 0, sizeof(now));
-	queue_set_up(1, scenario->skew);
+	on_drop = NULL;
+	queue_set_up(1, scenario->skew, scenario->flags, scenario->max_deliveries, uses());
 	for (unsigned int i = 0; i < scenario->fill; i++) {
 		unsigned int id = LINEAR_MAX_OPS - 1 - i;
 
@@ -239,11 +552,12 @@ static void set_up(void)
 		now.initial[i] = id;
 		now.outcome[id] = SENT;
 	}
+	on_drop = dropped;
 }
 
 static uint64_t hash(void)
 {
-	uint64_t hash = hash_queue();
+	uint64_t hash = search_mix(hash_queue(), now.purged);
 
 	for (unsigned int i = 0; i < LINEAR_MAX_OPS; i++)
 		if (now.outcome[i] || now.ops[i].used)
@@ -251,42 +565,78 @@ static uint64_t hash(void)
 					  now.outcome[i] << 1 | now.received[i]);
 	for (unsigned int i = 0; is_fifo && i < LINEAR_MAX_OPS; i++)
 		hash = search_mix(hash, now.ops[i].before);
-	for (unsigned int i = 0; i < MAX_THREADS; i++)
-		hash = search_mix(hash, now.doing[i] << 2 | now.was_empty[i] << 1 |
-				  now.was_full[i]);
+	for (unsigned int i = 0; i < MAX_THREADS; i++) {
+		hash = search_mix(hash, now.doing[i] << 8 | now.was[i]);
+		hash = search_mix(hash, now.n_held[i]);
+		for (unsigned int n = 0; n < now.n_held[i]; n++)
+			hash = search_mix(hash, now.held[i][n]);
+		if (now.drop[i])
+			hash = search_mix(hash, now.ops[now.drop[i]].value);
+	}
 	return hash;
 }
 
 /* A message that was sent and did not arrive is in a slot, and that in a ring. */
 static void check_messages(void)
 {
-	unsigned int waiting = 0, in_rings = __builtin_popcount(holds.ready | holds.returned);
+	unsigned int in_rings = holds.ready | holds.returned | holds.dead, waiting = 0, gone = 0;
 
 	for (unsigned int id = 0; id < LINEAR_MAX_OPS; id++) {
 		bool there = false;
 
 		if (now.outcome[id] != SENT || now.received[id])
 			continue;
-		for (unsigned int i = 0; i < queue->capacity; i++)
-			if ((holds.ready | holds.returned) & 1U << i)
-				there |= (*(u64 *)slot_of(queue, i)->data & ~LINEAR_LONG) == id;
-		if (!there)
-			search_fault("a message is lost");
-		waiting++;
+		for (unsigned int i = 0; i < queue->config.capacity; i++)
+			if (in_rings & 1U << i)
+				there |= (value_in(i) & ~LINEAR_LONG) == id;
+		waiting += there;
+		gone += !there;
 	}
-	if (waiting != in_rings)
+	if (gone != mpmcq_queue_counter(queue, MPMCQ_DROPPED) + now.purged)
+		search_fault("a message is lost");
+	if (waiting != (unsigned int)__builtin_popcount(in_rings))
 		search_fault("there are more messages in the queue than were sent");
+}
+
+/* By what the rings hold, not by what the queue says of itself. */
+static void check_sleepers(void)
+{
+	unsigned int all = (1U << queue->config.capacity) - 1;
+	bool message = holds.ready || holds.returned;
+	bool room = holds.free || (scenario->flags & DROP && holds.ready);
+
+	for (unsigned int i = 0; i < MAX_THREADS; i++) {
+		bool reads_dead = is_one_of(now.doing[i], "Dw");
+		bool reads = is_one_of(now.doing[i], RECEIVES "ieu");
+		bool writes = is_one_of(now.doing[i], SENDS "o");
+
+		if (reads && message && now.doing[i] != 'u')
+			search_fault("somebody sleeps though a message waits");
+		if (reads_dead && holds.dead)
+			search_fault("somebody sleeps though a dead message waits");
+		if (writes && room)
+			search_fault("somebody sleeps though there is room");
+		if (!is_closed())
+			continue;
+		if (writes)
+			search_fault("somebody sleeps though the queue is closed");
+		if ((reads && (holds.free | holds.dead) == all) ||
+		    (reads_dead && holds.free == all))
+			search_fault("somebody sleeps though it is the end");
+		if (is_one_of(now.doing[i], RECEIVES) && now.n_held[i])
+			search_fault("somebody sleeps who keeps what it waits for");
+	}
 }
 
 static void end_of_order(void)
 {
-	for (unsigned int i = 0; i < MAX_THREADS; i++) {
-		if (now.doing[i] && strchr("rqkgGie", now.doing[i]) && mpmcq_queue_readable(queue))
-			search_fault("somebody sleeps though a message waits");
-		if (now.doing[i] && strchr("stlfFo", now.doing[i]) && mpmcq_queue_writable(queue))
-			search_fault("somebody sleeps though there is room");
-	}
-	if ((holds.free | holds.ready | holds.returned) != (1U << queue->capacity) - 1)
+	unsigned int everywhere = held_by_rings();
+
+	check_sleepers();
+	for (unsigned int i = 0; i < MAX_THREADS; i++)
+		for (unsigned int n = 0; n < now.n_held[i]; n++)
+			everywhere |= 1U << now.held[i][n];
+	if (everywhere != (1U << queue->config.capacity) - 1)
 		search_fault("an index is in no ring");
 	check_messages();
 	if (is_fifo && !linear_fifo(now.ops, now.initial, scenario->fill))
@@ -299,16 +649,14 @@ static const char *explore(unsigned int preemptions, struct search_counts *count
 			    .asleep = shim_asleep, .after = look_on, .hash = hash,
 			    .end = end_of_order };
 
-	is_fifo = true;
-	signals = false;
-	pollers = false;
-	while (s.threads < MAX_THREADS && scenario->scripts[s.threads]) {
-		const char *script = scenario->scripts[s.threads++];
-
-		is_fifo &= !strpbrk(script, "gG");
-		signals |= !!strpbrk(script, "012345");
-		pollers |= !!strpbrk(script, "ieo");
-	}
+	while (s.threads < MAX_THREADS && scenario->scripts[s.threads])
+		s.threads++;
+	/* A queue that closes hands back what it was about to drop. */
+	is_fifo = !has(HANDS_BACK) && !(scenario->flags & DROP && has("c"));
+	end_is_final = !has("pv");
+	signals = has(SIGNALS);
+	pollers = has(POLLS);
+	closers = has("cp");
 	return search(&s, counts);
 }
 
@@ -334,19 +682,21 @@ static bool test(unsigned int number, unsigned int preemptions)
 
 int main(int argc, char **argv)
 {
-	bool control = argc == 2 && !strcmp(argv[1], "--control");
+	bool control = argc > 1 && argc < 4 && !strcmp(argv[1], "--control");
 	bool brief = control || (argc == 2 && !strcmp(argv[1], "--short"));
-	unsigned int failed = 0;
+	const char *words = argc == 3 ? argv[2] : "";
+	unsigned int failed = 0, tests = 0;
 
 	if (argc > 1 && !brief) {
-		fprintf(stderr, "usage: explore_queue [--short|--control]\n");
+		fprintf(stderr, "usage: explore_queue [--short|--control [WORDS]]\n");
 		return 2;
 	}
 	printf("TAP version 13\n");
 	for (unsigned int i = 0; i < ARRAY_SIZE(scenarios) && !(control && failed); i++) {
 		scenario = &scenarios[i];
-		failed += !test(i + 1, brief ? scenario->brief : scenario->full);
+		if (strstr(scenario->name, words))
+			failed += !test(++tests, brief ? scenario->brief : scenario->full);
 	}
-	printf("1..%zu\n", ARRAY_SIZE(scenarios));
+	printf("1..%u\n", tests);
 	return failed ? 1 : 0;
 }

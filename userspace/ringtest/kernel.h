@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What queue.c takes from the kernel beyond atomics, for threads of steps.h: tasks
- * that sleep and are woken, wait queues, signals, poll, and buffers whose pages may
- * be missing.  After kernel/sched/core.c, kernel/sched/wait.c and fs/select.c.
+ * What queue.c takes from the kernel beyond the ring's atomics, for threads of steps.h:
+ * tasks that sleep and are woken, wait queues, signals, poll, and buffers whose pages
+ * may be missing.  After kernel/sched/core.c, kernel/sched/wait.c and fs/select.c.
  *
  * Each call that takes the lock of a wait queue is one step: nobody sees its middle
  * but waitqueue_active(), for which one of its stores decides.  A task's state is
@@ -14,11 +14,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SHIM_STEPS
 #include "shim.h"
+#include "../../kmod/uapi/linux/mpmcq.h"
 
 typedef uint8_t u8;
 typedef unsigned int __poll_t;
@@ -26,14 +28,25 @@ typedef unsigned int __poll_t;
 #define HAVE_FAULT_IN_IOV_ITER
 
 #define ERESTARTSYS		512
+#define U32_MAX			UINT32_MAX
+#define INT_MAX			__INT_MAX__
 #define GFP_KERNEL		0
+#define GFP_KERNEL_ACCOUNT	0
 #define __GFP_ZERO		0
 #define __GFP_NOWARN		0
 #define __GFP_NORETRY		0
 #define CONFIG_PREEMPT_RT	0
 #define IS_ENABLED(option)	(option)
+#define likely(x)		(x)
+#define unlikely(x)		(x)
+#define __user
+#define __percpu
 #define __aligned(n)		__attribute__((__aligned__(n)))
 #define ALIGN(n, to)		(((n) + (to) - 1) / (to) * (to))
+#define PAGE_SIZE		4096UL
+#define PAGE_ALIGN(n)		ALIGN(n, PAGE_SIZE)
+#define container_of(p, type, member) \
+	((type *)((char *)(p) - offsetof(type, member)))
 #define is_power_of_2(n)	((n) && !((n) & ((n) - 1)))
 #define check_mul_overflow(a, b, to)	__builtin_mul_overflow(a, b, to)
 #define min(a, b)		((a) < (b) ? (a) : (b))
@@ -41,10 +54,45 @@ typedef unsigned int __poll_t;
 #define min_t(type, a, b)	min((type)(a), (type)(b))
 
 #define ERR_PTR(error)		((void *)(long)(error))
+#define PTR_ERR(p)		((long)(p))
+#define IS_ERR(p)		((unsigned long)(p) >= -4095UL)
 #define kzalloc(size, flags)	calloc(1, size)
 #define kfree(p)		free(p)
 #define __vmalloc(size, flags)	calloc(1, size)
 #define vfree(p)		free(p)
+
+/* One processor: nobody looks at counters before the threads are at their ends. */
+#define alloc_percpu_gfp(type, flags)	((type *)calloc(1, sizeof(type)))
+#define free_percpu(p)			free(p)
+#define this_cpu_add(counter, n)	((counter) += (n))
+#define per_cpu_ptr(p, cpu)		((void)(cpu), (p))
+#define for_each_possible_cpu(cpu)	for ((cpu) = 0; (cpu) < 1; (cpu)++)
+#define num_possible_cpus()		1U
+
+/* What is traced can be told from what the calls return. */
+#define trace_mpmcq_send(queue, len)			((void)0)
+#define trace_mpmcq_receive(queue, len)			((void)0)
+#define trace_mpmcq_drop(queue, len)			((void)0)
+#define trace_mpmcq_return(queue, len, deliveries)	((void)0)
+#define trace_mpmcq_block(queue, writer)		((void)0)
+#define trace_mpmcq_wake(queue, writer)			((void)0)
+
+/* The queue lives as long as the test wants, and its open files. */
+struct kref {
+	unsigned int n;
+};
+
+#define kref_init(kref)		((kref)->n = 1)
+#define kref_get(kref)		((kref)->n++)
+#define kref_put(kref, release)	(--(kref)->n ? (void)0 : (release)(kref))
+
+struct mutex {
+	bool unused;
+};
+
+#define mutex_init(lock)	((void)(lock))
+#define mutex_lock(lock)	((void)(lock))
+#define mutex_unlock(lock)	((void)(lock))
 
 /* Between threads only integers are shared this way; pointers here never change. */
 #define READ_ONCE(x)		((__typeof__(x))shim_read(&(x), sizeof(x)))
@@ -54,19 +102,59 @@ static inline uintptr_t shim_read(const void *p, size_t size)
 {
 	if (size != sizeof(u32))
 		return *(const uintptr_t *)p;
-	step();
+	step_at(p);
 	return saw(*(const u32 *)p);
 }
 
 static inline void shim_store_u32(u32 *p, u32 value)
 {
-	step();
+	step_at(p);
 	*p = value;
 }
 
 static inline void smp_mb(void)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+#define smp_mb__after_atomic()	smp_mb()
+
+/*
+ * Whether there are any signals, any pollers, and anybody who closes or reopens the
+ * queue.  To look for what never is there is no step: nobody could tell when that was.
+ */
+static bool signals, pollers, closers;
+
+/* In the queue, only whether it is closed. */
+typedef struct {
+	int counter;
+} atomic_t;
+
+static inline int atomic_read(const atomic_t *v)
+{
+	if (!closers)
+		return v->counter;
+	step();
+	return saw(v->counter);
+}
+
+static inline int atomic_inc_return(atomic_t *v)
+{
+	step();
+	return saw(++v->counter);
+}
+
+static inline bool atomic_try_cmpxchg(atomic_t *v, int *old, int new)
+{
+	bool done;
+
+	step();
+	done = v->counter == *old;
+	if (done)
+		v->counter = new;
+	else
+		*old = saw(v->counter);
+	return saw(done);
 }
 
 /* Tasks: the threads of steps.h. */
@@ -79,12 +167,6 @@ static struct task_struct {
 	bool triggered;		/* a poller's: woken since it last looked */
 	uint64_t seen;		/* when preemption was disabled */
 } tasks[STEPS_MAX_THREADS];
-
-/*
- * Whether there are any signals, and any pollers.  To look for what never is there
- * is no step: nobody could tell when that was.
- */
-static bool signals, pollers;
 
 #define current			(&tasks[steps_self()])
 
@@ -105,6 +187,13 @@ static inline void preempt_enable(void)
 		return;
 	steps_forget(current->seen);
 	saw(0);
+}
+
+/* Who has one is no task of a test any more. */
+#define fatal_signal_pending(task)	((void)(task), false)
+
+static inline void cond_resched(void)
+{
 }
 
 static inline bool signal_pending(struct task_struct *task)
@@ -164,11 +253,11 @@ static inline unsigned int shim_asleep(void)
 typedef struct wait_queue_head {
 	struct wait_queue_entry {
 		struct task_struct *task;
-		bool polls;		/* stays in the queue when woken */
+		__poll_t polls;		/* for what; stays in the queue when woken */
 		bool exclusive;
 	} entries[STEPS_MAX_THREADS];
 	unsigned int n;
-	bool only_polls;
+	bool unused;			/* nobody ever waits here */
 } wait_queue_head_t;
 
 #define DEFINE_WAIT(name)	struct { bool unused; } name __attribute__((unused))
@@ -178,7 +267,7 @@ typedef struct wait_queue_head {
 static inline void init_waitqueue_head(wait_queue_head_t *head)
 {
 	head->n = 0;
-	head->only_polls = false;
+	head->unused = false;
 }
 
 static inline void shim_remove(wait_queue_head_t *head, const struct task_struct *task)
@@ -192,7 +281,7 @@ static inline void shim_remove(wait_queue_head_t *head, const struct task_struct
 }
 
 /* At the end, or at the beginning if not exclusive. */
-static inline void shim_add(wait_queue_head_t *head, bool polls, bool exclusive)
+static inline void shim_add(wait_queue_head_t *head, __poll_t polls, bool exclusive)
 {
 	struct wait_queue_entry *entries = head->entries;
 	struct wait_queue_entry entry = { current, polls, exclusive };
@@ -209,7 +298,7 @@ static inline void shim_add(wait_queue_head_t *head, bool polls, bool exclusive)
 static inline void shim_prepare_to_wait(wait_queue_head_t *head)
 {
 	step();
-	shim_add(head, false, true);
+	shim_add(head, 0, true);
 	current->sleepy = true;
 }
 
@@ -223,7 +312,7 @@ static inline void shim_finish_wait(wait_queue_head_t *head)
 
 static inline bool waitqueue_active(const wait_queue_head_t *head)
 {
-	if (head->only_polls && !pollers)
+	if (head->unused)
 		return false;
 	step();
 	return saw(head->n > 0);
@@ -231,30 +320,38 @@ static inline bool waitqueue_active(const wait_queue_head_t *head)
 
 /*
  * __wake_up_common(), with autoremove_wake_function() for a task and pollwake() for a
- * poller: all up to the first exclusive one that was about to sleep.
+ * poller: all up to that many exclusive ones that were about to sleep, 0 for no limit.
+ * Pollers who want none of the events in @key are passed over, if there are any.
  */
-static inline void wake_up_interruptible(wait_queue_head_t *head)
+static inline void shim_wake_up(wait_queue_head_t *head, int exclusive, void *key)
 {
+	__poll_t events = (uintptr_t)key;
 	struct wait_queue_entry entry;
 	unsigned int i = 0;
 
+	if (head->unused)
+		return;
 	step();
 	while (i < head->n) {
 		entry = head->entries[i++];
-		entry.task->triggered |= entry.polls;
+		if (events && !(events & entry.polls))
+			continue;
+		entry.task->triggered |= !!entry.polls;
 		if (!wake_up_process(entry.task))
 			continue;
 		if (!entry.polls) {
 			shim_remove(head, entry.task);
 			i--;
 		}
-		if (entry.exclusive)
+		if (entry.exclusive && !--exclusive)
 			return;
 	}
 }
 
-#define wake_up_interruptible_poll(head, events) \
-	((void)(events), wake_up_interruptible(head))
+#define wake_up_interruptible(head)			shim_wake_up(head, 1, NULL)
+#define wake_up_interruptible_all(head)			shim_wake_up(head, 0, NULL)
+#define __wake_up(head, state, exclusive, key)		shim_wake_up(head, exclusive, key)
+#define poll_to_key(events)				((void *)(uintptr_t)(events))
 
 /* SIGIO goes out by the same rule as the wake-up of pollers; nobody wants it here. */
 struct fasync_struct;
@@ -266,11 +363,14 @@ static inline void kill_fasync(struct fasync_struct **async, int signal, int ban
 	(void)band;
 }
 
-/* The open file, as far as mpmcq_poll() goes. */
+/* The open file, as far as mpmcq_file_poll() goes. */
+struct kiocb;
+
 #define EPOLLIN			POLLIN
 #define EPOLLRDNORM		POLLRDNORM
 #define EPOLLOUT		POLLOUT
 #define EPOLLWRNORM		POLLWRNORM
+#define EPOLLHUP		POLLHUP
 #define POLL_IN			1
 #define POLL_OUT		2
 #define SIGIO			29
@@ -285,6 +385,7 @@ struct file {
 typedef struct poll_table {
 	bool enter;			/* the wait queue, which is not done yet */
 	bool exclusive;			/* as by EPOLLEXCLUSIVE */
+	__poll_t events;		/* wanted */
 	wait_queue_head_t *entered;
 } poll_table;
 
@@ -294,7 +395,7 @@ static inline void poll_wait(struct file *file, wait_queue_head_t *head, poll_ta
 	if (!wait->enter)
 		return;
 	step();
-	shim_add(head, true, wait->exclusive);
+	shim_add(head, wait->events | EPOLLHUP, wait->exclusive);
 	wait->entered = head;
 }
 
@@ -342,7 +443,7 @@ static inline size_t shim_there(const struct iov_iter *i, size_t bytes)
  * The slot is the caller's alone, so a copy is no step of its own; that nobody else
  * has the slot is checked elsewhere.
  */
-static inline size_t copy_from_iter(void *to, size_t bytes, struct iov_iter *from)
+static inline size_t _copy_from_iter(void *to, size_t bytes, struct iov_iter *from)
 {
 	size_t n = shim_there(from, bytes);
 
@@ -353,7 +454,7 @@ static inline size_t copy_from_iter(void *to, size_t bytes, struct iov_iter *fro
 	return n;
 }
 
-static inline size_t copy_to_iter(const void *from, size_t bytes, struct iov_iter *to)
+static inline size_t _copy_to_iter(const void *from, size_t bytes, struct iov_iter *to)
 {
 	size_t n = shim_there(to, bytes);
 

@@ -2,7 +2,8 @@
 /*
  * The queue, paused anywhere: a task is stopped for good before one of its steps, in
  * whatever it does, and others must go on sending and receiving.  For each step of
- * each operation, for one task and for each pair of places in two.
+ * each operation, for one task and for each pair of places in two.  If it has closed
+ * the queue, the others reopen it.
  *
  * The others either never sleep (EAGAIN, and try again), or sleep when there is nothing
  * to do.  A task that is stopped between a put and its wake, where the kernel keeps
@@ -27,6 +28,7 @@ enum answer { STUCK, OVER, WENT_ON };	/* OVER: the script, before that place */
 static struct {
 	const char *scripts[2];		/* of FIRST and SECOND, letters as in explore_queue.c */
 	unsigned int fill;		/* messages that wait at first, long ones */
+	u32 flags;			/* of the queue */
 	bool signalled;			/* FIRST is, when it falls asleep */
 	bool sleepers;			/* the others sleep when there is nothing to do */
 	bool mixed;			/* and make a step after each of FIRST and SECOND */
@@ -41,9 +43,20 @@ void search_fault(const char *what)
 	fault = what;
 }
 
+/* A receive; one that keeps the message leaves it in @index. */
+static ssize_t receive(char what, u32 *index)
+{
+	struct want want = { .is_long = what != 'k', .nowait = what == 'q', .dead = what == 'D',
+			     .missing = 2 * (what == 'g'), .bad = what == 'G' };
+	u64 value;
+
+	return what == 'h' ? receive_kept(&value, index, &want) : receive_value(&value, &want);
+}
+
 static void run_script(const char *script)
 {
-	u64 value;
+	u32 index = 0, held = 0;
+	u64 values[2] = { 0 };
 
 	for (; *script; script++) {
 		switch (*script) {
@@ -53,16 +66,50 @@ static void run_script(const char *script)
 		case 'F':
 			send_value(0, false, *script == 'f', *script == 'F', *script == 't');
 			break;
+		case 'S':
+			send_two(values);
+			break;
 		case 'r':
 		case 'q':
 		case 'g':
 		case 'G':
 		case 'k':
-			receive_value(&value, *script != 'k', 2 * (*script == 'g'), *script == 'G',
-				      *script == 'q');
+		case 'D':
+			receive(*script, NULL);
+			break;
+		case 'R':
+			receive_two(values);
+			break;
+		case 'h':
+			held = receive('h', &index) > 0;
+			break;
+		case 'a':
+			if (held)
+				mpmcq_free(queue, &index, held);
+			break;
+		case 'b':
+		case 'B':
+			if (held)
+				mpmcq_give_back(queue, &index, held, *script == 'b');
+			break;
+		case 'd':
+			if (held)
+				mpmcq_set_aside(queue, &index, held);
+			break;
+		case 'v':
+			mpmcq_revive(queue, 0);
+			break;
+		case 'x':
+			mpmcq_purge(queue, 0);
+			break;
+		case 'c':
+			mpmcq_queue_close(queue);
+			break;
+		case 'p':
+			mpmcq_queue_reopen(queue);
 			break;
 		case 'i':
-			poll_queue(FMODE_READ, false, true);
+			poll_queue(FMODE_READ, 0, EPOLLIN, false, true);
 			break;
 		}
 	}
@@ -70,6 +117,7 @@ static void run_script(const char *script)
 
 static void thread(unsigned int self)
 {
+	struct want want = { .is_long = true, .nowait = !now.sleepers };
 	u64 value;
 
 	if (self < SENDER) {
@@ -77,10 +125,10 @@ static void thread(unsigned int self)
 		return;
 	}
 	for (;;) {
-		if (self == SENDER)
-			send_value(0, false, 0, false, !now.sleepers);
-		else if (receive_value(&value, true, 0, false, !now.sleepers) > 0)
-			n_received++;
+		if (self == RECEIVER)
+			n_received += receive_value(&value, &want) > 0;
+		else if (send_value(0, false, 0, false, !now.sleepers) == -EPIPE)
+			mpmcq_queue_reopen(queue);
 		steps_forget(self);
 	}
 }
@@ -151,7 +199,8 @@ static enum answer pause_at(unsigned int first, unsigned int second)
 	fault = NULL;
 	signals = now.signalled;
 	pollers = now.scripts[FIRST][0] == 'i';
-	queue_set_up(ORDER, 5);
+	closers = now.scripts[FIRST][0] == 'c';
+	queue_set_up(ORDER, 5, now.flags, 0, USES_ALL);
 	for (unsigned int i = 0; i < now.fill; i++)
 		send_value(0, true, 0, false, true);
 	steps_start(THREADS, thread);
@@ -208,9 +257,10 @@ static bool test(unsigned int number)
 		good = pause_everywhere(&places);
 		all += places;
 	}
-	printf("%s %u - stopped for good: %s%s%s%s, others %s%s: %lu places\n",
+	printf("%s %u - stopped for good: %s%s%s%s%s, others %s%s: %lu places\n",
 	       good ? "ok" : "not ok", number,
 	       now.scripts[FIRST], now.signalled ? " signalled" : "",
+	       now.flags & MPMCQ_DROP_OLDEST ? " where the oldest is dropped" : "",
 	       now.scripts[SECOND][0] ? " and " : "",
 	       now.scripts[SECOND], now.sleepers ? "sleep" : "never sleep",
 	       now.mixed ? " and go between" : "", all);
@@ -220,7 +270,9 @@ static bool test(unsigned int number)
 
 int main(void)
 {
-	static const char *const one[] = { "s", "f", "F", "r", "g", "G", "k", "i", "srt", "rsq" };
+	static const char *const one[] = { "s", "f", "F", "r", "g", "G", "k", "i", "srt", "rsq",
+					   "S", "R", "ha", "hb", "hB", "hdD", "hdv", "hdx", "cp" };
+	static const char *const drop[] = { "s", "F", "S", "i" };
 	static const char *const signalled[] = { "s", "r", "i" };
 	static const char *const two[] = { "s", "F", "r", "G" };
 	unsigned int number = 0, failed = 0;
@@ -234,6 +286,12 @@ int main(void)
 			now.scripts[FIRST] = one[i];
 			failed += !test(++number);
 		}
+		now.flags = MPMCQ_DROP_OLDEST;
+		for (unsigned int i = 0; i < ARRAY_SIZE(drop); i++) {
+			now.scripts[FIRST] = drop[i];
+			failed += !test(++number);
+		}
+		now.flags = 0;
 		now.signalled = true;
 		for (unsigned int i = 0; i < ARRAY_SIZE(signalled); i++) {
 			now.scripts[FIRST] = signalled[i];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * kmod/queue.c and mpmcq_poll() of kmod/file.c, as shipped but for their kernel
- * includes (the Makefile takes those out), on kernel.h; and a note of which ring has
- * which index, taken whenever queue.c puts or takes one.
+ * kmod/queue.c, kmod/message.c and mpmcq_file_poll() of kmod/file.c, as shipped but for
+ * their kernel includes (the Makefile takes those out), on kernel.h; and a note of
+ * which ring has which index, taken whenever queue.c puts or takes one.
  */
 #ifndef _MPMCQ_RINGTEST_QUEUE_UNDER_TEST_H
 #define _MPMCQ_RINGTEST_QUEUE_UNDER_TEST_H
@@ -16,21 +16,49 @@
 
 /* Masks of the indices that are in each ring, or being put there. */
 static struct {
-	unsigned int free, ready, returned;
+	unsigned int free, ready, returned, dead;
 } holds;
 
 static struct mpmcq_queue *queue;
 
+/*
+ * Set when a reader was told that no message will come, and when a reader of dead ones
+ * was: nothing may come to them from then on.
+ */
+static bool ended, dead_ended;
+
+/* Called when a send takes a message from ready to have its slot. */
+static void (*on_drop)(u32 index);
+
 static unsigned int *holds_of(const struct index_ring *ring)
 {
 	return ring == &queue->free ? &holds.free :
-		ring == &queue->ready ? &holds.ready : &holds.returned;
+		ring == &queue->ready ? &holds.ready :
+		ring == &queue->returned ? &holds.returned : &holds.dead;
+}
+
+static unsigned int held_by_rings(void)
+{
+	return holds.free | holds.ready | holds.returned | holds.dead;
+}
+
+static bool is_still(const void *p)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(shim_still); i++)
+		if (p >= shim_still[i].from && p < shim_still[i].to)
+			return true;
+	return false;
 }
 
 static void note_put(const struct index_ring *ring, u32 index)
 {
-	if ((holds.free | holds.ready | holds.returned) & 1U << index)
+	if (held_by_rings() & 1U << index)
 		search_fault("an index was put that is in a ring");
+	if (is_still(ring))
+		search_fault("a ring is used that the test takes for unused");
+	if ((ended && (ring == &queue->ready || ring == &queue->returned)) ||
+	    (dead_ended && ring != &queue->free))
+		search_fault("a message comes after the end");
 	*holds_of(ring) |= 1U << index;
 }
 
@@ -45,6 +73,17 @@ static void note_taken(const struct index_ring *ring, u32 index)
  * What the functions of index_ring.h keep in their local variables is gone when they
  * return; that need not be told apart any more.
  */
+static void noted_put_n(struct index_ring *ring, const u32 *indices, unsigned int n)
+{
+	uint64_t seen = steps_seen(steps_self());
+
+	for (unsigned int i = 0; i < n; i++)
+		note_put(ring, indices[i]);
+	index_ring_put_n(ring, indices, n);
+	steps_forget(seen);
+	saw(n);
+}
+
 static void noted_put(struct index_ring *ring, u32 index)
 {
 	uint64_t seen = steps_seen(steps_self());
@@ -52,18 +91,22 @@ static void noted_put(struct index_ring *ring, u32 index)
 	note_put(ring, index);
 	index_ring_put(ring, index);
 	steps_forget(seen);
-	saw(index);
+	saw(1);
 }
 
-static int noted_take(struct index_ring *ring)
+static unsigned int noted_take_n(struct index_ring *ring, u32 *indices, unsigned int n)
 {
 	uint64_t seen = steps_seen(steps_self());
-	int index = index_ring_take(ring);
+	unsigned int got = index_ring_take_n(ring, indices, n);
 
-	if (index != INDEX_RING_EMPTY)
-		note_taken(ring, index);
 	steps_forget(seen);
-	return saw(index);
+	saw(got);
+	for (unsigned int i = 0; i < got; i++) {
+		note_taken(ring, saw(indices[i]));
+		if (ring == &queue->ready && on_drop)
+			on_drop(indices[i]);
+	}
+	return got;
 }
 
 static int noted_peek(const struct index_ring *ring, s64 *pos)
@@ -76,41 +119,113 @@ static int noted_peek(const struct index_ring *ring, s64 *pos)
 	return saw(index);
 }
 
-static bool noted_take_at(struct index_ring *ring, s64 pos)
+static bool noted_take_at(struct index_ring *ring, s64 pos, unsigned int n)
 {
-	if (!index_ring_take_at(ring, pos))
+	if (!index_ring_take_at(ring, pos, n))
 		return false;
-	note_taken(ring, __index_ring_index(ring, __index_ring_entry(ring, pos)->counter));
+	for (s64 i = pos; i < pos + n; i++)
+		note_taken(ring, __index_ring_index(ring, __index_ring_entry(ring, i)->counter));
 	return true;
 }
 
-#define index_ring_put(ring, index)	noted_put(ring, index)
-#define index_ring_take(ring)		noted_take(ring)
-#define index_ring_peek(ring, pos)	noted_peek(ring, pos)
-#define index_ring_take_at(ring, pos)	noted_take_at(ring, pos)
+static bool noted_hold_all(struct index_ring *a, struct index_ring *b, u32 n)
+{
+	uint64_t seen = steps_seen(steps_self());
+	bool all = index_ring_hold_all(a, b, n);
+
+	steps_forget(seen);
+	return saw(all);
+}
+
+#define index_ring_put(ring, index)		noted_put(ring, index)
+#define index_ring_put_n(ring, indices, n)	noted_put_n(ring, indices, n)
+#define index_ring_take_n(ring, indices, n)	noted_take_n(ring, indices, n)
+#define index_ring_peek(ring, pos)		noted_peek(ring, pos)
+#define index_ring_take_at(ring, pos, n)	noted_take_at(ring, pos, n)
+#define index_ring_hold_all(a, b, n)		noted_hold_all(a, b, n)
 
 #include "queue.c"
-#include "poll.c"
+#include "message.c"
 
 #undef index_ring_put
-#undef index_ring_take
+#undef index_ring_put_n
+#undef index_ring_take_n
 #undef index_ring_peek
 #undef index_ring_take_at
+#undef index_ring_hold_all
+
+/* The limits are for a real kernel. */
+struct mpmcq_user *mpmcq_charge(size_t bytes, unsigned int queues, bool limited)
+{
+	return NULL;
+}
+
+void mpmcq_uncharge(struct mpmcq_user *user, size_t bytes, unsigned int queues)
+{
+}
+
+/* Modes do not change here. */
+#undef READ_ONCE
+#define READ_ONCE(x)	(x)
+
+#include "file.h"
+#include "poll.c"
+
+/* What a test may do to a queue; to look for the rest is no step. */
+enum {
+	USES_RETURNED	= 1 << 0,	/* the ring */
+	USES_DEAD	= 1 << 1,	/* the ring, and who waits for it */
+	USES_LENGTHS	= 1 << 2,	/* messages are not all of LEN_SHORT */
+	USES_ALL	= ~0,
+};
+
+static void leave_still(unsigned int i, bool still, const void *from, size_t size)
+{
+	shim_still[i].from = still ? from : NULL;
+	shim_still[i].to = still ? (const char *)from + size : NULL;
+}
+
+static void leave_ring_still(unsigned int i, bool still, const struct index_ring *ring)
+{
+	leave_still(i, still, ring->entries, sizeof(*ring->entries) * (ring->mask + 1));
+	leave_still(i + 1, still, ring, sizeof(*ring));
+}
+
+/* The slots as far as steps look there: to write a length that is there is no step. */
+static void leave_lengths_still(bool still)
+{
+	leave_still(4, still, queue->slots, queue->config.capacity * queue->stride);
+	for (unsigned int i = 0; still && i < queue->config.capacity; i++)
+		mpmcq_slot(queue, i)->len = LEN_SHORT;
+}
+
+static void set_up_waiters(struct mpmcq_waiters *w, bool used)
+{
+	w->tasks.unused = !used;
+	w->pollers.unused = !used || !pollers;
+}
 
 /*
  * An empty queue of 2^@order slots whose rings are @skew positions on, with free's
  * indices backwards, so that no entry has by chance the index that comes next.
  */
-static void queue_set_up(unsigned int order, unsigned int skew)
+static void queue_set_up(unsigned int order, unsigned int skew, u32 flags, u32 max_deliveries,
+			 unsigned int uses)
 {
+	struct mpmcq_config config = { .capacity = 1U << order, .msg_size = LEN_LONG,
+				       .flags = flags, .max_deliveries = max_deliveries };
 	u32 indices[1 << order];
 	unsigned int n = 0;
 
 	if (queue)
-		mpmcq_queue_destroy(queue);
-	queue = mpmcq_queue_create(1U << order, LEN_LONG);
-	queue->readers.pollers.only_polls = true;
-	queue->writers.pollers.only_polls = true;
+		mpmcq_queue_put(queue);
+	queue = mpmcq_queue_create(&config, false);
+	set_up_waiters(&queue->readers, true);
+	set_up_waiters(&queue->writers, true);
+	set_up_waiters(&queue->dead_readers, uses & USES_DEAD);
+	leave_ring_still(0, !(uses & USES_RETURNED), &queue->returned);
+	leave_ring_still(2, !(uses & USES_DEAD), &queue->dead);
+	leave_lengths_still(!(uses & USES_LENGTHS));
 	memset(tasks, 0, sizeof(tasks));
 	while (skew--) {
 		int index = index_ring_take(&queue->free);
@@ -122,9 +237,25 @@ static void queue_set_up(unsigned int order, unsigned int skew)
 		indices[n++] = index_ring_take(&queue->free);
 	while (n)
 		index_ring_put(&queue->free, indices[--n]);
+	memset(&holds, 0, sizeof(holds));
 	holds.free = (1U << (1U << order)) - 1;
-	holds.ready = 0;
-	holds.returned = 0;
+	ended = false;
+	dead_ended = false;
+}
+
+/* How many indices can be taken from a ring just now; unlike holds, not those being put. */
+static unsigned int filled(const struct index_ring *ring)
+{
+	s64 head = ring->head.counter, pos = head;
+
+	while (!__index_ring_ahead(ring, __index_ring_entry(ring, pos)->counter, pos))
+		pos++;
+	return pos - head;
+}
+
+static u64 value_in(u32 index)
+{
+	return *(u64 *)mpmcq_slot(queue, index)->data;
 }
 
 /* A message of which @value tells all. */
@@ -136,25 +267,97 @@ static ssize_t send_value(u64 value, bool is_long, unsigned int missing, bool ba
 	return mpmcq_send(queue, &from, nowait);
 }
 
-static ssize_t receive_value(u64 *value, bool is_long, unsigned int missing, bool bad,
-			     bool nowait)
+/* Two messages at once, as a packed write; how many there was room for, or an error. */
+static int send_two(const u64 values[2])
 {
-	struct iov_iter to = { .count = is_long ? LEN_LONG : LEN_SHORT,
-			       .missing = missing, .bad = bad };
-	ssize_t ret = mpmcq_receive(queue, &to, nowait);
+	struct iov_iter from = { .count = 2 * LEN_SHORT };
+	u32 indices[2];
+	struct mpmcq_claim claim = { .max = 2, .index = indices };
+	int ret = mpmcq_claim_slots(queue, &claim, &from, LEN_SHORT);
+
+	if (ret < 0)
+		return ret;
+	for (int i = 0; i < ret; i++) {
+		struct mpmcq_slot *slot = mpmcq_slot(queue, indices[i]);
+
+		from.value = values[i];
+		copy_in(slot, LEN_SHORT, &from);
+		mpmcq_slot_fill(slot, LEN_SHORT);
+	}
+	mpmcq_publish(queue, indices, ret);
+	return ret;
+}
+
+/* A receive, as the tests want it. */
+struct want {
+	bool is_long;		/* room for a long message */
+	bool nowait;
+	bool dead;		/* one that was set aside */
+	bool bad;		/* a bad address */
+	unsigned int missing;	/* so often the page is */
+	const u32 *held;	/* how many the open file holds */
+};
+
+/* Leaves the message in @index, which is the caller's then. */
+static ssize_t receive_kept(u64 *value, u32 *index, const struct want *want)
+{
+	struct iov_iter to = { .count = want->is_long ? LEN_LONG : LEN_SHORT,
+			       .missing = want->missing, .bad = want->bad };
+	struct mpmcq_claim claim = { .nowait = want->nowait, .dead = want->dead,
+				     .held = want->held, .index = index };
+	ssize_t ret = mpmcq_receive(queue, &to, &claim);
 
 	*value = to.value;
 	return ret;
 }
 
-/* As poll(2): whether the queue can be read, or written; unless interrupted, with @wait. */
-static bool poll_queue(unsigned int mode, bool exclusive, bool wait)
+/* As mpmcq_file_read_iter(). */
+static ssize_t receive_value(u64 *value, const struct want *want)
 {
-	struct file file = { .private_data = queue, .f_mode = mode };
-	struct poll_table table = { .enter = wait, .exclusive = exclusive };
+	u32 index;
+	ssize_t ret = receive_kept(value, &index, want);
+
+	if (ret > 0)
+		mpmcq_free(queue, &index, 1);
+	return ret;
+}
+
+/* Up to two messages at once, as a packed read, which waits for one; how many. */
+static int receive_two(u64 values[2])
+{
+	struct iov_iter to = { .count = 2 * LEN_SHORT };
+	u32 indices[2];
+	struct mpmcq_claim claim = { .room = 2 * LEN_SHORT, .align = 1, .max = 2,
+				     .index = indices };
+	int ret = mpmcq_try_claim_messages(queue, &claim);
+
+	if (ret == -EAGAIN) {
+		claim.max = 1;
+		ret = mpmcq_claim_messages(queue, &claim);
+	}
+	if (ret <= 0)
+		return ret;
+	for (int i = 0; i < ret; i++) {
+		copy_out(mpmcq_slot(queue, indices[i]), LEN_SHORT, &to);
+		values[i] = to.value;
+	}
+	mpmcq_free(queue, indices, ret);
+	return ret;
+}
+
+/*
+ * As poll(2): whether the queue can do one of @events, for an open file with that access
+ * and those modes; unless interrupted, with @wait.
+ */
+static bool poll_queue(unsigned int access, u32 modes, __poll_t events, bool exclusive, bool wait)
+{
+	struct mpmcq_file f = { .queue = queue, .modes = modes };
+	struct file file = { .private_data = &f, .f_mode = access };
+	struct poll_table table = { .enter = wait, .exclusive = exclusive, .events = events };
 	bool able;
 
-	while (!(able = mpmcq_poll(&file, &table)) && wait && !signal_pending(current)) {
+	while (!(able = mpmcq_file_poll(&file, &table) & (events | EPOLLHUP)) && wait &&
+	       !signal_pending(current)) {
 		table.enter = false;
 		set_current_state(TASK_INTERRUPTIBLE);
 		step();
@@ -171,27 +374,36 @@ static bool poll_queue(unsigned int mode, bool exclusive, bool wait)
 static uint64_t hash_waiters(uint64_t hash, const wait_queue_head_t *head)
 {
 	for (unsigned int i = 0; i < head->n; i++)
-		hash = search_mix(hash, (head->entries[i].task - tasks) << 2 |
-				  head->entries[i].polls << 1 | head->entries[i].exclusive);
+		hash = search_mix(hash, (head->entries[i].task - tasks) << 1 |
+				  head->entries[i].exclusive | (u64)head->entries[i].polls << 32);
 	return search_mix(hash, -1);
 }
 
 static uint64_t hash_ring(uint64_t hash, const struct index_ring *ring)
 {
+	if (is_still(ring))
+		return hash;
 	hash = search_mix(hash, ring->head.counter);
 	hash = search_mix(hash, ring->tail.counter);
-	for (unsigned int i = 0; i < queue->capacity; i++)
+	for (unsigned int i = 0; i < queue->config.capacity; i++)
 		hash = search_mix(hash, ring->entries[i].counter);
 	return hash;
 }
 
 static uint64_t hash_queue(void)
 {
-	uint64_t hash = search_mix(holds.free, holds.ready << 8 | holds.returned << 16);
+	uint64_t hash = search_mix(holds.free, holds.ready << 8 | holds.returned << 16 |
+				   holds.dead << 24);
 
-	for (unsigned int i = 0; i < queue->capacity; i++)
-		hash = search_mix(search_mix(hash, slot_of(queue, i)->len),
-				  *(u64 *)slot_of(queue, i)->data);
+	hash = search_mix(hash, queue->closings.counter);
+	hash = search_mix(hash, ended | dead_ended << 1);
+	hash = search_mix(hash, mpmcq_queue_counter(queue, MPMCQ_DROPPED));
+	for (unsigned int i = 0; i < queue->config.capacity; i++) {
+		const struct mpmcq_slot *slot = mpmcq_slot(queue, i);
+
+		hash = search_mix(hash, slot->len | (u64)slot->deliveries << 32);
+		hash = search_mix(hash, value_in(i));
+	}
 	for (unsigned int i = 0; i < STEPS_MAX_THREADS; i++)
 		hash = search_mix(hash, tasks[i].sleepy | tasks[i].asleep << 1 |
 				  tasks[i].signalled << 2 | tasks[i].triggered << 3);
@@ -199,8 +411,10 @@ static uint64_t hash_queue(void)
 	hash = hash_waiters(hash, &queue->readers.pollers);
 	hash = hash_waiters(hash, &queue->writers.tasks);
 	hash = hash_waiters(hash, &queue->writers.pollers);
-	return hash_ring(hash_ring(hash_ring(hash, &queue->free), &queue->ready),
-			 &queue->returned);
+	hash = hash_waiters(hash, &queue->dead_readers.tasks);
+	hash = hash_waiters(hash, &queue->dead_readers.pollers);
+	hash = hash_ring(hash_ring(hash, &queue->free), &queue->ready);
+	return hash_ring(hash_ring(hash, &queue->returned), &queue->dead);
 }
 
 #endif /* _MPMCQ_RINGTEST_QUEUE_UNDER_TEST_H */

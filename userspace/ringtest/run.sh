@@ -6,8 +6,13 @@ set -uo pipefail
 
 dir=${1:?usage: run.sh DIR}
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+explored=$(mktemp)
+trap '[ -z "$exploring" ] || kill "$exploring"; rm -f "$log" "$explored"' EXIT
 status=0
+
+# What takes longest, beside all the others.
+"$dir/explore_queue" --short >"$explored" &
+exploring=$!
 
 # caught NAME PATTERN COMMAND...: a control; passes if COMMAND fails and says so
 caught() {
@@ -32,7 +37,6 @@ echo '# the same under ThreadSanitizer'
 TSAN_OPTIONS=halt_on_error=1 "$dir/stress-tsan" 2000 || status=1
 echo '# every order of accesses'
 "$dir/explore" --short || status=1
-"$dir/explore_queue" --short || status=1
 echo '# pauses at every access'
 "$dir/pause" || status=1
 "$dir/pause_queue" || status=1
@@ -40,10 +44,14 @@ caught 'planted fault: ring that claims before it fills' '^not ok' "$dir/stress-
 caught 'planted fault: relaxed publish' 'WARNING: ThreadSanitizer: data race' \
 	env TSAN_OPTIONS=halt_on_error=1 "$dir/stress-relaxed" 2000
 caught 'planted fault: ring that claims before it fills, explored' '^not ok' \
-	"$dir/explore-naive" --short
+	"$dir/explore-naive" --control
 caught 'planted fault: ring in which a pause stops the others (Vyukov)' '^not ok' \
 	"$dir/pause-vyukov"
 caught 'planted fault: put that does not help' '^not ok' "$dir/pause-no-help"
+caught 'planted fault: heads that are looked at before tails' '^not ok.*and never did' \
+	"$dir/explore-heads-first" --control 'all in'
+caught 'planted fault: count that does not help puts' '^not ok.*and did all the time' \
+	"$dir/explore-no-settle" --control 'all in'
 
 # planted PROGRAM FAULT PATTERN [ARG...]: one in the queue, named as in the Makefile
 planted() {
@@ -53,10 +61,28 @@ planted() {
 for fault in no-wake no-pass-writer no-pass-reader late-queueing shared-head poll-first; do
 	planted explore_queue $fault 'somebody sleeps though' --control
 done
+planted explore_queue one-poller 'somebody sleeps though' --control 'two exclusive pollers'
 planted explore_queue lost-message 'a message is lost' --control
 planted explore_queue lost-slot 'an index is in no ring' --control
 planted explore_queue no-recheck 'not that of a FIFO' --control
-planted explore_queue one-look 'said EAGAIN though' --control
+planted explore_queue one-look 'receive said EAGAIN though' --control 'never empty'
+planted explore_queue no-look-back 'send said EAGAIN though' --control 'drop, nobody waits'
+planted explore_queue no-look-back 'poll said no though' --control 'drop, poller, never full'
+planted explore_queue no-end-wake 'sleeps though it is the end' --control close
+planted explore_queue no-pass-end 'sleeps though it is the end' --control close
+planted explore_queue no-end-poll 'sleeps though it is the end' --control 'lease, poller'
+planted explore_queue close-wakes-one 'sleeps who keeps what it waits for' --control keeps
+planted explore_queue no-open 'comes after the end' --control close
+planted explore_queue no-still 'was the end, and it never was' --control reopen
+planted explore_queue no-dead 'sleeps though it is the end' --control 'end with'
+planted explore_queue heads-first 'was the end, and it never was' --control 'purge, end'
+planted explore_queue drop-stays 'put that is in a ring' --control drop
+planted explore_queue drop-uncounted 'a message is lost' --control drop
+planted explore_queue drop-for-nothing 'not that of a FIFO' --control 'drop, writer with'
 planted pause_queue no-help 'stopped for good'
 planted pause_queue no-wake 'stopped for good'
+echo '# every order of accesses to the queue'
+wait "$exploring" || status=1
+exploring=
+cat "$explored"
 exit $status

@@ -7,17 +7,20 @@
 #include "steps.h"
 
 #define MAX_DEPTH	4096
-#define TABLE_BITS	25
+#define MIN_BITS	12
+#define MAX_BITS	25
 
 /* The states met: a hash that is not 0, and the orders that go on from there. */
 static struct state {
 	uint64_t hash;
 	double orders;
 } *table;
+static unsigned int table_bits;
 
 /* The present order, and what is still to be tried from each of its states. */
 static struct {
 	struct state *state;
+	uint64_t hash;		/* of that */
 	unsigned int thread;	/* that makes the step from here */
 	unsigned int todo;	/* mask of those that shall make it in other orders */
 	unsigned int able;	/* mask of those that could */
@@ -44,19 +47,59 @@ void search_print_order(void)
 	printf("\n");
 }
 
-/* Of the state that the threads are in; one that is new has the hash 0. */
-static struct state *look_up(uint64_t hash)
+static void make_table(unsigned int bits)
 {
-	size_t mask = (1UL << TABLE_BITS) - 1;
+	table_bits = bits;
+	table = calloc(1UL << bits, sizeof(*table));
+	if (!table) {
+		perror("search");
+		exit(1);
+	}
+}
+
+/* Where that hash is, or would be. */
+static struct state *find(uint64_t hash)
+{
+	size_t mask = (1UL << table_bits) - 1;
 	size_t at = hash >> 1 & mask;
 
 	while (table[at].hash && table[at].hash != hash)
 		at = (at + 1) & mask;
-	if (!table[at].hash && ++count->states > mask / 2) {
+	return &table[at];
+}
+
+/* Makes room for more states; @depth of them are on the path. */
+static void grow_table(unsigned int depth)
+{
+	size_t size = 1UL << table_bits;
+	struct state *old = table;
+
+	if (table_bits == MAX_BITS) {
 		fprintf(stderr, "search: more states than the table has room for\n");
 		exit(1);
 	}
-	return &table[at];
+	make_table(table_bits + 1);
+	for (size_t i = 0; i < size; i++)
+		if (old[i].hash)
+			*find(old[i].hash) = old[i];
+	for (unsigned int i = 0; i < depth; i++)
+		path[i].state = find(path[i].hash);
+	free(old);
+}
+
+/* Of the state that the threads are in, at the end of the path; whether it is new. */
+static bool look_up(unsigned int depth, uint64_t hash)
+{
+	path[depth].hash = hash;
+	path[depth].state = find(hash);
+	if (path[depth].state->hash)
+		return false;
+	if (++count->states > 1UL << (table_bits - 1)) {
+		grow_table(depth);
+		path[depth].state = find(hash);
+	}
+	path[depth].state->hash = hash;
+	return true;
 }
 
 static unsigned int able_threads(void)
@@ -112,20 +155,16 @@ static unsigned int run_once(unsigned int replay, double *orders)
 	for (; !fault; depth++) {
 		if (depth >= replay) {
 			unsigned int able = able_threads();
-			uint64_t hash;
 
 			if (depth == MAX_DEPTH) {
 				search_fault("the run does not end");
 				break;
 			}
 			path[depth].spent = depth ? spent_after(depth - 1) : 0;
-			hash = hash_state(depth);
-			path[depth].state = look_up(hash);
-			if (path[depth].state->hash) {
+			if (!look_up(depth, hash_state(depth))) {
 				*orders = path[depth].state->orders;
 				return depth;
 			}
-			path[depth].state->hash = hash;
 			if (!able) {
 				now->end();
 				*orders = path[depth].state->orders = 1;
@@ -147,17 +186,11 @@ const char *search(const struct search *s, struct search_counts *counts)
 	unsigned int depth = 0;
 	double orders = 0;
 
-	if (!table) {
-		table = malloc(sizeof(*table) << TABLE_BITS);
-		if (!table) {
-			perror("search");
-			exit(1);
-		}
-	}
+	free(table);
+	make_table(MIN_BITS);
 	now = s;
 	count = counts;
 	memset(count, 0, sizeof(*count));
-	memset(table, 0, sizeof(*table) << TABLE_BITS);
 	fault = NULL;
 	do {
 		depth = run_once(depth, &orders);

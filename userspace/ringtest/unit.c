@@ -165,7 +165,7 @@ TEST_F(ring, peek_takes_nothing)
 	EXPECT_EQ(1, index_ring_peek(&self->ring, &pos));
 	EXPECT_TRUE(index_ring_at_head(&self->ring, pos));
 	EXPECT_EQ(1, index_ring_count(&self->ring));
-	EXPECT_TRUE(index_ring_take_at(&self->ring, pos));
+	EXPECT_TRUE(index_ring_take_at(&self->ring, pos, 1));
 	EXPECT_TRUE(index_ring_empty(&self->ring));
 }
 
@@ -178,7 +178,7 @@ TEST_F(ring, stale_peek_is_noticed)
 	EXPECT_EQ(0, index_ring_peek(&self->ring, &pos));
 	EXPECT_EQ(0, index_ring_take(&self->ring));
 	EXPECT_FALSE(index_ring_at_head(&self->ring, pos));
-	EXPECT_FALSE(index_ring_take_at(&self->ring, pos));
+	EXPECT_FALSE(index_ring_take_at(&self->ring, pos, 1));
 	EXPECT_EQ(1, index_ring_take(&self->ring));
 }
 
@@ -194,8 +194,43 @@ TEST_F(ring, stale_peek_is_noticed_a_lap_later)
 		index_ring_put(&self->ring, 0);
 	}
 	EXPECT_FALSE(index_ring_at_head(&self->ring, pos));
-	EXPECT_FALSE(index_ring_take_at(&self->ring, pos));
+	EXPECT_FALSE(index_ring_take_at(&self->ring, pos, 1));
 	EXPECT_EQ(0, index_ring_take(&self->ring));
+}
+
+/* From the head on, through the end of a lap, one behind the other. */
+TEST_F(ring, peek_behind_takes_nothing)
+{
+	s64 pos;
+
+	for (u32 skew = 0; skew < self->size; skew++) {
+		for (u32 i = 0; i < self->size; i++)
+			index_ring_put(&self->ring, i);
+		ASSERT_EQ(0, index_ring_peek(&self->ring, &pos));
+		for (u32 i = 1; i < self->size; i++)
+			ASSERT_EQ((int)i, index_ring_peek_behind(&self->ring, pos, i));
+		ASSERT_EQ(INDEX_RING_EMPTY, index_ring_peek_behind(&self->ring, pos, self->size));
+		ASSERT_EQ(self->size, index_ring_count(&self->ring));
+		for (u32 i = 0; i < self->size; i++)
+			ASSERT_EQ((int)i, index_ring_take(&self->ring));
+		index_ring_put(&self->ring, 0);
+		ASSERT_EQ(0, index_ring_take(&self->ring));
+	}
+}
+
+TEST_F(ring, several_are_taken_or_none)
+{
+	s64 pos, stale;
+
+	for (u32 i = 0; i < self->size; i++)
+		index_ring_put(&self->ring, i);
+	EXPECT_EQ(0, index_ring_peek(&self->ring, &stale));
+	EXPECT_EQ(0, index_ring_take(&self->ring));
+	EXPECT_FALSE(index_ring_take_at(&self->ring, stale, 2));
+	EXPECT_EQ(self->size - 1, index_ring_count(&self->ring));
+	EXPECT_EQ(1, index_ring_peek(&self->ring, &pos));
+	EXPECT_TRUE(index_ring_take_at(&self->ring, pos, self->size - 1));
+	EXPECT_TRUE(index_ring_empty(&self->ring));
 }
 
 /* A put that was stopped before it moved tail on: the next ones help. */
@@ -232,6 +267,55 @@ TEST_F(ring, count_is_never_negative)
 	atomic64_set(&self->ring.tail, tail);
 	EXPECT_EQ(0, index_ring_count(&self->ring));
 	EXPECT_TRUE(index_ring_empty(&self->ring));
+}
+
+/* All indices, in whatever part, in one ring and in another. */
+TEST_F(ring, two_rings_hold_all)
+{
+	atomic64_t entries[1 << MAX_ORDER];
+	struct index_ring other;
+	u32 size = self->size;
+
+	index_ring_init(&other, entries, variant->order, size);
+	for (u32 i = 0; i <= size; i++) {
+		EXPECT_TRUE(index_ring_hold_all(&self->ring, &other, size));
+		EXPECT_TRUE(index_ring_hold_all(&other, &self->ring, size));
+		EXPECT_EQ(i == size, index_ring_hold_all(&self->ring, NULL, size));
+		EXPECT_EQ(i == 0, index_ring_hold_all(&other, NULL, size));
+		if (i == size)
+			break;
+		EXPECT_EQ((int)i, index_ring_take(&other));
+		EXPECT_FALSE(index_ring_hold_all(&self->ring, &other, size));
+		EXPECT_TRUE(index_ring_hold_all(&self->ring, &other, size - 1));
+		index_ring_put(&self->ring, i);
+	}
+}
+
+/* Puts that were stopped before they moved tail on are helped, and counted. */
+TEST_F(ring, hold_all_counts_what_tail_is_not_past)
+{
+	s64 tail = atomic64_read(&self->ring.tail);
+
+	for (u32 i = 0; i < self->size; i++)
+		index_ring_put(&self->ring, i);
+	atomic64_set(&self->ring.tail, tail);
+	EXPECT_TRUE(index_ring_hold_all(&self->ring, NULL, self->size));
+	EXPECT_EQ(tail + self->size, atomic64_read(&self->ring.tail));
+}
+
+/* Nor does a tail behind head make it count too few. */
+TEST_F(ring, hold_all_counts_no_ring_as_less_than_empty)
+{
+	s64 tail = atomic64_read(&self->ring.tail);
+	atomic64_t entries[1 << MAX_ORDER];
+	struct index_ring other;
+
+	index_ring_init(&other, entries, variant->order, self->size);
+	index_ring_put(&self->ring, index_ring_take(&other));
+	index_ring_put(&other, index_ring_take(&self->ring));
+	atomic64_set(&self->ring.tail, tail);
+	EXPECT_TRUE(index_ring_hold_all(&self->ring, &other, self->size));
+	EXPECT_TRUE(index_ring_hold_all(&other, &self->ring, self->size));
 }
 
 TEST_HARNESS_MAIN

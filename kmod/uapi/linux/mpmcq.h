@@ -2,8 +2,14 @@
 /*
  * mpmcq - a queue of messages that any number of processes write and read
  *
- * A write(2) to /dev/mpmcq queues one message, a read(2) takes one; the calls
- * below tell what the queue is like.  See mpmcq(4).
+ * A write(2) to /dev/mpmcq queues one message, a read(2) takes one.  Below is what
+ * goes beyond that: many messages a call, messages that stay the reader's until it
+ * says that they are done, and more queues.  See mpmcq(4) and
+ * Documentation/mpmcq.rst.
+ *
+ * Each struct begins with its size as the caller knows it.  A shorter one than the
+ * kernel's stands for one that ends in zeros; a longer one is taken if what the
+ * kernel does not know is zero.  Flags that are not defined here must be 0.
  */
 #ifndef _UAPI_LINUX_MPMCQ_H
 #define _UAPI_LINUX_MPMCQ_H
@@ -11,19 +17,51 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
+#define MPMCQ_NAME_MAX		47	/* longest name of a queue, in bytes */
+
+/* How a queue is to be: struct mpmcq_create and mpmcq_info, flags. */
+#define MPMCQ_DROP_OLDEST	0x01	/* when full, drop the oldest message */
+#define MPMCQ_AUTO_CLOSE	0x02	/* close when the last writer goes */
+#define MPMCQ_AUTO_DESTROY	0x04	/* take the name away when the last user goes */
+
+/* How an open file is to be: struct mpmcq_mode and mpmcq_attach, modes. */
+#define MPMCQ_MODE_PACKED	0x01	/* many messages a call, see struct mpmcq_msg */
+#define MPMCQ_MODE_LEASE	0x02	/* what is read is held until acknowledged */
+#define MPMCQ_MODE_DEAD		0x04	/* reads take dead messages; only for ATTACH */
+
+/* What the kernel can do: struct mpmcq_info, features. */
+#define MPMCQ_FEATURE_PACKED	0x01ULL
+#define MPMCQ_FEATURE_LEASE	0x02ULL
+#define MPMCQ_FEATURE_DEAD	0x04ULL
+#define MPMCQ_FEATURE_CLOSE	0x08ULL
+#define MPMCQ_FEATURE_ATTACH	0x10ULL
+#define MPMCQ_FEATURE_CREATE	0x20ULL
+#define MPMCQ_FEATURE_NAMES	0x40ULL
+#define MPMCQ_FEATURE_DROP	0x80ULL
+
 /**
- * struct mpmcq_info - what a queue is like
+ * struct mpmcq_info - what a queue is like, and an open file of it
  * @size: in: size of this struct as the caller knows it, in bytes;
  *	out: as the kernel knows it
  * @version: out: version of the module, see MPMCQ_VERSION_CODE()
  * @capacity: out: messages the queue has room for
  * @msg_size: out: longest message, in bytes
  * @depth: out: messages waiting; approximate while others write and read
- * @flags: must be 0 when passed in; out: 0
+ * @flags: must be 0 when passed in; out: MPMCQ_DROP_OLDEST and the like
+ * @features: out: MPMCQ_FEATURE_PACKED and the like
+ * @modes: out: MPMCQ_MODE_PACKED and the like, of this open file
+ * @closed: out: 1 if the queue is closed, else 0
+ * @dead: out: messages set aside
+ * @leased: out: messages that readers hold, of all open files
+ * @max_deliveries: out: after how many deliveries a message is set aside, 0 for never
+ * @lease_ms: out: how long a lease lasts, in milliseconds, 0 for as long as the file
+ * @held: out: messages that this open file holds
+ * @max_held: out: how many it may hold
+ * @name: out: name of the queue, "" if it is private; ends with a 0
  *
  * A caller with a shorter struct than the kernel's gets the part it knows.  A
- * caller with a longer one must have zeroed the part beyond @flags; the
- * kernel leaves what it does not know as it is.
+ * caller with a longer one must have zeroed the part that the kernel does not know,
+ * which stays as it is.
  */
 struct mpmcq_info {
 	__u32 size;
@@ -32,15 +70,178 @@ struct mpmcq_info {
 	__u32 msg_size;
 	__u32 depth;
 	__u32 flags;
+	__aligned_u64 features;
+	__u32 modes;
+	__u32 closed;
+	__u32 dead;
+	__u32 leased;
+	__u32 max_deliveries;
+	__u32 lease_ms;
+	__u32 held;
+	__u32 max_held;
+	char name[MPMCQ_NAME_MAX + 1];
 };
 
-#define MPMCQ_INFO_SIZE_VER0	24	/* sizeof the first published struct */
+#define MPMCQ_INFO_SIZE_VER0	24	/* up to and with @flags */
 
 #define MPMCQ_VERSION_CODE(major, minor, patch) \
 	(((major) << 16) | ((minor) << 8) | (patch))
 
+/**
+ * struct mpmcq_msg - what stands before each message of a packed read or write
+ * @len: length of the message in bytes, without this header and the padding
+ * @flags: 0
+ * @id: read: names this delivery, for ACK and the like; written: ignored
+ * @deliveries: read: how often the message has been delivered to files with
+ *	MPMCQ_MODE_LEASE, with this time if the open file has it; written: ignored
+ * @reserved: 0
+ *
+ * The message follows, and zeros up to the next multiple of 8 bytes, where the next
+ * header is.  What was read may be written as it is.
+ */
+struct mpmcq_msg {
+	__u32 len;
+	__u32 flags;
+	__aligned_u64 id;
+	__u32 deliveries;
+	__u32 reserved;
+};
+
+/* Bytes that a message of @len bytes takes in a packed buffer. */
+#define MPMCQ_MSG_SPACE(len) \
+	(sizeof(struct mpmcq_msg) + (((len) + (__u64)7) & ~(__u64)7))
+
+/**
+ * struct mpmcq_mode - how an open file reads and writes from now on
+ * @size: size of this struct, in bytes
+ * @modes: MPMCQ_MODE_PACKED, MPMCQ_MODE_LEASE
+ * @max_held: with MPMCQ_MODE_LEASE, how many messages may be held at a time, up to
+ *	MPMCQ_MAX_HELD_MAX, and cut to the queue's capacity; 0 for
+ *	MPMCQ_MAX_HELD_DEFAULT; without it, 0
+ * @reserved: 0
+ *
+ * With MPMCQ_MODE_LEASE alone each read begins with acknowledging what is held, so no
+ * more than one may be in flight, also of io_uring; add MPMCQ_MODE_PACKED for several.
+ */
+struct mpmcq_mode {
+	__u32 size;
+	__u32 modes;
+	__u32 max_held;
+	__u32 reserved;
+};
+
+#define MPMCQ_MAX_HELD_DEFAULT	64U
+#define MPMCQ_MAX_HELD_MAX	4096U
+
+/* struct mpmcq_leases, flags */
+#define MPMCQ_LEASES_ALL	0x01	/* all that are held; @ids and @count are 0 */
+#define MPMCQ_LEASES_FRONT	0x02	/* NACK: to be read before those that wait */
+
+/**
+ * struct mpmcq_leases - messages that this open file holds
+ * @size: size of this struct, in bytes
+ * @flags: MPMCQ_LEASES_ALL, MPMCQ_LEASES_FRONT
+ * @ids: address of an array of __u64, from struct mpmcq_msg
+ * @count: how many there are, 1 to 65536
+ * @done: out: how many of them were held
+ *
+ * An id that is not held any more, or never was, does not keep the others from being
+ * done; the call then fails with ENOENT.
+ */
+struct mpmcq_leases {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 ids;
+	__u32 count;
+	__u32 done;
+};
+
+/**
+ * struct mpmcq_create - a queue to be made
+ * @size: size of this struct, in bytes
+ * @flags: MPMCQ_DROP_OLDEST and the like
+ * @capacity: messages it has room for, a power of two from 2 to 1048576; 0 for 1024
+ * @msg_size: longest message in bytes, 1 to 65536; 0 for 1024
+ * @max_deliveries: a message that came back after so many deliveries is set aside; 0
+ *	for never; MPMCQ_MAX_DELIVERIES_DEFAULT is a good choice
+ * @lease_ms: how long a lease lasts, in milliseconds, up to 2147483647; 0 for as long
+ *	as the open file
+ * @open_flags: O_RDWR, O_RDONLY or O_WRONLY, and O_NONBLOCK or not; the descriptor is
+ *	close-on-exec in any case
+ * @mode: permissions of a queue with a name, as of chmod(2), 0 to 0777, without regard
+ *	to umask(2); they also count for who opens it by name; else 0
+ * @name: letters, digits, '_', '.' and '-', not first a '.' or '-'; ends with a 0, as
+ *	all the rest is; "" for a private queue
+ */
+struct mpmcq_create {
+	__u32 size;
+	__u32 flags;
+	__u32 capacity;
+	__u32 msg_size;
+	__u32 max_deliveries;
+	__u32 lease_ms;
+	__u32 open_flags;
+	__u32 mode;
+	char name[MPMCQ_NAME_MAX + 1];
+};
+
+#define MPMCQ_MAX_DELIVERIES_DEFAULT	8U
+
+/**
+ * struct mpmcq_name - a queue that has a name
+ * @size: size of this struct, in bytes
+ * @open_flags: OPEN: as in struct mpmcq_create; DESTROY: 0
+ * @name: the name, ends with a 0, as all the rest is
+ */
+struct mpmcq_name {
+	__u32 size;
+	__u32 open_flags;
+	char name[MPMCQ_NAME_MAX + 1];
+};
+
+/**
+ * struct mpmcq_attach - another open file of the same queue
+ * @size: size of this struct, in bytes
+ * @open_flags: as in struct mpmcq_create; no access that the first file lacks
+ * @modes: MPMCQ_MODE_PACKED and one of MPMCQ_MODE_LEASE, MPMCQ_MODE_DEAD, or less
+ * @max_held: as in struct mpmcq_mode
+ */
+struct mpmcq_attach {
+	__u32 size;
+	__u32 open_flags;
+	__u32 modes;
+	__u32 max_held;
+};
+
+/**
+ * struct mpmcq_dead - messages that were set aside
+ * @size: size of this struct, in bytes
+ * @flags: 0
+ * @count: at most so many, the oldest first; 0 for all
+ * @done: out: how many there were
+ */
+struct mpmcq_dead {
+	__u32 size;
+	__u32 flags;
+	__u32 count;
+	__u32 done;
+};
+
 #define MPMCQ_IOC_MAGIC		0xA8
 
 #define MPMCQ_IOC_INFO		_IOWR(MPMCQ_IOC_MAGIC, 0x00, struct mpmcq_info)
+#define MPMCQ_IOC_MODE		_IOW(MPMCQ_IOC_MAGIC, 0x01, struct mpmcq_mode)
+#define MPMCQ_IOC_ACK		_IOWR(MPMCQ_IOC_MAGIC, 0x02, struct mpmcq_leases)
+#define MPMCQ_IOC_NACK		_IOWR(MPMCQ_IOC_MAGIC, 0x03, struct mpmcq_leases)
+#define MPMCQ_IOC_REJECT	_IOWR(MPMCQ_IOC_MAGIC, 0x04, struct mpmcq_leases)
+#define MPMCQ_IOC_TOUCH		_IOWR(MPMCQ_IOC_MAGIC, 0x05, struct mpmcq_leases)
+#define MPMCQ_IOC_CREATE	_IOW(MPMCQ_IOC_MAGIC, 0x06, struct mpmcq_create)
+#define MPMCQ_IOC_OPEN		_IOW(MPMCQ_IOC_MAGIC, 0x07, struct mpmcq_name)
+#define MPMCQ_IOC_DESTROY	_IOW(MPMCQ_IOC_MAGIC, 0x08, struct mpmcq_name)
+#define MPMCQ_IOC_ATTACH	_IOW(MPMCQ_IOC_MAGIC, 0x09, struct mpmcq_attach)
+#define MPMCQ_IOC_CLOSE		_IO(MPMCQ_IOC_MAGIC, 0x0a)
+#define MPMCQ_IOC_REOPEN	_IO(MPMCQ_IOC_MAGIC, 0x0b)
+#define MPMCQ_IOC_REVIVE	_IOWR(MPMCQ_IOC_MAGIC, 0x0c, struct mpmcq_dead)
+#define MPMCQ_IOC_PURGE		_IOWR(MPMCQ_IOC_MAGIC, 0x0d, struct mpmcq_dead)
 
 #endif /* _UAPI_LINUX_MPMCQ_H */

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _MPMCQ_LEASE_H
+#define _MPMCQ_LEASE_H
+
+#include <linux/types.h>
+
+struct mpmcq_claim;
+struct mpmcq_holder;
+struct mpmcq_queue;
+
+/**
+ * enum mpmcq_verdict - what becomes of messages that are held
+ * @MPMCQ_ACK: they are done
+ * @MPMCQ_NACK: they are read again after all others
+ * @MPMCQ_NACK_FRONT: they are read again before ready ones
+ * @MPMCQ_REJECT: they are set aside
+ */
+enum mpmcq_verdict {
+	MPMCQ_ACK,
+	MPMCQ_NACK,
+	MPMCQ_NACK_FRONT,
+	MPMCQ_REJECT,
+};
+
+struct mpmcq_holder *mpmcq_holder_create(struct mpmcq_queue *q, u32 max);
+void mpmcq_holder_destroy(struct mpmcq_holder *h);
+
+u32 mpmcq_holder_reserve(struct mpmcq_holder *h, u32 n);
+void mpmcq_holder_unreserve(struct mpmcq_holder *h, u32 n);
+void mpmcq_holder_keep(struct mpmcq_holder *h, const struct mpmcq_claim *claim, unsigned int n);
+
+u32 mpmcq_holder_end(struct mpmcq_holder *h, const u64 *ids, u32 n, enum mpmcq_verdict verdict);
+u32 mpmcq_holder_end_all(struct mpmcq_holder *h, enum mpmcq_verdict verdict);
+u32 mpmcq_holder_touch(struct mpmcq_holder *h, const u64 *ids, u32 n);
+u32 mpmcq_holder_touch_all(struct mpmcq_holder *h);
+
+const u32 *mpmcq_holder_held(const struct mpmcq_holder *h);
+u32 mpmcq_holder_max(const struct mpmcq_holder *h);
+
+#endif /* _MPMCQ_LEASE_H */

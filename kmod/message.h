@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _MPMCQ_MESSAGE_H
+#define _MPMCQ_MESSAGE_H
+
+#include <linux/types.h>
+
+#include "queue.h"
+
+struct iov_iter;
+
+/**
+ * mpmcq_slot_fill() - enter the length of the message in a slot
+ * @slot: a slot in the caller's hands
+ * @len: length in bytes
+ *
+ * Context: any.
+ */
+static inline void mpmcq_slot_fill(struct mpmcq_slot *slot, u32 len)
+{
+	slot->deliveries = 0;
+	/* Pairs with RECHECK of index_ring.h. */
+	smp_store_release(&slot->len, len);	/* LEN */
+}
+
+ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, bool nowait);
+ssize_t mpmcq_receive(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *claim);
+
+int mpmcq_room(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *claim,
+	       size_t want);
+int mpmcq_try_again(unsigned int *tries);
+
+#endif /* _MPMCQ_MESSAGE_H */

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The packed format: many messages a call, each behind a struct mpmcq_msg.
+ *
+ * Messages go in batches.  A batch takes its indices at once, copies with page faults
+ * disabled, and puts them at once; what it could not copy goes back where it came
+ * from, in order, before pages are waited for.  A call waits for nothing once it has
+ * moved one message.
+ *
+ * The copies are as in message.c.
+ */
+
+#include <linux/kernel.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+#include <linux/uio.h>
+
+#include <linux/mpmcq.h>
+
+#include "compat.h"
+#include "lease.h"
+#include "message.h"
+#include "packed.h"
+#include "queue.h"
+#include "trace.h"
+
+#define MPMCQ_ALIGN	8
+
+/* A slot begins like a message in the packed format. */
+static_assert(sizeof(struct mpmcq_slot) == sizeof(struct mpmcq_msg));
+static_assert(offsetof(struct mpmcq_slot, len) == offsetof(struct mpmcq_msg, len));
+static_assert(offsetof(struct mpmcq_slot, id) == offsetof(struct mpmcq_msg, id));
+static_assert(offsetof(struct mpmcq_slot, deliveries) == offsetof(struct mpmcq_msg, deliveries));
+
+static size_t space_of(u32 len)
+{
+	return sizeof(struct mpmcq_msg) + ALIGN((size_t)len, MPMCQ_ALIGN);
+}
+
+/*
+ * Fetches a header and says how long its message is, which is all there.  Moves on past
+ * it, or not at all if it fails.
+ */
+static int parse(struct mpmcq_queue *q, struct iov_iter *from, u32 *len)
+{
+	struct mpmcq_msg msg;
+	int ret = 0;
+
+	if (iov_iter_count(from) < sizeof(msg))
+		return -EINVAL;
+	if (!copy_from_iter_full(&msg, sizeof(msg), from))
+		return -EFAULT;
+	if (!msg.len || msg.flags || msg.reserved)
+		ret = -EINVAL;
+	else if (msg.len > q->config.msg_size)
+		ret = -EMSGSIZE;
+	else if (iov_iter_count(from) < ALIGN((size_t)msg.len, MPMCQ_ALIGN))
+		ret = -EINVAL;
+	if (ret)
+		iov_iter_revert(from, sizeof(msg));
+	*len = msg.len;
+	return ret;
+}
+
+/*
+ * Copies messages into slots, until pages are missing or a header is wrong.  The header
+ * of the first has been fetched, which says it is of @len bytes.
+ */
+static unsigned int copy_batch_in(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
+				  u32 len, struct iov_iter *from)
+{
+	unsigned int i = 0;
+
+	pagefault_disable();
+	do {
+		struct mpmcq_slot *slot = mpmcq_slot(q, claim->index[i]);
+		size_t copied = _copy_from_iter(slot->data, len, from);
+
+		if (copied < len) {
+			iov_iter_revert(from, sizeof(struct mpmcq_msg) + copied);
+			break;
+		}
+		if (len % MPMCQ_ALIGN)
+			iov_iter_advance(from, MPMCQ_ALIGN - len % MPMCQ_ALIGN);
+		mpmcq_slot_fill(slot, len);
+		trace_mpmcq_send(q->number, len);
+	} while (++i < claim->n && !parse(q, from, &len));
+	pagefault_enable();
+	return i;
+}
+
+/*
+ * Sends a batch: as many as there would be if all were as long as the first.  Returns
+ * how many messages, 0 if pages are to be fetched first.
+ */
+static int send_batch(struct mpmcq_queue *q, struct iov_iter *from, bool nowait)
+{
+	size_t count = iov_iter_count(from);
+	u32 indices[MPMCQ_BATCH], len;
+	struct mpmcq_claim claim = { .nowait = nowait, .index = indices };
+	unsigned int done;
+	int ret = parse(q, from, &len);
+
+	if (ret < 0)
+		return ret;
+	claim.max = min_t(size_t, count / space_of(len), MPMCQ_BATCH);
+	ret = mpmcq_claim_slots(q, &claim, from, len);
+	if (ret < 0) {
+		iov_iter_revert(from, sizeof(struct mpmcq_msg));
+		return ret;
+	}
+
+	done = copy_batch_in(q, &claim, len, from);
+	if (done)
+		mpmcq_publish(q, indices, done);
+	if (done == claim.n)
+		return done;
+	mpmcq_free(q, indices + done, claim.n - done);
+	if (!done && fault_in_iov_iter_readable(from, sizeof(struct mpmcq_msg) + len))
+		return -EFAULT;
+	return done;
+}
+
+/**
+ * mpmcq_packed_send() - queue many messages
+ * @q: the queue
+ * @from: the messages, each behind its header
+ * @nowait: rather fail than wait for an empty slot
+ *
+ * Return: bytes of the messages that were sent, with headers and padding.  If that
+ * would be 0: -EINVAL if there is nothing or the first header is wrong, and
+ * those of mpmcq_send().
+ * Context: may sleep.
+ */
+ssize_t mpmcq_packed_send(struct mpmcq_queue *q, struct iov_iter *from, bool nowait)
+{
+	size_t all = iov_iter_count(from);
+	unsigned int tries = 0;
+	int ret = -EINVAL;
+
+	while (iov_iter_count(from)) {
+		bool some = iov_iter_count(from) < all;
+
+		ret = send_batch(q, from, nowait || some);
+		if (!ret)
+			ret = mpmcq_try_again(&tries);
+		if (ret < 0 || (some && signal_pending(current)))
+			break;
+		cond_resched();
+	}
+	return iov_iter_count(from) < all ? all - iov_iter_count(from) : ret;
+}
+
+/*
+ * Copies messages out, with headers and padding as they lie in the slots, until pages
+ * are missing.
+ */
+static unsigned int copy_batch_out(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
+				   struct iov_iter *to, bool kept)
+{
+	unsigned int i;
+
+	pagefault_disable();
+	for (i = 0; i < claim->n; i++) {
+		struct mpmcq_slot *slot = mpmcq_slot(q, claim->index[i]);
+		size_t space = space_of(slot->len), copied;
+
+		slot->id = claim->id + i * MPMCQ_ID_STEP;
+		slot->deliveries += kept;
+		if (slot->len % MPMCQ_ALIGN)
+			memset(slot->data + slot->len, 0, MPMCQ_ALIGN - slot->len % MPMCQ_ALIGN);
+		copied = _copy_to_iter(slot, space, to);
+		slot->deliveries -= kept;
+		if (copied < space) {
+			iov_iter_revert(to, copied);
+			break;
+		}
+		trace_mpmcq_receive(q->number, slot->len);
+	}
+	pagefault_enable();
+	return i;
+}
+
+/*
+ * Claims a batch, with room to hold it if it is to be held.  Who waits wants one
+ * message: what room it had reserved would be lacking other reads of the open file.
+ */
+static int claim_batch(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *claim,
+		       struct mpmcq_holder *h, bool nowait, size_t room)
+{
+	int ret;
+
+	claim->max = h ? mpmcq_holder_reserve(h, MPMCQ_BATCH) : MPMCQ_BATCH;
+	if (!claim->max)
+		return -ENOBUFS;
+	ret = mpmcq_try_claim_messages(q, claim);
+	if (ret == -EAGAIN && !nowait) {
+		if (h)
+			mpmcq_holder_unreserve(h, claim->max - 1);
+		claim->max = 1;
+		/* Only to keep the order, see mpmcq_receive(). */
+		fault_in_iov_iter_writeable(to, min(room, space_of(q->config.msg_size)));
+		claim->room = room;
+		ret = mpmcq_claim_messages(q, claim);
+	}
+	if (h && claim->max > max(ret, 0))
+		mpmcq_holder_unreserve(h, claim->max - max(ret, 0));
+	return ret;
+}
+
+/* What becomes of a batch of which @done messages were copied. */
+static void finish_batch(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
+			 struct mpmcq_holder *h, unsigned int done)
+{
+	if (done) {
+		mpmcq_count(q, MPMCQ_RECEIVED, done);
+		if (h)
+			mpmcq_holder_keep(h, claim, done);
+		else
+			mpmcq_free(q, claim->index, done);
+	}
+	if (done < claim->n) {
+		mpmcq_hand_back(q, claim, done);
+		if (h)
+			mpmcq_holder_unreserve(h, claim->n - done);
+	}
+}
+
+/*
+ * Receives a batch.  Returns how many messages, -ENOMSG if there will be no more, 0 if
+ * it is worth another try.
+ */
+static int receive_batch(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *claim,
+			 struct mpmcq_holder *h, bool nowait)
+{
+	size_t first, room = min(iov_iter_count(to), MPMCQ_BATCH * space_of(q->config.msg_size));
+	unsigned int done;
+	int ret = mpmcq_room(q, to, claim, room);
+
+	if (ret)
+		return ret;
+	ret = claim_batch(q, to, claim, h, nowait, room);
+	/* Not the message that pages were faulted in for. */
+	if (ret == -EMSGSIZE && claim->room < room)
+		return 0;
+	if (ret <= 0)
+		return ret ?: -ENOMSG;
+
+	first = space_of(mpmcq_slot(q, claim->index[0])->len);
+	done = copy_batch_out(q, claim, to, h);
+	finish_batch(q, claim, h, done);
+	if (!done && fault_in_iov_iter_writeable(to, first))
+		return -EFAULT;
+	return done;
+}
+
+/**
+ * mpmcq_packed_receive() - take as many messages as there are and fit
+ * @q: the queue
+ * @to: where they go, each behind its header
+ * @claim: @nowait, @dead and @held; the rest is set here
+ * @h: who holds them from then on, NULL for nobody
+ *
+ * Return: bytes of the messages, with headers and padding; 0 if @to has no room at
+ * all, or at the end of a closed queue.  If there is no message: -ENOBUFS if @h has no
+ * room, and those of mpmcq_receive().
+ * Context: may sleep.
+ */
+ssize_t mpmcq_packed_receive(struct mpmcq_queue *q, struct iov_iter *to,
+			     struct mpmcq_claim *claim, struct mpmcq_holder *h)
+{
+	size_t all = iov_iter_count(to);
+	u32 indices[MPMCQ_BATCH];
+	unsigned int tries = 0;
+	int ret = 0;
+
+	claim->index = indices;
+	claim->header = sizeof(struct mpmcq_msg);
+	claim->align = MPMCQ_ALIGN;
+	while (iov_iter_count(to)) {
+		bool some = iov_iter_count(to) < all;
+
+		ret = receive_batch(q, to, claim, h, claim->nowait || some);
+		if (!ret)
+			ret = mpmcq_try_again(&tries);
+		if (ret < 0 || (some && signal_pending(current)))
+			break;
+		cond_resched();
+	}
+	if (iov_iter_count(to) < all)
+		return all - iov_iter_count(to);
+	return ret == -ENOMSG ? 0 : ret;
+}

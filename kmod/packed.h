@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _MPMCQ_PACKED_H
+#define _MPMCQ_PACKED_H
+
+#include <linux/types.h>
+
+struct iov_iter;
+struct mpmcq_claim;
+struct mpmcq_holder;
+struct mpmcq_queue;
+
+ssize_t mpmcq_packed_send(struct mpmcq_queue *q, struct iov_iter *from, bool nowait);
+ssize_t mpmcq_packed_receive(struct mpmcq_queue *q, struct iov_iter *to,
+			     struct mpmcq_claim *claim, struct mpmcq_holder *h);
+
+#endif /* _MPMCQ_PACKED_H */

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Tracepoints.  Queues are told apart by number: names would cost the hot path a copy.
+ */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM mpmcq
+
+#if !defined(_MPMCQ_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define _MPMCQ_TRACE_H
+
+#include <linux/tracepoint.h>
+
+DECLARE_EVENT_CLASS(mpmcq_message,
+	TP_PROTO(u32 queue, u32 len),
+	TP_ARGS(queue, len),
+	TP_STRUCT__entry(
+		__field(u32, queue)
+		__field(u32, len)
+	),
+	TP_fast_assign(
+		__entry->queue = queue;
+		__entry->len = len;
+	),
+	TP_printk("queue=%u len=%u", __entry->queue, __entry->len)
+);
+
+/* A message is about to be sent; it can be read from here on. */
+DEFINE_EVENT(mpmcq_message, mpmcq_send,
+	TP_PROTO(u32 queue, u32 len),
+	TP_ARGS(queue, len)
+);
+
+/* A message has been copied to a reader. */
+DEFINE_EVENT(mpmcq_message, mpmcq_receive,
+	TP_PROTO(u32 queue, u32 len),
+	TP_ARGS(queue, len)
+);
+
+/* A message is dropped to make room for another. */
+DEFINE_EVENT(mpmcq_message, mpmcq_drop,
+	TP_PROTO(u32 queue, u32 len),
+	TP_ARGS(queue, len)
+);
+
+DECLARE_EVENT_CLASS(mpmcq_waiting,
+	TP_PROTO(u32 queue, bool writer),
+	TP_ARGS(queue, writer),
+	TP_STRUCT__entry(
+		__field(u32, queue)
+		__field(bool, writer)
+	),
+	TP_fast_assign(
+		__entry->queue = queue;
+		__entry->writer = writer;
+	),
+	TP_printk("queue=%u %s", __entry->queue, __entry->writer ? "writer" : "reader")
+);
+
+/* The task is about to sleep. */
+DEFINE_EVENT(mpmcq_waiting, mpmcq_block,
+	TP_PROTO(u32 queue, bool writer),
+	TP_ARGS(queue, writer)
+);
+
+/* One of the tasks that sleep is woken. */
+DEFINE_EVENT(mpmcq_waiting, mpmcq_wake,
+	TP_PROTO(u32 queue, bool writer),
+	TP_ARGS(queue, writer)
+);
+
+/* A message that was delivered and kept comes back. */
+TRACE_EVENT(mpmcq_return,
+	TP_PROTO(u32 queue, u32 len, u32 deliveries),
+	TP_ARGS(queue, len, deliveries),
+	TP_STRUCT__entry(
+		__field(u32, queue)
+		__field(u32, len)
+		__field(u32, deliveries)
+	),
+	TP_fast_assign(
+		__entry->queue = queue;
+		__entry->len = len;
+		__entry->deliveries = deliveries;
+	),
+	TP_printk("queue=%u len=%u deliveries=%u",
+		  __entry->queue, __entry->len, __entry->deliveries)
+);
+
+#endif /* _MPMCQ_TRACE_H */
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH .
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE trace
+#include <trace/define_trace.h>
