@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The module is loaded and unloaded again and again while processes try to use
- * the device without a pause: an open works or says that there is no device, on an
- * open file everything works, and the module goes when no file is open.
+ * the device without a pause, and make queues of their own: an open works or says that
+ * there is no device, on an open file everything works, and the module goes when no
+ * file is open, and with it the names that are left.
  *
  * MPMCQ_RELOAD=1 allows it; MPMCQ_KO is the module's file, without it modprobe
  * finds one.  In the end the module is loaded as it was.
@@ -10,10 +11,13 @@
 
 #include <poll.h>
 
+#include "mpmcq_test.h"	/* with the default queue, which has to be there and empty */
+#include "own_test.h"
 #include "abuse.h"
 
 #define NAME		"mpmcq"
 #define ATTRIBUTES	"/sys/class/mpmcq/mpmcq/"
+#define OWN_ATTRIBUTES	"/sys/class/mpmcq/mpmcq-reload.0/"
 #define LOADED		"/sys/module/mpmcq/refcnt"
 #define USERS		4	/* of the device */
 #define WATCHERS	1	/* of sysfs */
@@ -25,6 +29,7 @@ struct counts {
 	int no_node;		/* ENOENT */
 	int no_device;		/* ENXIO: the node is there, the module on its way */
 	int calls;
+	int named;		/* left without a user */
 	int watched;
 };
 
@@ -64,6 +69,34 @@ static void expect(bool good, const char *what, int ret)
 	_exit(1);
 }
 
+/* A queue of one's own, with a name or without. */
+static void use_own(struct counts *counts, __u64 *random, int fd, bool named)
+{
+	struct mpmcq_create like = {
+		.capacity = 4, .msg_size = MSG_SIZE_MIN, .open_flags = O_RDWR | O_NONBLOCK,
+		.mode = named ? 0600 : 0,
+	};
+	int own, ret;
+
+	if (named)
+		snprintf(like.name, sizeof(like.name), "reload.%u", below(random, 4));
+	own = create(fd, like);
+	if (own == -EEXIST)
+		own = open_queue(fd, like.name, O_RDWR | O_NONBLOCK);
+	expect(own >= 0 || (named && own == -ENOENT), "a queue of one's own", own);
+	if (own < 0)
+		return;
+	ret = put_msg(own, 1, 1);
+	expect(ret == 1 || (named && ret == -EAGAIN), "write to it", ret);
+	if (named && one_in(random, 4)) {
+		ret = destroy_queue(fd, like.name);
+		expect(!ret || ret == -ENOENT, "DESTROY", ret);
+	} else if (named) {
+		count(&counts->named);
+	}
+	close(own);
+}
+
 static void use_file(struct counts *counts, __u64 *random, int fd)
 {
 	struct pollfd pfd = { .fd = fd, .events = POLLIN | POLLOUT };
@@ -72,7 +105,7 @@ static void use_file(struct counts *counts, __u64 *random, int fd)
 	int i, ret;
 
 	for (i = below(random, 4); i; i--, count(&counts->calls)) {
-		switch (below(random, 5)) {
+		switch (below(random, 7)) {
 		case 0:
 			ret = put(fd, buf, MSG_SIZE_MIN);
 			expect(ret == MSG_SIZE_MIN || ret == -EAGAIN, "write", ret);
@@ -88,6 +121,10 @@ static void use_file(struct counts *counts, __u64 *random, int fd)
 		case 3:
 			ret = query(fd, &info);
 			expect(!ret && info.depth <= info.capacity, "ioctl", ret);
+			break;
+		case 4:
+		case 5:
+			use_own(counts, random, fd, one_in(random, 2));
 			break;
 		default:
 			ret = next_len(fd);
@@ -118,16 +155,17 @@ static void use_device(struct counts *counts, __u64 random)
 }
 
 /* The same with what sysfs has of the queue. */
-static void watch(struct counts *counts, __u64 random)
+static void watch_sysfs(struct counts *counts, __u64 random)
 {
 	static const char * const files[] = {
-		ATTRIBUTES "capacity", ATTRIBUTES "msg_size", ATTRIBUTES "depth"
+		ATTRIBUTES "capacity", ATTRIBUTES "msg_size", ATTRIBUTES "depth",
+		OWN_ATTRIBUTES "capacity", OWN_ATTRIBUTES "depth"
 	};
 	char buf[32];
 	int fd, ret;
 
 	for (;;) {
-		fd = open(files[below(&random, 3)], O_RDONLY);
+		fd = open(files[below(&random, ARRAY_SIZE(files))], O_RDONLY);
 		if (fd >= 0) {
 			ret = result(read(fd, buf, sizeof(buf)));
 			expect(ret > 1 || ret == -ENODEV, "read from sysfs", ret);
@@ -240,6 +278,8 @@ static void load_and_unload(struct __test_metadata *_metadata, __u64 *random, in
 	ASSERT_EQ(0, ret);
 	EXPECT_EQ(-1, open(DEVICE, O_RDONLY));
 	EXPECT_EQ(ENOENT, errno);
+	EXPECT_EQ(-1, access(DEVICE "-reload.0", F_OK));
+	EXPECT_EQ(-1, access(OWN_ATTRIBUTES, F_OK));
 }
 
 static bool start_users(pid_t *pid, struct counts *counts, __u64 random)
@@ -256,7 +296,7 @@ static bool start_users(pid_t *pid, struct counts *counts, __u64 random)
 		if (i < USERS)
 			use_device(counts, random + i);
 		else
-			watch(counts, random + i);
+			watch_sysfs(counts, random + i);
 	}
 	return true;
 }
@@ -289,8 +329,10 @@ TEST_F_TIMEOUT(reload, again_and_again, 800)
 	say("opened %d times, with %d calls; no node %d times, no device %d times",
 	    self->counts->opened, self->counts->calls, self->counts->no_node,
 	    self->counts->no_device);
+	say("%d queues were left by their name", self->counts->named);
 	EXPECT_LT(0, self->counts->calls);
 	EXPECT_LT(0, self->counts->no_node);
+	EXPECT_LT(0, self->counts->named);
 	EXPECT_LT(0, self->counts->watched);
 
 	ASSERT_EQ(0, load(self->capacity, self->msg_size));

@@ -8,36 +8,10 @@
 #include <linux/userfaultfd.h>
 
 #include "mpmcq_test.h"
+#include "test_util.h"
 
 static unsigned char large[MSG_SIZE_MAX];
 static const unsigned char zeros[MSG_SIZE_MAX];
-
-static void *map(size_t len, int prot)
-{
-	return mmap(NULL, len, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-}
-
-/* Room for a message before the address returned; nothing from there on. */
-static unsigned char *map_edge(void)
-{
-	unsigned char *start = map(MSG_SIZE_MAX + getpagesize(), PROT_READ | PROT_WRITE);
-
-	if (start == MAP_FAILED || mprotect(start + MSG_SIZE_MAX, getpagesize(), PROT_NONE))
-		return NULL;
-	return start + MSG_SIZE_MAX;
-}
-
-/*
- * The next place after @at to cut @len bytes in two: all near the ends, and
- * those near the ends of pages.
- */
-static int next_cut(int at, int len)
-{
-	do {
-		at++;
-	} while (at >= 72 && len - at >= 72 && (at + 1) % getpagesize() > 2);
-	return at;
-}
 
 TEST_F(queue, write_over_edge)
 {

@@ -5,11 +5,11 @@
  */
 
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "mpmcq_test.h"
+#include "test_util.h"
 
 static unsigned char large[MSG_SIZE_MAX];
 
@@ -40,39 +40,6 @@ TEST_F(queue, dup_shares)
 	EXPECT_EQ(5, put_msg(twin, 5, 3));
 	self->fd = twin;
 	EXPECT_EQ(5, take_msg(self->fd, 5, 3));
-}
-
-static int send_fd(int sock, int fd)
-{
-	char control[CMSG_SPACE(sizeof(fd))] = {};
-	struct iovec iov = { "", 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	return result(sendmsg(sock, &msg, 0));
-}
-
-static int receive_fd(int sock)
-{
-	char c, control[CMSG_SPACE(sizeof(int))];
-	struct iovec iov = { &c, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	int fd;
-
-	if (recvmsg(sock, &msg, 0) != 1 || !CMSG_FIRSTHDR(&msg))
-		return -1;
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
-	return fd;
 }
 
 /* A file that one process opened and sent away works for who gets it. */
@@ -223,23 +190,6 @@ TEST_F(queue, no_mmap)
 	EXPECT_EQ(ENODEV, errno);
 }
 
-/* The first line of file @path that begins with @key, without it; or "". */
-static const char *line(const char *path, const char *key)
-{
-	static char buf[128];
-	FILE *file = fopen(path, "r");
-	char *found = NULL;
-
-	while (file && !found && fgets(buf, sizeof(buf), file)) {
-		buf[strcspn(buf, "\n")] = '\0';
-		if (!strncmp(buf, key, strlen(key)))
-			found = buf + strlen(key);
-	}
-	if (file)
-		fclose(file);
-	return found ? found : "";
-}
-
 TEST_F(queue, fdinfo)
 {
 	char path[64];
@@ -332,10 +282,10 @@ static struct mpmcq_info *info_at_end(unsigned char *page, int size)
 
 	memset(page, JUNK, getpagesize());
 	info->size = size;
-	if (size >= (int)sizeof(*info)) {
+	if (size >= MPMCQ_INFO_SIZE_VER0)
 		info->flags = 0;
+	if (size >= (int)sizeof(*info))
 		memset(info + 1, 0, size - sizeof(*info));
-	}
 	return info;
 }
 
@@ -431,7 +381,7 @@ TEST_F(queue, ioctl_unknown)
 {
 	unsigned int nr;
 
-	for (nr = 1; nr < 256; nr++)
+	for (nr = _IOC_NR(MPMCQ_IOC_PURGE) + 1; nr < 256; nr++)
 		EXPECT_EQ(-ENOTTY, result(ioctl(self->fd, _IOWR(MPMCQ_IOC_MAGIC, nr,
 								struct mpmcq_info), large)));
 	EXPECT_EQ(-ENOTTY, result(ioctl(self->fd, _IO(MPMCQ_IOC_MAGIC, 0), large)));
@@ -440,47 +390,16 @@ TEST_F(queue, ioctl_unknown)
 	EXPECT_EQ(-ENOTTY, result(ioctl(self->fd, UINT32_MAX, NULL)));
 }
 
-/* ioctl as a 32-bit program calls it; -EOPNOTSUPP where that cannot be tried. */
-static int ioctl32(int fd, unsigned int cmd, unsigned int arg)
-{
-#ifdef __x86_64__
-	int ret;
-
-	asm volatile("int $0x80"
-		     : "=a" (ret)
-		     : "a" (54 /* __NR_ioctl */), "b" (fd), "c" (cmd), "d" (arg)
-		     : "memory", "r8", "r9", "r10", "r11");
-	return ret;
-#else
-	return -EOPNOTSUPP;
-#endif
-}
-
-/* Without support for 32-bit programs the call ends in a signal. */
-static bool has_ioctl32(int fd)
-{
-	int status;
-	pid_t pid = fork();
-
-	if (!pid)
-		_exit(ioctl32(fd, 0, 0) != -ENOTTY);
-	return waitpid(pid, &status, 0) == pid && !status;
-}
-
 TEST_F(queue, ioctl_of_32_bit_caller)
 {
-#ifndef MAP_32BIT
-#define MAP_32BIT 0
-#endif
 	int page = getpagesize();
-	unsigned char *mem = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
-				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	unsigned char *mem = map32(2 * page);
 	struct mpmcq_info *info = (void *)mem;
 	unsigned int at = (unsigned long)mem;
 	int *len = (void *)mem;
 
 	ASSERT_NE(MAP_FAILED, mem);
-	if (!has_ioctl32(self->fd))
+	if (!has_call32(self->fd))
 		SKIP(return, "no 32-bit system calls here");
 	ASSERT_EQ(at, (unsigned long)mem);
 	ASSERT_EQ(0, mprotect(mem + page, page, PROT_NONE));

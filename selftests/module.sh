@@ -207,6 +207,38 @@ unread()
 	[ "$(logged | said)" = "mpmcq: 3 unread messages discarded" ]
 }
 
+# Queues with a name that nobody has open go with it, and theirs are counted, too.
+unread_by_name()
+{
+	load
+	./make_queue test-1 2 && ./make_queue test-2 1 && ./make_queue test-3 0 && send_one || return
+	[ -c $dev-test-1 ] && [ -c $dev-test-3 ] || return
+	logged >/dev/null
+	unload || return
+	[ "$(logged | said)" = "mpmcq: 4 unread messages discarded" ] && gone && ! ls $dev-*
+}
+
+# A queue that has no name holds it as long as there is a file of it.
+private_in_use()
+{
+	local errors
+	load
+	exec 3> >(./make_queue '' 1)
+	until [ "$(cat $sys/refcnt)" != 0 ]; do
+		sleep 0.1
+	done
+	if errors=$(unload 2>&1); then
+		return 1
+	fi
+	echo "# $errors"
+	exec 3>&-
+	until [ "$(cat $sys/refcnt)" = 0 ]; do
+		sleep 0.1
+	done
+	logged >/dev/null
+	unload && gone && quiet "$(logged | said)"
+}
+
 again_and_again()
 {
 	local i
@@ -264,6 +296,8 @@ check "a little more than there is memory for is refused" no_memory $(nearly_all
 check "and the module still loads" accepted "${as_found[@]}"
 
 check "unread messages are counted" unread
+check "those of queues with a name, too" unread_by_name
+check "a private queue: is not unloaded" private_in_use
 check "loads and unloads 50 times" again_and_again
 
 if [ "${MPMCQ_AGAIN-1}" != 0 ]; then

@@ -3,26 +3,11 @@
  * poll, select and epoll.
  */
 
-#include <poll.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/select.h>
 
 #include "mpmcq_test.h"
-
-#define READABLE	(POLLIN | POLLRDNORM)
-#define WRITABLE	(POLLOUT | POLLWRNORM)
-#define ALL_EVENTS	(READABLE | WRITABLE | POLLPRI | POLLRDHUP)
-
-/* What poll says of @fd at once. */
-static int poll_now(int fd)
-{
-	struct pollfd pfd = { .fd = fd, .events = ALL_EVENTS, .revents = -1 };
-
-	if (poll(&pfd, 1, 0) < 0)
-		return -errno;
-	return pfd.revents;
-}
+#include "test_util.h"
 
 TEST_F(queue, poll_tells)
 {
@@ -165,26 +150,6 @@ TEST_F(queue, select_waits)
 	ASSERT_EQ(1, put_msg(self->nb, 1, 1));
 	EXPECT_EQ(1, finish_call(&call));
 	EXPECT_EQ(1, take_msg(self->nb, 1, 1));
-}
-
-/* A new epoll that watches @fd for @events. */
-static int watch(int fd, unsigned int events)
-{
-	struct epoll_event event = { .events = events, .data.fd = fd };
-	int ep = epoll_create1(0);
-
-	if (ep >= 0 && epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event))
-		return -errno;
-	return ep;
-}
-
-/* What epoll has to say at once; 0 for nothing. */
-static int event_now(int ep)
-{
-	struct epoll_event event = { .events = -1 };
-	int n = epoll_wait(ep, &event, 1, 0);
-
-	return n < 0 ? -errno : n ? (int)event.events : 0;
 }
 
 TEST_F(queue, level)

@@ -7,6 +7,7 @@
 #include <sys/sendfile.h>
 
 #include "mpmcq_test.h"
+#include "test_util.h"
 
 static unsigned char large[MSG_SIZE_MAX + 1];
 
@@ -203,34 +204,6 @@ TEST_F_TIMEOUT(queue, order_over_laps, 60)
 	}
 	for (; out < in; out++)
 		ASSERT_EQ(4, take_msg(self->nb, 4, out));
-}
-
-/*
- * Cuts @buf in segments of 1, 2, 3, ... bytes with an empty one between any
- * two; the first segment lies last in @buf.  Returns the number of segments.
- */
-static int cut(struct iovec *iov, unsigned char *buf, int len)
-{
-	int n = 0, size;
-
-	for (size = 1; len; size++) {
-		if (size > len)
-			size = len;
-		len -= size;
-		iov[n++] = (struct iovec){ buf + len, size };
-		iov[n++] = (struct iovec){ NULL, 0 };
-	}
-	return n;
-}
-
-static void gather(unsigned char *to, const struct iovec *iov, int n)
-{
-	for (; n--; iov++) {
-		if (!iov->iov_len)
-			continue;
-		memcpy(to, iov->iov_base, iov->iov_len);
-		to += iov->iov_len;
-	}
 }
 
 TEST_F(queue, writev_gathers)

@@ -4,69 +4,14 @@
  * completes when a message or a slot is there, or is cancelled without a loss.
  */
 
-#include <limits.h>
-#include <liburing.h>
 #include <poll.h>
 
 #include "mpmcq_test.h"
+#include "uring_test.h"
 
 #define FLIGHT		32	/* requests in flight together */
-#define NOT_DONE	INT_MIN	/* no completion yet: not a result a call can have */
 
 static unsigned char large[MSG_SIZE_MAX + 1];
-
-/* False, and the test skipped, if the system has no io_uring for us. */
-static bool ring_init(struct __test_metadata *_metadata, struct io_uring *ring)
-{
-	int ret = io_uring_queue_init(2 * FLIGHT, ring, 0);
-
-	if (ret)
-		SKIP(return false, "no io_uring for us: %s", strerror(-ret));
-	return true;
-}
-
-static struct io_uring_sqe *prep_read(struct io_uring *ring, int fd, void *buf, int len, int id)
-{
-	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
-
-	memset(buf, JUNK, len);
-	io_uring_prep_read(sqe, fd, buf, len, -1);
-	sqe->user_data = id;
-	return sqe;
-}
-
-static struct io_uring_sqe *prep_write(struct io_uring *ring, int fd, void *msg, int len, int id)
-{
-	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
-
-	io_uring_prep_write(sqe, fd, msg, len, -1);
-	sqe->user_data = id;
-	return sqe;
-}
-
-/* The result of the next completion, or NOT_DONE; of which request, in @id. */
-static int done_now(struct io_uring *ring, int *id)
-{
-	struct io_uring_cqe *cqe;
-	int res;
-
-	if (io_uring_peek_cqe(ring, &cqe))
-		return NOT_DONE;
-	res = cqe->res;
-	*id = cqe->user_data;
-	io_uring_cqe_seen(ring, cqe);
-	return res;
-}
-
-/* As done_now(), but waits for it. */
-static int done(struct io_uring *ring, int *id)
-{
-	struct io_uring_cqe *cqe;
-
-	while (io_uring_wait_cqe(ring, &cqe))
-		;
-	return done_now(ring, id);
-}
 
 TEST_F(queue, at_once)
 {

@@ -1,0 +1,1988 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Leases: a message stays its reader's until it is acknowledged, comes back when
+ * it is given back or its reader ends, however that comes about, and is set aside
+ * if it does so too often.
+ */
+
+#include "own_test.h"
+#include "record.h"
+#include "uring_test.h"
+
+#define LEASE	MPMCQ_MODE_LEASE
+#define PACKED	MPMCQ_MODE_PACKED
+#define FRONT	MPMCQ_LEASES_FRONT
+#define ALL	MPMCQ_LEASES_ALL
+#define FEW	6
+#define COUNT_MAX	65536	/* ids in a request */
+
+static unsigned char large[MSG_SIZE_MAX];
+
+static int held(int fd)
+{
+	return info_of(fd).held;
+}
+
+static int leased(int fd)
+{
+	return info_of(fd).leased;
+}
+
+static int dead(int fd)
+{
+	return info_of(fd).dead;
+}
+
+/* Takes @n messages, the first number @seed; -1, or the number of the last. */
+static int take_some(int nb, int n, unsigned int seed)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		if (take_msg(nb, LEN, seed + i) != LEN)
+			return -1;
+	return seed + n - 1;
+}
+
+/*
+ * A queue of one's own, on which @fd waits and @nb does not.  @n messages are
+ * some, but no more than fit.
+ */
+FIXTURE(lease)
+{
+	int fd;
+	int nb;
+	int capacity;
+	int n;
+};
+
+FIXTURE_VARIANT(lease)
+{
+	int capacity;
+};
+
+FIXTURE_VARIANT_ADD(lease, shortest)
+{
+	.capacity = 2,
+};
+
+FIXTURE_VARIANT_ADD(lease, usual)
+{
+	.capacity = 32,
+};
+
+FIXTURE_SETUP(lease)
+{
+	self->capacity = variant->capacity;
+	self->n = self->capacity < FEW ? self->capacity : FEW;
+	self->fd = make_queue(.capacity = self->capacity, .msg_size = 64, .open_flags = O_RDWR);
+	ASSERT_LE(0, self->fd);
+	self->nb = attach(self->fd, O_RDWR | O_NONBLOCK, 0, 0);
+	ASSERT_LE(0, self->nb);
+}
+
+/* Nothing is held, and no slot is missing. */
+FIXTURE_TEARDOWN(lease)
+{
+	EXPECT_EQ(0, depth(self->fd));
+	EXPECT_EQ(0, leased(self->fd));
+	EXPECT_EQ(0, dead(self->fd));
+	EXPECT_EQ(self->capacity, put_all(self->nb, LEN, 0));
+	EXPECT_EQ(self->capacity, take_all(self->nb));
+	close(self->nb);
+	close(self->fd);
+}
+
+TEST_F(lease, held_until_the_next_read)
+{
+	int i, le = attach(self->fd, O_RDONLY | O_NONBLOCK, LEASE, 0);
+
+	ASSERT_LE(0, le);
+	ASSERT_EQ(self->capacity, put_all(self->nb, LEN, 0));
+	for (i = 0; i < self->capacity; i++) {
+		ASSERT_EQ(LEN, take_msg(le, LEN, i));
+		EXPECT_EQ(1, held(le));
+		EXPECT_EQ(0, held(self->fd));
+		EXPECT_EQ(1, leased(self->fd));
+		EXPECT_EQ(self->capacity - 1 - i, depth(self->fd));
+	}
+	EXPECT_EQ(-EAGAIN, take(le, large, LEN));
+	EXPECT_EQ(0, held(le));
+	EXPECT_EQ(0, leased(self->fd));
+	close(le);
+}
+
+/* What is held has its slot. */
+TEST_F(lease, takes_room)
+{
+	int le = attach(self->fd, O_RDONLY | O_NONBLOCK, LEASE, 0);
+
+	ASSERT_LE(0, le);
+	ASSERT_EQ(self->capacity, put_all(self->nb, LEN, 0));
+	ASSERT_EQ(LEN, take_msg(le, LEN, 0));
+	EXPECT_EQ(-EAGAIN, put_msg(self->nb, LEN, 0));
+	EXPECT_EQ(READABLE, poll_now(self->nb));
+	ASSERT_EQ(LEN, take_msg(le, LEN, 1));
+	EXPECT_EQ(LEN, put_msg(self->nb, LEN, self->capacity));
+	EXPECT_EQ(-EAGAIN, put_msg(self->nb, LEN, 0));
+	EXPECT_EQ(1, ack_all(le));
+	EXPECT_EQ(LEN, put_msg(self->nb, LEN, self->capacity + 1));
+	EXPECT_EQ(self->capacity + 1, take_some(self->nb, self->capacity, 2));
+	close(le);
+}
+
+/* Whatever comes of a read, it acknowledges what the last one delivered. */
+TEST_F(lease, any_read_acknowledges)
+{
+	int le = attach(self->fd, O_RDONLY | O_NONBLOCK, LEASE, 0);
+	unsigned char *edge = map_edge();
+	struct iovec iov = { large, LEN };
+
+	ASSERT_LE(0, le);
+	ASSERT_NE(NULL, edge);
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 0));
+	ASSERT_EQ(LEN, take_msg(le, LEN, 0));
+	EXPECT_EQ(0, take(le, large, 0));
+	EXPECT_EQ(0, held(le));
+
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
+	ASSERT_EQ(LEN, take_msg(le, LEN, 1));
+	EXPECT_EQ(-EAGAIN, take(le, large, LEN));
+	EXPECT_EQ(0, held(le));
+
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 2));
+	ASSERT_EQ(LEN, take_msg(le, LEN, 2));
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 3));
+	EXPECT_EQ(-EMSGSIZE, take(le, large, LEN - 1));
+	EXPECT_EQ(0, held(le));
+	EXPECT_EQ(1, depth(self->fd));
+
+	ASSERT_EQ(LEN, take_msg(le, LEN, 3));
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 4));
+	EXPECT_EQ(-EFAULT, result(read(le, edge - LEN + 1, LEN)));
+	EXPECT_EQ(0, held(le));
+	EXPECT_EQ(1, depth(self->fd));
+
+	ASSERT_EQ(LEN, take_msg(le, LEN, 4));
+	EXPECT_EQ(-EAGAIN, result(preadv2(le, &iov, 1, -1, RWF_NOWAIT)));
+	EXPECT_EQ(0, held(le));
+
+	/* But what fails before a read begins does not. */
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 5));
+	ASSERT_EQ(LEN, take_msg(le, LEN, 5));
+	EXPECT_EQ(-ESPIPE, result(pread(le, large, LEN, 0)));
+	EXPECT_EQ(-EBADF, put(le, large, LEN));
+	EXPECT_EQ(0, next_len(le));
+	EXPECT_EQ(1, held(le));
+	EXPECT_EQ(1, ack_all(le));
+	close(le);
+}
+
+TEST_F(lease, waiting_read_acknowledges_first)
+{
+	int le = attach(self->fd, O_RDONLY, LEASE, 0);
+	struct call call;
+
+	ASSERT_LE(0, le);
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 0));
+	ASSERT_EQ(LEN, take_msg(le, LEN, 0));
+	ASSERT_EQ(0, start_blocked(&call, take, le, large, LEN));
+	EXPECT_EQ(0, held(le));
+	EXPECT_EQ(0, leased(self->fd));
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
+	EXPECT_EQ(LEN, finish_call(&call));
+	EXPECT_TRUE(is_filled(large, LEN, 1));
+	EXPECT_EQ(1, held(le));
+	EXPECT_EQ(1, ack_all(le));
+	close(le);
+}
+
+static void ignore_signal(int sig)
+{
+}
+
+TEST_F(lease, interrupted_read)
+{
+	struct sigaction action = { .sa_handler = ignore_signal };
+	int le = attach(self->fd, O_RDONLY, LEASE, 0);
+	struct call call;
+
+	ASSERT_LE(0, le);
+	sigaction(SIGUSR1, &action, NULL);
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 0));
+	ASSERT_EQ(LEN, take_msg(le, LEN, 0));
+	ASSERT_EQ(0, start_blocked(&call, take, le, large, LEN));
+	pthread_kill(call.thread, SIGUSR1);
+	EXPECT_EQ(-EINTR, finish_call(&call));
+	EXPECT_EQ(0, held(le));
+	close(le);
+}
+
+TEST_F(lease, second_read_is_refused)
+{
+	int le = attach(self->fd, O_RDONLY, LEASE, 0), twin = dup(le);
+	struct iovec iov = { large + LEN, LEN };
+	struct call call;
+
+	ASSERT_LE(0, le);
+	ASSERT_LE(0, twin);
+	ASSERT_EQ(0, start_blocked(&call, take, le, large, LEN));
+	EXPECT_EQ(-EBUSY, take(le, large + LEN, LEN));
+	EXPECT_EQ(-EBUSY, take(twin, large + LEN, LEN));
+	EXPECT_EQ(-EBUSY, result(preadv2(le, &iov, 1, -1, RWF_NOWAIT)));
+	EXPECT_EQ(-EBUSY, set_modes(le, 0, 0));
+	EXPECT_EQ(-EBUSY, set_modes(le, LEASE | PACKED, 0));
+	EXPECT_EQ(0, ack_all(le));
+	wait_asleep(call.tid, SYS_read);
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
+	EXPECT_EQ(LEN, finish_call(&call));
+	EXPECT_TRUE(is_filled(large, LEN, 1));
+
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 2));
+	EXPECT_EQ(LEN, take_msg(twin, LEN, 2));
+	EXPECT_EQ(1, ack_all(twin));
+	close(twin);
+	close(le);
+}
+
+/* Two processes that share an open file by mistake. */
+TEST_F(lease, second_read_by_another_process)
+{
+	int le = attach(self->fd, O_RDONLY, LEASE, 0);
+	unsigned char buf[LEN];
+	pid_t pid;
+
+	ASSERT_LE(0, le);
+	pid = fork_child(take(le, buf, LEN) != LEN);
+	ASSERT_LE(0, pid);
+	wait_asleep(pid, SYS_read);
+	EXPECT_EQ(-EBUSY, take(le, large, LEN));
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
+	EXPECT_EQ(0, child_end(pid));
+	EXPECT_EQ(1, held(le));
+	EXPECT_EQ(1, ack_all(le));
+	close(le);
+}
+
+/* A killed reader leaves the file as usable as it was. */
+TEST_F(lease, reading_process_killed)
+{
+	int le = attach(self->fd, O_RDONLY, LEASE, 0);
+	unsigned char buf[LEN];
+	pid_t pid;
+
+	ASSERT_LE(0, le);
+	pid = fork_child(take(le, buf, LEN) != LEN);
+	ASSERT_LE(0, pid);
+	wait_asleep(pid, SYS_read);
+	kill(pid, SIGKILL);
+	EXPECT_EQ(-SIGKILL, child_end(pid));
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
+	EXPECT_EQ(LEN, take_msg(le, LEN, 1));
+	EXPECT_EQ(1, ack_all(le));
+	close(le);
+}
+
+TEST_F(lease, packed_reads_together)
+{
+	int le = attach(self->fd, O_RDONLY, LEASE | PACKED, 0);
+	unsigned char buf[2][100];
+	struct call call[2];
+	int i;
+
+	ASSERT_LE(0, le);
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, start_blocked(&call[i], take, le, buf[i], 100));
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 0));
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
+	/* One may have got both, and the other waits on. */
+	ASSERT_TRUE(comes_true(held(le) == 2));
+	EXPECT_EQ(2, ack_all(le));
+	while (!__atomic_load_n(&call[0].done, __ATOMIC_ACQUIRE) ||
+	       !__atomic_load_n(&call[1].done, __ATOMIC_ACQUIRE)) {
+		put_msg(self->nb, LEN, 2);
+		usleep(1000);
+	}
+	for (i = 0; i < 2; i++)
+		EXPECT_EQ(0, finish_call(&call[i]) % space_of(LEN));
+	ack_all(le);
+	take_all(self->nb);
+	close(le);
+}
+
+TEST_F(lease, packed_reads_acknowledge_nothing)
+{
+	int i, le = attach(self->fd, O_RDONLY | O_NONBLOCK, LEASE | PACKED, 0);
+	struct mpmcq_msg msg[FEW];
+
+	ASSERT_LE(0, le);
+	for (i = 0; i < self->n; i++)
+		ASSERT_EQ(LEN, put_msg(self->nb, LEN, i));
+	for (i = 0; i < self->n; i++) {
+		ASSERT_EQ(1, take_packed(le, 1, LEN, i, &msg[i]));
+		EXPECT_EQ(1, msg[i].deliveries);
+		EXPECT_EQ(i + 1, held(le));
+		EXPECT_EQ(i + 1, leased(self->fd));
+		EXPECT_EQ(0, take(le, large, 0));
+	}
+	while (i--) {
+		EXPECT_EQ(1, ack(le, msg[i].id));
+		EXPECT_EQ(i, held(le));
+		EXPECT_EQ(-ENOENT, ack(le, msg[i].id));
+	}
+	close(le);
+}
+
+/* A queue with @n messages, all of them held by a packed file. */
+static int hold(int fd, int n, struct mpmcq_msg *msg)
+{
+	int i, le = attach(fd, O_RDWR | O_NONBLOCK, LEASE | PACKED, 0);
+
+	for (i = 0; i < n; i++)
+		if (put_msg(fd, LEN, i) != LEN)
+			return -1;
+	return take_packed(le, n, LEN, 0, msg) == n ? le : -1;
+}
+
+TEST_F(lease, ack_some)
+{
+	struct mpmcq_msg msg[FEW];
+	__u64 ids[FEW];
+	int i, le = hold(self->fd, self->n, msg);
+
+	ASSERT_LE(0, le);
+	for (i = 0; i < self->n - 1; i++)
+		ids[i] = msg[i + 1].id;
+	EXPECT_EQ(self->n - 1, request_leases(le, MPMCQ_IOC_ACK, 0, ids, self->n - 1, NULL));
+	EXPECT_EQ(1, held(le));
+	EXPECT_EQ(1, ack_all(le));
+	EXPECT_EQ(0, ack_all(le));
+	close(le);
+}
+
+static const unsigned int requests[] = {
+	MPMCQ_IOC_ACK, MPMCQ_IOC_NACK, MPMCQ_IOC_REJECT, MPMCQ_IOC_TOUCH,
+};
+
+/* What is not held does not keep the rest from being done. */
+TEST_F(lease, unknown_among_known)
+{
+	int le, other, done;
+	struct mpmcq_msg msg[FEW], theirs;
+	__u64 ids[4];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(requests); i++) {
+		ASSERT_EQ(LEN, put_msg(self->nb, LEN, 9));
+		other = attach(self->fd, O_RDONLY, LEASE | PACKED, 0);
+		ASSERT_EQ(1, take_packed(other, 1, LEN, 9, &theirs));
+		le = hold(self->fd, 1, msg);
+		ASSERT_LE(0, le);
+		ids[0] = theirs.id;
+		ids[1] = msg[0].id;
+		ids[2] = msg[0].id;
+		ids[3] = 0;
+		EXPECT_EQ(-ENOENT, request_leases(le, requests[i], 0, ids, 4, (__u32 *)&done))
+			TH_LOG("request %zu", i);
+		/* It can be touched twice. */
+		EXPECT_EQ(requests[i] == MPMCQ_IOC_TOUCH ? 2 : 1, done);
+		EXPECT_EQ(requests[i] == MPMCQ_IOC_TOUCH ? 1 : 0, held(le));
+		EXPECT_EQ(1, held(other));
+		EXPECT_EQ(1, ack(other, theirs.id));
+		close(other);
+		close(le);
+		take_all(self->nb);
+		purge(self->fd, 0);
+	}
+}
+
+TEST_F(lease, unknown_ids)
+{
+	struct mpmcq_msg msg;
+	int bit, le = hold(self->fd, 1, &msg);
+	__u32 done;
+	size_t i;
+
+	ASSERT_LE(0, le);
+	for (i = 0; i < ARRAY_SIZE(requests); i++) {
+		for (bit = 0; bit < 64; bit++) {
+			__u64 id = msg.id ^ 1ULL << bit;
+
+			ASSERT_EQ(-ENOENT, request_leases(le, requests[i], 0, &id, 1, &done))
+				TH_LOG("bit %d", bit);
+			ASSERT_EQ(0, done);
+			id = 1ULL << bit;
+			if (id != msg.id)
+				ASSERT_EQ(-ENOENT, request_leases(le, requests[i], 0, &id, 1,
+								  &done));
+			id = ~id;
+			if (id != msg.id)
+				ASSERT_EQ(-ENOENT, request_leases(le, requests[i], 0, &id, 1,
+								  &done));
+		}
+		EXPECT_EQ(1, held(le));
+	}
+	EXPECT_EQ(1, ack(le, msg.id));
+	/* Nor is the id good for the next message in the same slot. */
+	for (bit = 0; bit < 2 * self->capacity; bit++) {
+		struct mpmcq_msg next;
+
+		ASSERT_EQ(LEN, put_msg(self->nb, LEN, bit));
+		ASSERT_EQ(1, take_packed(le, 1, LEN, bit, &next));
+		ASSERT_NE(msg.id, next.id);
+		ASSERT_EQ(-ENOENT, ack(le, msg.id));
+		ASSERT_EQ(1, ack(le, next.id));
+	}
+	close(le);
+}
+
+/* Nor for the same message when it comes again, by whichever way. */
+TEST_F(lease, id_of_an_earlier_delivery)
+{
+	struct mpmcq_msg msg[20];
+	int le = hold(self->fd, 1, msg), i, j;
+
+	ASSERT_LE(0, le);
+	for (i = 1; i < 20; i++) {
+		ASSERT_EQ(1, request_leases(le, MPMCQ_IOC_NACK, i % 3 ? FRONT : 0,
+					    &msg[i - 1].id, 1, NULL));
+		ASSERT_EQ(1, take_packed(le, 1, LEN, 0, &msg[i]));
+		for (j = 0; j < i; j++) {
+			ASSERT_NE(msg[j].id, msg[i].id);
+			ASSERT_EQ(-ENOENT, ack(le, msg[j].id));
+			ASSERT_EQ(-ENOENT, nack(le, msg[j].id));
+			ASSERT_EQ(-ENOENT, reject(le, msg[j].id));
+			ASSERT_EQ(-ENOENT, touch(le, msg[j].id));
+		}
+		EXPECT_EQ(1, held(le));
+	}
+	EXPECT_EQ(1, ack(le, msg[i - 1].id));
+	close(le);
+}
+
+TEST_F(lease, bad_requests)
+{
+	struct mpmcq_msg msg;
+	static __u64 ids[COUNT_MAX + 1];
+	int le = hold(self->fd, 1, &msg);
+	__u32 done;
+	size_t i;
+
+	ASSERT_LE(0, le);
+	ids[0] = msg.id;
+	for (i = 0; i < ARRAY_SIZE(requests); i++) {
+		unsigned int cmd = requests[i];
+
+		EXPECT_EQ(-EINVAL, request_leases(le, cmd, 0, ids, 0, NULL));
+		EXPECT_EQ(-EINVAL, request_leases(le, cmd, 0, NULL, 0, NULL));
+		EXPECT_EQ(-EINVAL, request_leases(le, cmd, 0, ids, ARRAY_SIZE(ids), NULL));
+		EXPECT_EQ(-EINVAL, request_leases(le, cmd, 0, ids, UINT32_MAX, NULL));
+		EXPECT_EQ(-EINVAL, request_leases(le, cmd, ALL, ids, 0, NULL));
+		EXPECT_EQ(-EINVAL, request_leases(le, cmd, ALL, NULL, 1, NULL));
+		EXPECT_EQ(-EINVAL, request_leases(le, cmd, ALL, ids, 1, NULL));
+		EXPECT_EQ(-EFAULT, request_leases(le, cmd, 0, NULL, 1, NULL));
+		EXPECT_EQ(-EFAULT, request_leases(le, cmd, 0, (void *)-8UL, 1, NULL));
+		EXPECT_EQ(-EFAULT, request_leases(le, cmd, 0, (void *)-8UL, COUNT_MAX, NULL));
+		if (cmd != MPMCQ_IOC_NACK) {
+			EXPECT_EQ(-EINVAL, request_leases(le, cmd, FRONT, ids, 1, NULL));
+			EXPECT_EQ(-EINVAL, request_leases(le, cmd, FRONT | ALL, NULL, 0, NULL));
+		}
+		EXPECT_EQ(1, held(le));
+	}
+	ids[0] = 0;
+	ids[ARRAY_SIZE(ids) - 2] = msg.id;
+	EXPECT_EQ(-ENOENT, request_leases(le, MPMCQ_IOC_ACK, 0, ids, ARRAY_SIZE(ids) - 1, &done));
+	EXPECT_EQ(1, done);
+	EXPECT_EQ(0, held(le));
+	close(le);
+}
+
+/* Ids over the edge of what is there: some may be done, none is lost. */
+TEST_F(lease, ids_over_edge)
+{
+	struct mpmcq_msg msg[FEW];
+	__u64 *edge = (void *)map_edge();
+	int i, left, cmd, le;
+
+	ASSERT_NE(NULL, edge);
+	for (cmd = 0; cmd < 3; cmd++) {
+		le = hold(self->fd, self->n, msg);
+		ASSERT_LE(0, le);
+		for (i = 0; i < self->n - 1; i++)
+			edge[i - self->n + 1] = msg[i].id;
+		EXPECT_EQ(-EFAULT, request_leases(le, requests[cmd], 0, edge - self->n + 1,
+						  self->n, NULL));
+		left = held(le);
+		EXPECT_LE(1, left);
+		if (requests[cmd] == MPMCQ_IOC_NACK)
+			EXPECT_EQ(self->n - left, depth(self->fd));
+		if (requests[cmd] == MPMCQ_IOC_REJECT)
+			EXPECT_EQ(self->n - left, dead(self->fd));
+		EXPECT_EQ(left, ack_all(le));
+		close(le);
+		take_all(self->nb);
+		purge(self->fd, 0);
+	}
+}
+
+/* The request can be read and the answer not be written: nothing is lost. */
+TEST_F(lease, answer_not_writable)
+{
+	struct mpmcq_leases *req = map(getpagesize(), PROT_READ | PROT_WRITE);
+	struct mpmcq_msg msg;
+	int le = hold(self->fd, 1, &msg);
+
+	ASSERT_LE(0, le);
+	ASSERT_NE(MAP_FAILED, req);
+	*req = (struct mpmcq_leases){ .size = sizeof(*req), .flags = ALL };
+	ASSERT_EQ(0, mprotect(req, getpagesize(), PROT_READ));
+	EXPECT_EQ(-EFAULT, result(ioctl(le, MPMCQ_IOC_ACK, req)));
+	EXPECT_EQ(0, depth(self->fd));
+	ack_all(le);
+	EXPECT_EQ(0, held(le));
+	munmap(req, getpagesize());
+	close(le);
+}
+
+TEST_F(lease, requests_without_lease)
+{
+	int writer = attach(self->fd, O_WRONLY, 0, 0);
+	__u64 id = 1;
+	__u32 done;
+	size_t i;
+
+	ASSERT_LE(0, writer);
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 0));
+	for (i = 0; i < ARRAY_SIZE(requests); i++) {
+		EXPECT_EQ(0, request_all(self->fd, requests[i]));
+		EXPECT_EQ(-ENOENT, request_leases(self->fd, requests[i], 0, &id, 1, &done));
+		EXPECT_EQ(0, done);
+		EXPECT_EQ(-EBADF, request_all(writer, requests[i]));
+		EXPECT_EQ(-EBADF, request_leases(writer, requests[i], 0, &id, 1, NULL));
+	}
+	EXPECT_EQ(1, depth(self->fd));
+	EXPECT_EQ(LEN, take_msg(self->nb, LEN, 0));
+	close(writer);
+}
+
+TEST_F(lease, nack_to_tail)
+{
+	struct mpmcq_msg msg[FEW];
+	int i, le, half = self->n / 2;
+	__u64 ids[FEW];
+
+	for (i = 0; i < self->n; i++)
+		ASSERT_EQ(LEN, put_msg(self->nb, LEN, i));
+	le = attach(self->fd, O_RDONLY, LEASE | PACKED, 0);
+	ASSERT_EQ(half, take_packed(le, half, LEN, 0, msg));
+	for (i = 0; i < half; i++)
+		ids[i] = msg[i].id;
+	EXPECT_EQ(half, request_leases(le, MPMCQ_IOC_NACK, 0, ids, half, NULL));
+	EXPECT_EQ(0, held(le));
+	EXPECT_EQ(self->n, depth(self->fd));
+	EXPECT_EQ(self->n - 1, take_some(self->nb, self->n - half, half));
+	EXPECT_EQ(half - 1, take_some(self->nb, half, 0));
+	close(le);
+}
+
+TEST_F(lease, nack_to_front)
+{
+	struct mpmcq_msg msg[FEW];
+	int i, le, half = self->n / 2;
+	__u64 ids[FEW];
+
+	for (i = 0; i < self->n; i++)
+		ASSERT_EQ(LEN, put_msg(self->nb, LEN, i));
+	le = attach(self->fd, O_RDONLY, LEASE | PACKED, 0);
+	ASSERT_EQ(half, take_packed(le, half, LEN, 0, msg));
+	for (i = 0; i < half; i++)
+		ids[i] = msg[i].id;
+	EXPECT_EQ(half, request_leases(le, MPMCQ_IOC_NACK, FRONT, ids, half, NULL));
+	EXPECT_EQ(self->n, depth(self->fd));
+	EXPECT_EQ(self->n - 1, take_some(self->nb, self->n, 0));
+	close(le);
+}
+
+TEST_F(lease, nack_all)
+{
+	struct mpmcq_msg msg[FEW];
+	int le = hold(self->fd, self->n, msg);
+
+	ASSERT_LE(0, le);
+	EXPECT_EQ(self->n, request_all(le, MPMCQ_IOC_NACK));
+	EXPECT_EQ(self->n, depth(self->fd));
+	EXPECT_EQ(self->n, take_packed(le, self->n, LEN, 0, msg));
+	EXPECT_EQ(2, msg[0].deliveries);
+	EXPECT_EQ(self->n, request_leases(le, MPMCQ_IOC_NACK, ALL | FRONT, NULL, 0, NULL));
+	EXPECT_EQ(self->n - 1, take_some(self->nb, self->n, 0));
+	close(le);
+}
+
+/* The length that FIONREAD tells is that of what is read next. */
+TEST_F(lease, returned_is_next)
+{
+	struct mpmcq_msg msg;
+	int le = hold(self->fd, 1, &msg);
+
+	ASSERT_LE(0, le);
+	ASSERT_EQ(LEN + 1, put_msg(self->nb, LEN + 1, 1));
+	EXPECT_EQ(LEN + 1, next_len(self->fd));
+	EXPECT_EQ(1, request_leases(le, MPMCQ_IOC_NACK, FRONT, &msg.id, 1, NULL));
+	EXPECT_EQ(LEN, next_len(self->fd));
+	EXPECT_EQ(LEN, take_msg(self->nb, LEN, 0));
+	EXPECT_EQ(LEN + 1, take_msg(self->nb, LEN + 1, 1));
+	close(le);
+}
+
+/* One message at a time, and requests for it without its id. */
+TEST_F(lease, requests_for_all_of_one)
+{
+	int le = attach(self->fd, O_RDONLY | O_NONBLOCK, LEASE, 0);
+
+	ASSERT_LE(0, le);
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 0));
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
+	ASSERT_EQ(LEN, take_msg(le, LEN, 0));
+	EXPECT_EQ(1, request_all(le, MPMCQ_IOC_TOUCH));
+	EXPECT_EQ(1, request_all(le, MPMCQ_IOC_NACK));
+	EXPECT_EQ(0, held(le));
+	EXPECT_EQ(LEN, take_msg(le, LEN, 1));
+	EXPECT_EQ(1, request_leases(le, MPMCQ_IOC_NACK, ALL | FRONT, NULL, 0, NULL));
+	EXPECT_EQ(2, depth(self->fd));
+	EXPECT_EQ(LEN, take_msg(le, LEN, 1));
+	EXPECT_EQ(1, request_all(le, MPMCQ_IOC_REJECT));
+	EXPECT_EQ(1, dead(self->fd));
+	EXPECT_EQ(LEN, take_msg(le, LEN, 0));
+	EXPECT_EQ(1, ack_all(le));
+	EXPECT_EQ(0, ack_all(le));
+	EXPECT_EQ(-EAGAIN, take(le, large, LEN));
+	EXPECT_EQ(1, purge(self->fd, 0));
+	close(le);
+}
+
+TEST_F(lease, reject)
+{
+	struct mpmcq_msg msg[FEW];
+	int i, le = hold(self->fd, self->n, msg);
+
+	ASSERT_LE(0, le);
+	for (i = 0; i < self->n; i++) {
+		EXPECT_EQ(1, reject(le, msg[i].id));
+		EXPECT_EQ(i + 1, dead(self->fd));
+		EXPECT_EQ(0, depth(self->fd));
+		EXPECT_EQ(self->n - 1 - i, held(le));
+	}
+	EXPECT_EQ(-EAGAIN, take(self->nb, large, LEN));
+	EXPECT_EQ(self->n, purge(self->fd, 0));
+	close(le);
+}
+
+TEST_F(lease, touch)
+{
+	struct mpmcq_msg msg[FEW];
+	int i, le = hold(self->fd, self->n, msg);
+
+	ASSERT_LE(0, le);
+	for (i = 0; i < self->n; i++)
+		EXPECT_EQ(1, touch(le, msg[i].id));
+	EXPECT_EQ(self->n, request_all(le, MPMCQ_IOC_TOUCH));
+	EXPECT_EQ(self->n, held(le));
+	EXPECT_EQ(self->n, ack_all(le));
+	close(le);
+}
+
+TEST_F(lease, give_backs_wake_readers)
+{
+	unsigned char buf[FEW][LEN];
+	struct mpmcq_msg msg[FEW];
+	struct call call[FEW];
+	int i, way, le;
+
+	for (way = 0; way < 3; way++) {
+		le = hold(self->fd, self->n, msg);
+		ASSERT_LE(0, le);
+		for (i = 0; i < self->n; i++)
+			ASSERT_EQ(0, start_blocked(&call[i], take, self->fd, buf[i], LEN));
+		if (way == 0)
+			EXPECT_EQ(self->n, request_all(le, MPMCQ_IOC_NACK));
+		if (way == 1)
+			EXPECT_EQ(self->n, request_leases(le, MPMCQ_IOC_NACK, ALL | FRONT, NULL, 0,
+							  NULL));
+		close(le);
+		for (i = 0; i < self->n; i++)
+			EXPECT_EQ(LEN, finish_call(&call[i]));
+	}
+}
+
+TEST_F(lease, acks_wake_writers)
+{
+	struct mpmcq_msg msg[FEW];
+	struct call call[FEW];
+	int i, le, one = attach(self->fd, O_RDONLY | O_NONBLOCK, LEASE, 0);
+
+	ASSERT_LE(0, one);
+	fill(large, LEN, 1);
+	le = hold(self->fd, self->n, msg);
+	ASSERT_LE(0, le);
+	ASSERT_EQ(self->capacity - self->n, put_all(self->nb, LEN, 1));
+	for (i = 0; i < self->n; i++)
+		ASSERT_EQ(0, start_blocked(&call[i], put, self->fd, large, LEN));
+	EXPECT_EQ(self->n, ack_all(le));
+	for (i = 0; i < self->n; i++)
+		EXPECT_EQ(LEN, finish_call(&call[i]));
+
+	/* And by the next read. */
+	ASSERT_EQ(LEN, take(one, large + 100, LEN));
+	ASSERT_EQ(0, start_blocked(&call[0], put, self->fd, large, LEN));
+	ASSERT_EQ(LEN, take(one, large + 100, LEN));
+	EXPECT_EQ(LEN, finish_call(&call[0]));
+	EXPECT_EQ(1, ack_all(one));
+	take_all(self->nb);
+	close(le);
+	close(one);
+}
+
+TEST_F(lease, edges)
+{
+	int in = watch(self->nb, EPOLLIN | EPOLLET), out = watch(self->nb, EPOLLOUT | EPOLLET);
+	struct mpmcq_msg msg[FEW];
+	int le = hold(self->fd, self->n, msg);
+
+	ASSERT_LE(0, le);
+	ASSERT_EQ(self->capacity - self->n, put_all(self->nb, LEN, 0));
+	event_now(in);
+	event_now(out);
+	EXPECT_EQ(0, event_now(in));
+	EXPECT_EQ(0, event_now(out));
+	EXPECT_EQ(1, nack(le, msg[0].id));
+	EXPECT_EQ(EPOLLIN, event_now(in));
+	EXPECT_EQ(0, event_now(out));
+	EXPECT_EQ(1, ack(le, msg[1].id));
+	EXPECT_EQ(0, event_now(in));
+	EXPECT_EQ(EPOLLOUT, event_now(out));
+	close(le);
+	if (self->n > 2)
+		EXPECT_EQ(EPOLLIN, event_now(in));
+	EXPECT_EQ(self->capacity - 1, take_all(self->nb));
+	close(in);
+	close(out);
+}
+
+/* Nobody is told of what somebody else holds, not even the holder. */
+TEST_F(lease, poll)
+{
+	struct mpmcq_msg msg;
+	int le = hold(self->fd, 1, &msg);
+
+	ASSERT_LE(0, le);
+	EXPECT_EQ(WRITABLE, poll_now(self->fd));
+	EXPECT_EQ(WRITABLE, poll_now(le));
+	EXPECT_EQ(1, nack(le, msg.id));
+	EXPECT_EQ(READABLE | WRITABLE, poll_now(self->fd));
+	EXPECT_EQ(READABLE | WRITABLE, poll_now(le));
+	EXPECT_EQ(LEN, take_msg(self->nb, LEN, 0));
+	close(le);
+}
+
+TEST_F(lease, as_many_as_may_be_held)
+{
+	int i, max, le;
+	struct mpmcq_msg msg[FEW];
+
+	for (max = 1; max < self->n; max++) {
+		le = attach(self->fd, O_RDWR, LEASE | PACKED, max);
+		ASSERT_LE(0, le);
+		EXPECT_EQ(max, (int)info_of(le).max_held);
+		for (i = 0; i < self->n; i++)
+			ASSERT_EQ(LEN, put_msg(self->nb, LEN, i));
+		ASSERT_EQ(max, take_packed(le, self->n, LEN, 0, msg));
+		EXPECT_EQ(-ENOBUFS, take_packed(le, self->n, LEN, 0, NULL));
+		EXPECT_EQ(0, take(le, large, 0));
+		EXPECT_EQ(self->n - max, depth(self->fd));
+		EXPECT_EQ(1, ack(le, msg[0].id));
+		EXPECT_EQ(1, take_packed(le, self->n, LEN, max, NULL));
+		EXPECT_EQ(-ENOBUFS, take_packed(le, self->n, LEN, 0, NULL));
+		EXPECT_EQ(self->n - max - 1, take_all(self->nb));
+		/* It does not wait for a message that it may not take. */
+		EXPECT_EQ(-ENOBUFS, take_packed(le, self->n, LEN, 0, NULL));
+		EXPECT_EQ(max, ack_all(le));
+		close(le);
+	}
+}
+
+/* One after the other is possible also if only one may be held. */
+TEST_F(lease, one_at_a_time)
+{
+	int i, le = attach(self->fd, O_RDONLY | O_NONBLOCK, LEASE, 1);
+
+	ASSERT_LE(0, le);
+	ASSERT_EQ(self->capacity, put_all(self->nb, LEN, 0));
+	for (i = 0; i < self->capacity; i++)
+		ASSERT_EQ(LEN, take_msg(le, LEN, i));
+	EXPECT_EQ(1, ack_all(le));
+	close(le);
+}
+
+TEST_F(lease, max_held_values)
+{
+	const int max[] = { 0, 1, self->capacity, self->capacity + 1, MPMCQ_MAX_HELD_MAX };
+	int fd;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(max); i++) {
+		int want = max[i] && max[i] < self->capacity ? max[i] : self->capacity;
+
+		fd = attach(self->fd, O_RDONLY, LEASE, max[i]);
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(want, (int)info_of(fd).max_held);
+		close(fd);
+		fd = attach(self->fd, O_RDONLY, 0, 0);
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(0, set_modes(fd, LEASE, max[i]));
+		EXPECT_EQ(want, (int)info_of(fd).max_held);
+		close(fd);
+	}
+}
+
+TEST(max_held_by_default)
+{
+	int i, fd = make_queue(.capacity = 256, .msg_size = 8, .open_flags = O_RDWR);
+	struct mpmcq_msg msg[MPMCQ_MAX_HELD_DEFAULT];
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, set_modes(fd, LEASE | PACKED, 0));
+	EXPECT_EQ(MPMCQ_MAX_HELD_DEFAULT, info_of(fd).max_held);
+	ASSERT_EQ(200, put_packed(fd, 200, LEN, 0));
+	EXPECT_EQ(64, take_packed(fd, 200, LEN, 0, msg));
+	EXPECT_EQ(-ENOBUFS, take_packed(fd, 200, LEN, 0, NULL));
+	for (i = 0; i < 64; i++)
+		EXPECT_EQ(1, ack(fd, msg[i].id));
+	close(fd);
+}
+
+TEST(many_held)
+{
+	static struct mpmcq_msg msg[1000];
+	static __u64 ids[1000];
+	int i, fd = make_queue(.capacity = 1024, .msg_size = 8, .open_flags = O_RDWR);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, set_modes(fd, LEASE | PACKED, 1000));
+	ASSERT_EQ(1000, put_packed(fd, 1000, LEN, 0));
+	EXPECT_EQ(1000, take_packed(fd, 1000, LEN, 0, msg));
+	EXPECT_EQ(1000, held(fd));
+	for (i = 0; i < 1000; i++)
+		ids[i] = msg[i * 7 % 1000].id;
+	EXPECT_EQ(500, request_leases(fd, MPMCQ_IOC_ACK, 0, ids, 500, NULL));
+	EXPECT_EQ(500, request_leases(fd, MPMCQ_IOC_NACK, 0, ids + 500, 500, NULL));
+	EXPECT_EQ(500, depth(fd));
+	EXPECT_EQ(0, held(fd));
+	close(fd);
+}
+
+TEST_F(lease, mode_errors)
+{
+	int writer = attach(self->fd, O_WRONLY, 0, 0);
+
+	ASSERT_LE(0, writer);
+	EXPECT_EQ(-EBADF, set_modes(writer, LEASE, 0));
+	EXPECT_EQ(-EBADF, set_modes(writer, LEASE | PACKED, 1));
+	EXPECT_EQ(-EINVAL, set_modes(self->fd, MPMCQ_MODE_DEAD, 0));
+	EXPECT_EQ(-EINVAL, set_modes(self->fd, MPMCQ_MODE_DEAD | PACKED, 0));
+	EXPECT_EQ(-EINVAL, set_modes(self->fd, 0, 1));
+	EXPECT_EQ(-EINVAL, set_modes(self->fd, PACKED, 1));
+	EXPECT_EQ(-EINVAL, set_modes(self->fd, LEASE, MPMCQ_MAX_HELD_MAX + 1));
+	EXPECT_EQ(-EINVAL, set_modes(self->fd, LEASE, UINT32_MAX));
+	EXPECT_EQ(-EBADF, attach(self->fd, O_WRONLY, LEASE, 0));
+	EXPECT_EQ(-EINVAL, attach(self->fd, O_RDWR, 0, 1));
+	EXPECT_EQ(-EINVAL, attach(self->fd, O_RDWR, PACKED, 1));
+	EXPECT_EQ(-EINVAL, attach(self->fd, O_RDWR, LEASE, MPMCQ_MAX_HELD_MAX + 1));
+	EXPECT_EQ(0, info_of(self->fd).modes);
+	EXPECT_EQ(0, info_of(writer).modes);
+	close(writer);
+}
+
+/* There is a way to leases, but none back. */
+TEST_F(lease, mode_on)
+{
+	const int modes[] = { 0, PACKED, 0, LEASE, LEASE, PACKED, LEASE | PACKED };
+	struct mpmcq_msg msg;
+	int fd, way, want;
+	size_t i;
+
+	for (way = 0; way < 2; way++) {
+		fd = attach(self->fd, O_RDWR, 0, 0);
+		ASSERT_LE(0, fd);
+		for (i = want = 0; i < ARRAY_SIZE(modes); i++) {
+			int mode = modes[i] & LEASE && way ? modes[i] ^ PACKED : modes[i];
+			bool stays = want & LEASE && mode != want;
+
+			EXPECT_EQ(stays ? -EBUSY : 0, set_modes(fd, mode, 0))
+				TH_LOG("from %d to %d", want, mode);
+			want = stays ? want : mode;
+			EXPECT_EQ(want, (int)info_of(fd).modes);
+			ASSERT_EQ(LEN, put_msg(self->nb, LEN, i));
+			ASSERT_EQ(want & PACKED ? 1 : LEN,
+				  want & PACKED ? take_packed(fd, 1, LEN, i, &msg) :
+						  take_msg(fd, LEN, i));
+			EXPECT_EQ(!!(want & LEASE), held(fd));
+			EXPECT_EQ(!!(want & LEASE), ack_all(fd));
+		}
+		close(fd);
+	}
+}
+
+TEST_F(lease, mode_while_held)
+{
+	struct mpmcq_msg msg;
+	int le = hold(self->fd, 1, &msg);
+
+	ASSERT_LE(0, le);
+	EXPECT_EQ(-EBUSY, set_modes(le, 0, 0));
+	EXPECT_EQ(-EBUSY, set_modes(le, PACKED, 0));
+	EXPECT_EQ(-EBUSY, set_modes(le, LEASE, 0));
+	EXPECT_EQ(LEASE | PACKED, info_of(le).modes);
+	EXPECT_EQ(1, held(le));
+	EXPECT_EQ(1, ack(le, msg.id));
+	close(le);
+}
+
+TEST_F(lease, max_held_is_fixed_once)
+{
+	int fd = attach(self->fd, O_RDONLY, 0, 0);
+
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, set_modes(fd, PACKED, 0));
+	EXPECT_EQ(0, set_modes(fd, LEASE, 1));
+	EXPECT_EQ(0, set_modes(fd, LEASE, 1));
+	EXPECT_EQ(-EBUSY, set_modes(fd, LEASE, 0));
+	EXPECT_EQ(-EBUSY, set_modes(fd, LEASE, 2));
+	EXPECT_EQ(1, info_of(fd).max_held);
+	close(fd);
+
+	/* What is too much in any case is not taken for what there is. */
+	fd = attach(self->fd, O_RDONLY, LEASE, self->capacity);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EINVAL, set_modes(fd, LEASE, MPMCQ_MAX_HELD_MAX + 1));
+	EXPECT_EQ(0, set_modes(fd, LEASE, MPMCQ_MAX_HELD_MAX));
+	close(fd);
+}
+
+TEST_F(lease, deliveries_are_counted)
+{
+	int i, le = attach(self->fd, O_RDONLY, LEASE | PACKED, 0);
+	int pk = attach(self->fd, O_RDONLY, PACKED, 0);
+	unsigned char *edge = map_edge();
+	struct mpmcq_msg msg;
+
+	ASSERT_LE(0, le);
+	ASSERT_LE(0, pk);
+	ASSERT_NE(NULL, edge);
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 0));
+	for (i = 1; i <= 5; i++) {
+		ASSERT_EQ(1, take_packed(le, 1, LEN, 0, &msg));
+		EXPECT_EQ(i, (int)msg.deliveries);
+		ASSERT_EQ(1, request_leases(le, MPMCQ_IOC_NACK, i % 2 ? FRONT : 0, &msg.id, 1,
+					    NULL));
+		/* Reads that fail are none. */
+		EXPECT_EQ(-EFAULT, result(read(le, edge - 30, 100)));
+		EXPECT_EQ(-EFAULT, result(read(pk, edge - 30, 100)));
+		EXPECT_EQ(-EMSGSIZE, take(le, large, 30));
+		EXPECT_EQ(0, held(le));
+	}
+	ASSERT_EQ(1, take_packed(pk, 1, LEN, 0, &msg));
+	EXPECT_EQ(5, msg.deliveries);
+	/* The next message has not been delivered yet. */
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
+	ASSERT_EQ(1, take_packed(pk, 1, LEN, 1, &msg));
+	EXPECT_EQ(0, msg.deliveries);
+	close(pk);
+	close(le);
+}
+
+/* A read over the edge holds what it delivered; the rest stays, in order. */
+TEST_F(lease, read_over_edge)
+{
+	int i, before, n = self->n < 3 ? self->n : 3, total = n * space_of(LEN);
+	unsigned char *edge = map_edge();
+	struct mpmcq_msg msg[3];
+
+	ASSERT_NE(NULL, edge);
+	for (before = 0; before < total; before++) {
+		int whole = before / space_of(LEN);
+		int le = attach(self->fd, O_RDONLY, LEASE | PACKED, 0);
+
+		ASSERT_LE(0, le);
+		for (i = 0; i < n; i++)
+			ASSERT_EQ(LEN, put_msg(self->nb, LEN, i));
+		ASSERT_EQ(whole ? whole * space_of(LEN) : -EFAULT,
+			  result(read(le, edge - before, total + 50)));
+		ASSERT_EQ(whole, held(le));
+		ASSERT_EQ(n - whole, depth(self->fd));
+		ASSERT_EQ(n - whole, take_packed(le, n, LEN, whole, msg));
+		for (i = 0; i < n - whole; i++)
+			EXPECT_EQ(1, msg[i].deliveries);
+		ASSERT_EQ(n, ack_all(le));
+		close(le);
+	}
+}
+
+TEST_F(lease, close_gives_back_in_order)
+{
+	struct mpmcq_msg msg[FEW];
+	int i, again, le = hold(self->fd, self->n, msg);
+
+	ASSERT_LE(0, le);
+	/* What is written meanwhile is read later. */
+	if (self->n > 2) {
+		EXPECT_EQ(1, ack(le, msg[1].id));
+		EXPECT_EQ(LEN, put_msg(self->nb, LEN, 50));
+	}
+	EXPECT_EQ(0, close(le));
+	EXPECT_EQ(self->n, depth(self->fd));
+	EXPECT_EQ(0, leased(self->fd));
+	again = attach(self->fd, O_RDONLY, LEASE | PACKED, 0);
+	for (i = 0; i < self->n; i++) {
+		if (self->n > 2 && i == 1)
+			continue;
+		EXPECT_EQ(1, take_packed(again, 1, LEN, i, msg));
+		EXPECT_EQ(2, msg[0].deliveries);
+	}
+	if (self->n > 2) {
+		EXPECT_EQ(1, take_packed(again, 1, LEN, 50, msg));
+		EXPECT_EQ(1, msg[0].deliveries);
+	}
+	EXPECT_EQ(self->n, ack_all(again));
+	close(again);
+}
+
+/* Before close returns. */
+TEST_F(lease, close_gives_back_at_once)
+{
+	int i, le;
+
+	for (i = 0; i < 200; i++) {
+		le = attach(self->fd, O_RDONLY, LEASE, 0);
+		ASSERT_LE(0, le);
+		ASSERT_EQ(LEN, put_msg(self->nb, LEN, i));
+		ASSERT_EQ(LEN, take_msg(le, LEN, i));
+		close(le);
+		ASSERT_EQ(LEN, take_msg(self->nb, LEN, i));
+	}
+}
+
+/* Two files' messages, however the files are closed. */
+TEST_F(lease, two_files)
+{
+	int one = attach(self->fd, O_RDONLY, LEASE, 0), two = attach(self->fd, O_RDONLY, LEASE, 0);
+
+	ASSERT_LE(0, one);
+	ASSERT_LE(0, two);
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 2));
+	ASSERT_EQ(LEN, take_msg(one, LEN, 1));
+	ASSERT_EQ(LEN, take_msg(two, LEN, 2));
+	EXPECT_EQ(2, leased(self->fd));
+	close(two);
+	EXPECT_EQ(1, leased(self->fd));
+	EXPECT_EQ(LEN, take_msg(self->nb, LEN, 2));
+	EXPECT_EQ(1, ack_all(one));
+	close(one);
+	EXPECT_EQ(-EAGAIN, take(self->nb, large, LEN));
+}
+
+TEST_F(lease, not_before_the_last_duplicate_is_closed)
+{
+	struct mpmcq_msg msg[FEW];
+	int le = hold(self->fd, self->n, msg), twin = dup(le);
+
+	ASSERT_LE(0, le);
+	ASSERT_LE(0, twin);
+	close(le);
+	EXPECT_EQ(self->n, leased(self->fd));
+	EXPECT_EQ(self->n, held(twin));
+	EXPECT_EQ(1, ack(twin, msg[0].id));
+	close(twin);
+	EXPECT_EQ(0, leased(self->fd));
+	EXPECT_EQ(self->n - 1, take_some(self->nb, self->n - 1, 1));
+}
+
+/* A child has all files of its parent; each of the two may be the last. */
+TEST_F(lease, not_before_the_last_process_ends)
+{
+	int way, fds[2], le;
+	struct mpmcq_msg msg[FEW];
+	pid_t pid[2];
+	char c;
+
+	for (way = 0; way < 2; way++) {
+		le = hold(self->fd, self->n, msg);
+		ASSERT_LE(0, le);
+		ASSERT_EQ(0, pipe(fds));
+		pid[0] = fork_child(read(fds[0], &c, 1));
+		pid[1] = fork_child(pause());
+		ASSERT_LE(0, pid[0]);
+		ASSERT_LE(0, pid[1]);
+		close(le);
+		EXPECT_EQ(self->n, leased(self->fd));
+		kill(pid[1], SIGKILL);
+		EXPECT_EQ(-SIGKILL, child_end(pid[1]));
+		EXPECT_EQ(self->n, leased(self->fd));
+		EXPECT_EQ(way, way ? write(fds[1], "x", 1) : kill(pid[0], SIGKILL));
+		EXPECT_EQ(way ? 1 : -SIGKILL, child_end(pid[0]));
+		EXPECT_EQ(0, leased(self->fd));
+		EXPECT_EQ(self->n - 1, take_some(self->nb, self->n, 0));
+		close(fds[0]);
+		close(fds[1]);
+	}
+}
+
+/* Takes @n messages with a lease, acknowledges the first of several, and says so. */
+static int worker(int fd, int n, int say)
+{
+	int le = attach(fd, O_RDONLY, LEASE | PACKED, 0);
+	struct mpmcq_msg msg[FEW];
+
+	if (take_packed(le, n, LEN, 0, msg) != n || (n > 1 && ack(le, msg[0].id) != 1) ||
+	    write(say, "x", 1) != 1)
+		return 1;
+	return 0;
+}
+
+TEST_F(lease, exit_gives_back)
+{
+	int i, fds[2];
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe(fds));
+	for (i = 0; i < self->n; i++)
+		ASSERT_EQ(LEN, put_msg(self->nb, LEN, i));
+	pid = fork_child(worker(self->fd, self->n, fds[1]));
+	ASSERT_LE(0, pid);
+	EXPECT_EQ(0, child_end(pid));
+	EXPECT_EQ(self->n - 1, depth(self->fd));
+	EXPECT_EQ(self->n - 1, take_some(self->nb, self->n - 1, 1));
+	close(fds[0]);
+	close(fds[1]);
+}
+
+TEST_F(lease, kill_gives_back)
+{
+	int i, fds[2];
+	pid_t pid;
+	char c;
+
+	ASSERT_EQ(0, pipe(fds));
+	for (i = 0; i < self->n; i++)
+		ASSERT_EQ(LEN, put_msg(self->nb, LEN, i));
+	pid = fork_child(worker(self->fd, self->n, fds[1]) || pause());
+	ASSERT_LE(0, pid);
+	ASSERT_EQ(1, read(fds[0], &c, 1));
+	EXPECT_EQ(self->n - 1, leased(self->fd));
+	kill(pid, SIGKILL);
+	EXPECT_EQ(-SIGKILL, child_end(pid));
+	EXPECT_EQ(self->n - 1, depth(self->fd));
+	EXPECT_EQ(self->n - 1, take_some(self->nb, self->n - 1, 1));
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* Killed in a read that waits, holding others; and while a stranger waits for them. */
+TEST_F(lease, kill_in_read_gives_back)
+{
+	unsigned char buf[100];
+	struct call call;
+	int round, le;
+	pid_t pid;
+
+	for (round = 0; round < 5; round++) {
+		ASSERT_EQ(LEN, put_msg(self->nb, LEN, 0));
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			le = attach(self->fd, O_RDONLY, LEASE | PACKED, 0);
+			_exit(take_packed(le, 1, LEN, 0, NULL) != 1 || take(le, buf, 100) > 0);
+		}
+		ASSERT_TRUE(comes_true(leased(self->fd) == 1));
+		wait_asleep(pid, SYS_read);
+		ASSERT_EQ(0, start_blocked(&call, take, self->fd, large, LEN));
+		kill(pid, SIGKILL);
+		EXPECT_EQ(-SIGKILL, child_end(pid));
+		EXPECT_EQ(LEN, finish_call(&call));
+		EXPECT_TRUE(is_filled(large, LEN, 0));
+	}
+}
+
+/* A process of many threads is killed in one of them. */
+TEST_F(lease, kill_of_threads_gives_back)
+{
+	pid_t pid = fork();
+	struct call call;
+	int le;
+
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		le = attach(self->fd, O_RDONLY, LEASE | PACKED, 0);
+		start_blocked(&call, take, le, large, 100);
+		take(attach(self->fd, O_RDONLY, LEASE, 0), large + 100, 100);
+		pause();
+	}
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 0));
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
+	ASSERT_TRUE(comes_true(leased(self->fd) > 0));
+	kill(pid, SIGKILL);
+	EXPECT_EQ(-SIGKILL, child_end(pid));
+	EXPECT_EQ(2, depth(self->fd));
+	EXPECT_EQ(2, take_all(self->nb));
+}
+
+TEST_F(lease, passed_by_socket)
+{
+	struct mpmcq_msg msg[FEW];
+	int sock[2], le = hold(self->fd, self->n, msg), got;
+
+	ASSERT_LE(0, le);
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sock));
+	/* On its way it is open, though nobody has it. */
+	ASSERT_EQ(1, send_fd(sock[1], le));
+	close(le);
+	EXPECT_EQ(self->n, leased(self->fd));
+	got = receive_fd(sock[0]);
+	ASSERT_LE(0, got);
+	EXPECT_EQ(self->n, held(got));
+	EXPECT_EQ(1, ack(got, msg[0].id));
+
+	/* It may not arrive. */
+	ASSERT_EQ(1, send_fd(sock[1], got));
+	close(got);
+	EXPECT_EQ(self->n - 1, leased(self->fd));
+	close(sock[0]);
+	close(sock[1]);
+	EXPECT_EQ(0, leased(self->fd));
+	EXPECT_EQ(self->n - 1, take_some(self->nb, self->n - 1, 1));
+}
+
+/* The queue goes with its last file, whatever that holds. */
+TEST(queue_goes_with_leases)
+{
+	struct mpmcq_msg msg[FEW];
+	int fd = make_queue(.capacity = 8, .msg_size = 64, .open_flags = O_RDWR, .lease_ms = 20);
+	int le = hold(fd, FEW, msg);
+
+	ASSERT_LE(0, le);
+	close(fd);
+	EXPECT_EQ(FEW, held(le));
+	close(le);
+	usleep(50000);
+}
+
+/* A message that came back too often, by whichever way, is set aside. */
+TEST_F(lease, too_many_deliveries)
+{
+	int way, i, fd, le, corpses;
+	struct mpmcq_msg msg;
+
+	for (way = 0; way < 4; way++) {
+		fd = make_queue(.capacity = 4, .msg_size = 64, .open_flags = O_RDWR | O_NONBLOCK,
+				.max_deliveries = 3, .lease_ms = way == 3 ? 100 : 0);
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(3, info_of(fd).max_deliveries);
+		ASSERT_EQ(LEN, put_msg(fd, LEN, 0));
+		ASSERT_EQ(LEN, put_msg(fd, LEN, 1));
+		for (i = 1; i <= 3; i++) {
+			le = attach(fd, O_RDWR | O_NONBLOCK, LEASE | PACKED, 1);
+			/* At the tail it gives way to the other one. */
+			if (way == 0 && i == 2)
+				ASSERT_EQ(LEN, take_msg(fd, LEN, 1));
+			ASSERT_EQ(1, take_packed(le, 1, LEN, 0, &msg));
+			EXPECT_EQ(i, (int)msg.deliveries);
+			EXPECT_EQ(0, dead(fd));
+			if (way == 0)
+				EXPECT_EQ(1, nack(le, msg.id));
+			if (way == 1)
+				EXPECT_EQ(1, request_leases(le, MPMCQ_IOC_NACK, FRONT, &msg.id, 1,
+							    NULL));
+			if (way == 3)
+				EXPECT_TRUE(comes_true(!held(le)));
+			close(le);
+		}
+		EXPECT_EQ(1, dead(fd)) TH_LOG("way %d", way);
+		EXPECT_EQ(way ? 1 : 0, depth(fd));
+		if (way)
+			EXPECT_EQ(LEN, take_msg(fd, LEN, 1));
+		EXPECT_EQ(-EAGAIN, take(fd, large, LEN));
+		corpses = attach(fd, O_RDONLY, MPMCQ_MODE_DEAD | PACKED, 0);
+		EXPECT_EQ(1, take_packed(corpses, 1, LEN, 0, &msg));
+		EXPECT_EQ(3, msg.deliveries);
+		close(corpses);
+		close(fd);
+	}
+}
+
+/* For a limit of 1 the first delivery is the last. */
+TEST(one_delivery)
+{
+	int fd = make_queue(.capacity = 2, .msg_size = 64, .open_flags = O_RDWR | O_NONBLOCK,
+			    .max_deliveries = 1);
+	struct mpmcq_msg msg[2];
+	int le = hold(fd, 2, msg);
+
+	ASSERT_LE(0, le);
+	EXPECT_EQ(1, nack(le, msg[1].id));
+	EXPECT_EQ(1, dead(fd));
+	close(le);
+	EXPECT_EQ(2, dead(fd));
+	EXPECT_EQ(0, depth(fd));
+	close(fd);
+}
+
+/* Reads that fail, and reads that keep nothing, do not wear a message out. */
+TEST(failures_do_not_count)
+{
+	int i, fd = make_queue(.capacity = 2, .msg_size = 64, .max_deliveries = 1,
+			       .open_flags = O_RDWR | O_NONBLOCK);
+	int le = attach(fd, O_RDONLY | O_NONBLOCK, LEASE, 0);
+	unsigned char *edge = map_edge();
+
+	ASSERT_LE(0, le);
+	ASSERT_NE(NULL, edge);
+	ASSERT_EQ(LEN, put_msg(fd, LEN, 0));
+	for (i = 0; i < 5; i++) {
+		EXPECT_EQ(-EFAULT, result(read(le, edge - 1, LEN)));
+		EXPECT_EQ(-EMSGSIZE, take(le, large, 1));
+		EXPECT_EQ(-EFAULT, result(read(fd, edge - 1, LEN)));
+	}
+	EXPECT_EQ(0, dead(fd));
+	EXPECT_EQ(LEN, take_msg(le, LEN, 0));
+	close(le);
+	EXPECT_EQ(1, dead(fd));
+	close(fd);
+}
+
+/* Works on one message after the other until there are no more; number 4 kills. */
+static int poisonable(int fd, int *worked)
+{
+	int le = attach(fd, O_RDONLY, LEASE, 0), ret;
+	unsigned char buf[LEN];
+
+	while ((ret = take(le, buf, LEN)) == LEN) {
+		int i;
+
+		for (i = 0; !is_filled(buf, LEN, i); i++)
+			;
+		__atomic_add_fetch(&worked[i], 1, __ATOMIC_RELAXED);
+		if (i == 4)
+			raise(SIGKILL);
+	}
+	return ret ? 1 : 0;
+}
+
+TEST(poison)
+{
+	int i, end, kills = 0, fd = make_queue(.capacity = 16, .msg_size = 64,
+					       .open_flags = O_RDWR, .max_deliveries = 3);
+	int *worked = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_LE(0, fd);
+	ASSERT_NE(MAP_FAILED, worked);
+	for (i = 0; i < 10; i++)
+		ASSERT_EQ(LEN, put_msg(fd, LEN, i));
+	ASSERT_EQ(0, close_queue(fd));
+	while ((end = child_end(fork_child(poisonable(fd, worked)))) == -SIGKILL && kills < 100)
+		kills++;
+	EXPECT_EQ(0, end);
+	EXPECT_EQ(3, kills);
+	for (i = 0; i < 10; i++)
+		EXPECT_EQ(i == 4 ? 3 : 1, worked[i]) TH_LOG("message %d", i);
+	EXPECT_EQ(1, dead(fd));
+	EXPECT_EQ(0, depth(fd));
+	close(fd);
+}
+
+/* A queue whose leases last @ms, with @n messages held by @le. */
+static int make_timed(int ms, int n, int *le, struct mpmcq_msg *msg)
+{
+	int fd = make_queue(.capacity = 8, .msg_size = 64, .open_flags = O_RDWR | O_NONBLOCK,
+			    .lease_ms = ms);
+
+	*le = hold(fd, n, msg);
+	return *le < 0 ? -1 : fd;
+}
+
+TEST(deadline)
+{
+	struct mpmcq_msg msg[4], again[4];
+	long before = now_ms();
+	int i, le, fd = make_timed(300, 4, &le, msg);
+
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(300, info_of(fd).lease_ms);
+	EXPECT_EQ(1, ack(le, msg[1].id));
+	ASSERT_TRUE(comes_true(depth(fd) == 3));
+	EXPECT_LE(300, now_ms() - before);
+	EXPECT_GT(5000, now_ms() - before);
+	EXPECT_EQ(0, held(le));
+	EXPECT_EQ(0, leased(fd));
+	EXPECT_EQ(-ENOENT, ack(le, msg[0].id));
+	EXPECT_EQ(-ENOENT, nack(le, msg[2].id));
+	EXPECT_EQ(-ENOENT, touch(le, msg[3].id));
+	EXPECT_EQ(0, ack_all(le));
+	EXPECT_EQ(1, take_packed(le, 1, LEN, 0, &again[0]));
+	EXPECT_EQ(2, take_packed(le, 2, LEN, 2, &again[1]));
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(2, again[i].deliveries);
+	EXPECT_EQ(-ENOENT, ack(le, msg[0].id));
+	EXPECT_EQ(1, ack(le, again[0].id));
+	EXPECT_EQ(2, ack_all(le));
+	close(le);
+	close(fd);
+}
+
+/* The read after it acknowledges nothing, and says nothing of it. */
+TEST(deadline_one_at_a_time)
+{
+	int fd = make_queue(.capacity = 2, .msg_size = 64, .open_flags = O_RDWR | O_NONBLOCK,
+			    .lease_ms = 20);
+	int le = attach(fd, O_RDONLY | O_NONBLOCK, LEASE, 0);
+
+	ASSERT_LE(0, le);
+	ASSERT_EQ(LEN, put_msg(fd, LEN, 1));
+	ASSERT_EQ(LEN, take_msg(le, LEN, 1));
+	ASSERT_TRUE(comes_true(depth(fd) == 1));
+	EXPECT_EQ(0, held(le));
+	EXPECT_EQ(LEN, take_msg(le, LEN, 1));
+	ASSERT_TRUE(comes_true(depth(fd) == 1));
+	EXPECT_EQ(LEN, take_msg(fd, LEN, 1));
+	EXPECT_EQ(-EAGAIN, take(le, large, LEN));
+	EXPECT_EQ(0, leased(fd));
+	close(le);
+	close(fd);
+}
+
+/* In the order read, also if not all at once. */
+TEST(deadline_order)
+{
+	struct mpmcq_msg msg;
+	int i, fd = make_queue(.capacity = 8, .msg_size = 64, .open_flags = O_RDWR | O_NONBLOCK,
+			       .lease_ms = 200);
+	int le = attach(fd, O_RDONLY, LEASE | PACKED, 0);
+
+	ASSERT_LE(0, le);
+	for (i = 0; i < 5; i++)
+		ASSERT_EQ(LEN, put_msg(fd, LEN, i));
+	for (i = 0; i < 4; i++) {
+		ASSERT_EQ(1, take_packed(le, 1, LEN, i, &msg));
+		usleep(1000);
+	}
+	ASSERT_TRUE(comes_true(depth(fd) == 5));
+	EXPECT_EQ(4, take_some(fd, 5, 0));
+	close(le);
+	close(fd);
+}
+
+TEST(deadline_wakes)
+{
+	struct mpmcq_msg msg[2];
+	int ep, le, fd = make_timed(50, 2, &le, msg);
+	struct epoll_event event;
+	struct call call;
+
+	ASSERT_LE(0, fd);
+	ep = watch(fd, EPOLLIN | EPOLLET);
+	ASSERT_EQ(0, start_blocked(&call, take, attach(fd, O_RDONLY, 0, 0), large, LEN));
+	EXPECT_EQ(LEN, finish_call(&call));
+	EXPECT_EQ(1, epoll_wait(ep, &event, 1, 10000));
+	EXPECT_TRUE(comes_true(depth(fd) == 1));
+	EXPECT_EQ(1, take_some(fd, 1, 1));
+	close(ep);
+	close(le);
+	close(fd);
+}
+
+/* Also the file itself that held it, and waits for more. */
+TEST(deadline_wakes_the_holder)
+{
+	int le, fd = make_queue(.capacity = 2, .msg_size = 64, .open_flags = O_RDWR,
+				.lease_ms = 50);
+	struct mpmcq_msg msg;
+	struct call call;
+
+	le = attach(fd, O_RDONLY, LEASE | PACKED, 0);
+	ASSERT_LE(0, le);
+	ASSERT_EQ(LEN, put_msg(fd, LEN, 1));
+	ASSERT_EQ(1, take_packed(le, 1, LEN, 1, &msg));
+	ASSERT_EQ(0, start_call(&call, take, le, large, 100));
+	EXPECT_EQ(space_of(LEN), finish_call(&call));
+	EXPECT_EQ(space_of(LEN), unpack(large, 100, LEN, 1, &msg));
+	EXPECT_EQ(2, msg.deliveries);
+	EXPECT_EQ(1, ack(le, msg.id));
+	close(le);
+	close(fd);
+}
+
+/* Who is held up here for nearly as long as the lease lasts tries again. */
+TEST(deadline_moves)
+{
+	struct mpmcq_msg msg[2];
+	int tries, le, fd;
+	long start, last, longest;
+
+	for (tries = 0; tries < 10; tries++) {
+		fd = make_timed(400, 2, &le, msg);
+		ASSERT_LE(0, fd);
+		longest = 0;
+		for (start = last = now_ms(); now_ms() - start < 1000; last = now_ms()) {
+			usleep(20000);
+			touch(le, msg[0].id);
+			request_all(le, MPMCQ_IOC_TOUCH);
+			if (now_ms() - last > longest)
+				longest = now_ms() - last;
+		}
+		if (longest < 300)
+			break;
+		close(le);
+		close(fd);
+	}
+	ASSERT_GT(10, tries) TH_LOG("this machine is too slow");
+	EXPECT_EQ(2, held(le));
+	EXPECT_TRUE(comes_true(depth(fd) == 2));
+	EXPECT_LE(390, now_ms() - last);
+	EXPECT_EQ(2, take_all(fd));
+	close(le);
+	close(fd);
+}
+
+/* What is due first comes back first. */
+TEST(deadline_order_after_touch)
+{
+	struct mpmcq_msg msg[3];
+	int le, fd = make_timed(300, 3, &le, msg);
+
+	ASSERT_LE(0, fd);
+	usleep(20000);
+	EXPECT_EQ(1, touch(le, msg[1].id));
+	usleep(20000);
+	EXPECT_EQ(1, touch(le, msg[0].id));
+	ASSERT_TRUE(comes_true(depth(fd) == 3));
+	EXPECT_EQ(2, take_some(fd, 1, 2));
+	EXPECT_EQ(1, take_some(fd, 1, 1));
+	EXPECT_EQ(0, take_some(fd, 1, 0));
+	close(le);
+	close(fd);
+}
+
+/* A touch moves the deadline of that message alone. */
+TEST(deadline_of_others_stays)
+{
+	struct mpmcq_msg msg[2];
+	int le, fd = make_timed(200, 2, &le, msg);
+
+	ASSERT_LE(0, fd);
+	while (!depth(fd)) {
+		ASSERT_EQ(1, touch(le, msg[0].id)) TH_LOG("too slow, or touched in vain");
+		usleep(5000);
+	}
+	EXPECT_EQ(1, take_some(fd, 1, 1));
+	EXPECT_TRUE(comes_true(depth(fd) == 1));
+	EXPECT_EQ(0, take_some(fd, 1, 0));
+	close(le);
+	close(fd);
+}
+
+TEST(long_deadline)
+{
+	struct mpmcq_msg msg[2];
+	int le, fd = make_timed(INT_MAX, 2, &le, msg);
+
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(INT_MAX, info_of(fd).lease_ms);
+	usleep(50000);
+	EXPECT_EQ(2, held(le));
+	EXPECT_EQ(1, touch(le, msg[0].id));
+	EXPECT_EQ(2, ack_all(le));
+	close(le);
+	close(fd);
+}
+
+/* A message that was given back before its time does not come back once more. */
+TEST(deadline_after_the_end)
+{
+	struct mpmcq_msg msg[4];
+	int i, le, fd = make_timed(200, 4, &le, msg);
+
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(1, ack(le, msg[0].id));
+	EXPECT_EQ(1, nack(le, msg[1].id));
+	EXPECT_EQ(1, reject(le, msg[2].id));
+	close(le);
+	EXPECT_EQ(2, take_all(fd));
+	EXPECT_EQ(1, purge(fd, 0));
+	for (i = 0; i < 8; i++)
+		EXPECT_EQ(LEN, put_msg(fd, LEN, i));
+	usleep(300000);
+	EXPECT_EQ(8, depth(fd));
+	EXPECT_EQ(7, take_some(fd, 8, 0));
+	EXPECT_EQ(-EAGAIN, take(fd, large, LEN));
+	close(fd);
+}
+
+/* Whoever is first, the deadline or the request: one of them gets it, whole. */
+TEST(deadline_races)
+{
+	int i, acked = 0, back = 0, fd = make_queue(.capacity = 4, .msg_size = 64, .lease_ms = 4,
+						    .open_flags = O_RDWR | O_NONBLOCK);
+	int le = attach(fd, O_RDONLY | O_NONBLOCK, LEASE | PACKED, 0);
+	struct mpmcq_msg msg;
+
+	ASSERT_LE(0, le);
+	for (i = 0; i < 200; i++) {
+		int ret = -ENOENT;
+
+		ASSERT_EQ(LEN, put_msg(fd, LEN, i));
+		ASSERT_EQ(1, take_packed(le, 1, LEN, i, &msg));
+		usleep(2000 + i % 40 * 250);
+		if (i % 3 == 0) {
+			ret = ack(le, msg.id);
+		} else if (i % 3 == 1) {
+			nack(le, msg.id);
+		} else {
+			close(le);
+			le = attach(fd, O_RDONLY | O_NONBLOCK, LEASE | PACKED, 0);
+		}
+		if (ret == 1) {
+			acked++;
+			ASSERT_EQ(-EAGAIN, take(fd, large, LEN));
+		} else {
+			back++;
+			ASSERT_EQ(-ENOENT, ret);
+			ASSERT_TRUE(comes_true(depth(fd) == 1));
+			ASSERT_EQ(LEN, take_msg(fd, LEN, i));
+			ASSERT_EQ(-EAGAIN, take(fd, large, LEN));
+		}
+		ASSERT_EQ(0, held(le));
+		ASSERT_EQ(0, leased(fd));
+	}
+	EXPECT_EQ(200, acked + back);
+	EXPECT_EQ(4, put_all(fd, LEN, 0));
+	close(le);
+	close(fd);
+}
+
+TEST_F(lease, uring_acknowledges)
+{
+	int id, le = attach(self->fd, O_RDONLY, LEASE, 0);
+	struct io_uring ring;
+
+	ASSERT_LE(0, le);
+	if (!ring_init(_metadata, &ring))
+		return;
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 0));
+	prep_read(&ring, le, large, LEN, 1);
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	EXPECT_EQ(LEN, done(&ring, &id));
+	EXPECT_EQ(1, held(le));
+
+	prep_read(&ring, le, large, LEN, 2);
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	EXPECT_EQ(NOT_DONE, done_now(&ring, &id));
+	EXPECT_EQ(0, held(le));
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
+	EXPECT_EQ(LEN, done(&ring, &id));
+	EXPECT_TRUE(is_filled(large, LEN, 1));
+	EXPECT_EQ(1, held(le));
+	EXPECT_EQ(1, ack_all(le));
+	io_uring_queue_exit(&ring);
+	close(le);
+}
+
+TEST_F(lease, uring_packed)
+{
+	int id, le = attach(self->fd, O_RDONLY, LEASE | PACKED, 0);
+	struct io_uring ring;
+	struct mpmcq_msg msg;
+
+	ASSERT_LE(0, le);
+	if (!ring_init(_metadata, &ring))
+		return;
+	prep_read(&ring, le, large, sizeof(large), 1);
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	EXPECT_EQ(NOT_DONE, done_now(&ring, &id));
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
+	EXPECT_EQ(space_of(LEN), done(&ring, &id));
+	EXPECT_EQ(space_of(LEN), unpack(large, space_of(LEN), LEN, 1, &msg));
+	EXPECT_EQ(1, msg.deliveries);
+	EXPECT_EQ(1, ack(le, msg.id));
+	io_uring_queue_exit(&ring);
+	close(le);
+}
+
+/* The request in flight has the file, and so has the message until that is gone. */
+TEST_F(lease, uring_outlives_close)
+{
+	int id, le = attach(self->fd, O_RDONLY, LEASE, 0);
+	struct io_uring ring;
+
+	ASSERT_LE(0, le);
+	if (!ring_init(_metadata, &ring))
+		return;
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
+	ASSERT_EQ(LEN, take_msg(le, LEN, 1));
+	prep_read(&ring, le, large, LEN, 1);
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	close(le);
+	EXPECT_EQ(NOT_DONE, done_now(&ring, &id));
+	EXPECT_EQ(0, depth(self->fd));
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 2));
+	EXPECT_EQ(LEN, done(&ring, &id));
+	EXPECT_TRUE(is_filled(large, LEN, 2));
+	EXPECT_TRUE(comes_true(depth(self->fd) == 1));
+	EXPECT_EQ(LEN, take_msg(self->nb, LEN, 2));
+	io_uring_queue_exit(&ring);
+}
+
+TEST_F(lease, uring_process_killed)
+{
+	int fds[2], status, le;
+	struct io_uring ring;
+	pid_t pid;
+	char c;
+
+	ASSERT_EQ(0, pipe(fds));
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		if (!ring_init(_metadata, &ring))
+			_exit(KSFT_SKIP);
+		le = attach(self->fd, O_RDONLY, LEASE | PACKED, 0);
+		if (take_packed(le, 1, LEN, 1, NULL) != 1)
+			_exit(KSFT_FAIL);
+		prep_read(&ring, le, large, sizeof(large), 1);
+		if (io_uring_submit(&ring) != 1 || write(fds[1], "r", 1) != 1)
+			_exit(KSFT_FAIL);
+		pause();
+	}
+	close(fds[1]);
+	if (read(fds[0], &c, 1) == 1)
+		kill(pid, SIGKILL);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(comes_true(depth(self->fd) == 1));
+	EXPECT_EQ(LEN, take_msg(self->nb, LEN, 1));
+	close(fds[0]);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == KSFT_SKIP)
+		SKIP(return, "no io_uring for us");
+	EXPECT_EQ(SIGKILL, WTERMSIG(status));
+}
+
+/*
+ * Workers are killed at random while they take messages, acknowledge them and give
+ * them back.  Each notes in memory that outlives it that it is about to
+ * acknowledge, and that it has; what was not acknowledged must come again, and what
+ * was must not.
+ */
+#define WORKERS		4
+#define NUMBERS		50000
+#define KILLS		60
+#define BATCH		8
+
+enum fault {
+	TORN = 1, UNKNOWN = 2, AFTER_ACK = 4, NOT_LATER = 8, NOT_HELD = 16, FAILED = 32,
+};
+
+struct account {
+	bool stop;
+	__u32 sent;		/* the writes of the numbers below have returned */
+	int faults;
+	struct {
+		__u8 tries;	/* to acknowledge */
+		__u8 acks;	/* of those, that returned */
+		__u32 delivery;	/* the last that was seen */
+	} message[NUMBERS];
+};
+
+static void fault(struct account *account, int what)
+{
+	__atomic_or_fetch(&account->faults, what, __ATOMIC_SEQ_CST);
+}
+
+/* Notes a delivery; the message's number, or -1. */
+static int note_delivery(struct account *account, const void *buf, int len, __u32 delivery)
+{
+	const struct record *rec = buf;
+	__u32 last;
+
+	if (!is_whole(buf, len)) {
+		fault(account, TORN);
+		return -1;
+	}
+	if (rec->number >= NUMBERS) {
+		fault(account, UNKNOWN);
+		return -1;
+	}
+	if (__atomic_load_n(&account->message[rec->number].acks, __ATOMIC_SEQ_CST))
+		fault(account, AFTER_ACK);
+	/* In leases of one message at a time the count is not told. */
+	last = delivery ? __atomic_exchange_n(&account->message[rec->number].delivery, delivery,
+					      __ATOMIC_SEQ_CST) : 0;
+	if (delivery && last >= delivery)
+		fault(account, NOT_LATER);
+	return rec->number;
+}
+
+static void note_try(struct account *account, int number)
+{
+	__atomic_add_fetch(&account->message[number].tries, 1, __ATOMIC_SEQ_CST);
+}
+
+static void note_ack(struct account *account, int number)
+{
+	__atomic_add_fetch(&account->message[number].acks, 1, __ATOMIC_SEQ_CST);
+}
+
+/* One message at a time; each read acknowledges the last. */
+static int work_on_one(struct account *account, int fd)
+{
+	int le = attach(fd, O_RDONLY, LEASE, 0), ret, number = -1;
+	unsigned char buf[256];
+
+	for (;;) {
+		if (number >= 0)
+			note_try(account, number);
+		ret = take(le, buf, sizeof(buf));
+		if (number >= 0)
+			note_ack(account, number);
+		if (ret <= 0)
+			break;
+		number = note_delivery(account, buf, ret, 0);
+		if (number < 0)
+			return 1;
+	}
+	if (ret)
+		fault(account, FAILED);
+	return !!ret;
+}
+
+static int work_on_many(struct account *account, int fd, unsigned int seed)
+{
+	int le = attach(fd, O_RDONLY, LEASE | PACKED, BATCH), ret, at, i, n, number[BATCH];
+	struct mpmcq_msg msg;
+	unsigned char buf[1024];
+	__u64 id[BATCH];
+
+	while ((ret = take(le, buf, sizeof(buf))) > 0) {
+		for (at = n = 0; at < ret; at += space_of(msg.len), n++) {
+			memcpy(&msg, buf + at, sizeof(msg));
+			id[n] = msg.id;
+			number[n] = note_delivery(account, buf + at + sizeof(msg), msg.len,
+						  msg.deliveries);
+			if (number[n] < 0)
+				return 1;
+		}
+		for (i = 0; i < n; i++) {
+			seed = seed * 1103515245 + 12345;
+			if (seed >> 16 & 3) {
+				note_try(account, number[i]);
+				ret = ack(le, id[i]);
+				note_ack(account, number[i]);
+			} else {
+				ret = request_leases(le, MPMCQ_IOC_NACK, seed >> 18 & FRONT, &id[i],
+						     1, NULL);
+			}
+			if (ret != 1)
+				fault(account, NOT_HELD);
+		}
+	}
+	if (ret)
+		fault(account, FAILED);
+	return !!ret;
+}
+
+static ssize_t produce(int fd, void *arg, size_t longest)
+{
+	struct account *account = arg;
+	unsigned char msg[256];
+	int len;
+
+	while (!__atomic_load_n(&account->stop, __ATOMIC_SEQ_CST) && account->sent < NUMBERS) {
+		len = make_message(msg, 0, account->sent, longest);
+		if (put(fd, msg, len) != len)
+			return -1;
+		account->sent++;
+	}
+	return 0;
+}
+
+FIXTURE(crowd)
+{
+	int fd;
+	struct account *account;
+};
+
+FIXTURE_SETUP(crowd)
+{
+	self->fd = make_queue(.capacity = 32, .msg_size = 256, .open_flags = O_RDWR);
+	ASSERT_LE(0, self->fd);
+	self->account = mmap(NULL, sizeof(*self->account), PROT_READ | PROT_WRITE,
+			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->account);
+}
+
+FIXTURE_TEARDOWN(crowd)
+{
+	close(self->fd);
+}
+
+static pid_t start_worker(struct account *account, int fd, int which, unsigned int seed)
+{
+	if (which % 2)
+		return fork_child(work_on_one(account, fd));
+	return fork_child(work_on_many(account, fd, seed));
+}
+
+TEST_F_TIMEOUT(crowd, killed_at_random, 120)
+{
+	struct account *account = self->account;
+	int i, kills, unsure = 0, lost = 0, twice = 0;
+	unsigned int random = now_ms();
+	struct call producer;
+	pid_t pid[WORKERS];
+
+	TH_LOG("seed %u", random);
+	ASSERT_EQ(0, start_call(&producer, produce, self->fd, account, 200));
+	for (i = 0; i < WORKERS; i++)
+		pid[i] = start_worker(account, self->fd, i, random + i);
+	for (kills = 0; kills < KILLS; kills++) {
+		random = random * 1103515245 + 12345;
+		usleep((random >> 16) % 8000);
+		i = (random >> 8) % WORKERS;
+		ASSERT_LT(0, pid[i]);
+		ASSERT_EQ(0, kill(pid[i], SIGKILL));
+		ASSERT_EQ(-SIGKILL, child_end(pid[i]));
+		pid[i] = start_worker(account, self->fd, i, random);
+	}
+	__atomic_store_n(&account->stop, true, __ATOMIC_SEQ_CST);
+	ASSERT_EQ(0, finish_call(&producer));
+	ASSERT_EQ(0, close_queue(self->fd));
+	for (i = 0; i < WORKERS; i++)
+		EXPECT_EQ(0, child_end(pid[i]));
+
+	EXPECT_EQ(0, account->faults);
+	EXPECT_EQ(0, depth(self->fd));
+	EXPECT_EQ(0, leased(self->fd));
+	EXPECT_EQ(0, dead(self->fd));
+	for (i = 0; i < (int)account->sent; i++) {
+		lost += !account->message[i].tries;
+		twice += account->message[i].acks > 1;
+		unsure += !account->message[i].acks;
+	}
+	TH_LOG("%u messages, %d acknowledged by somebody who did not live to say so",
+	       account->sent, unsure);
+	EXPECT_EQ(0, lost);
+	EXPECT_EQ(0, twice);
+	/* A kill comes between a try and the note of its success at most once. */
+	EXPECT_GE(kills, unsure);
+	EXPECT_LT(500, (int)account->sent);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,1072 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Packed: many messages in one read or write, each behind a header.
+ */
+
+#include <limits.h>
+
+#include "own_test.h"
+#include "record.h"
+#include "uring_test.h"
+
+#define HEADER	((int)sizeof(struct mpmcq_msg))
+
+static unsigned char large[1 << 20];
+
+static int smaller(int a, int b)
+{
+	return a < b ? a : b;
+}
+
+/* A queue of one's own.  @fd and @pk wait, @nb and @pn do not; @pk and @pn are packed. */
+FIXTURE(packed)
+{
+	int fd;
+	int nb;
+	int pk;
+	int pn;
+	int capacity;
+	int msg_size;
+};
+
+FIXTURE_VARIANT(packed)
+{
+	int capacity;
+	int msg_size;
+};
+
+FIXTURE_VARIANT_ADD(packed, shortest)
+{
+	.capacity = 2,
+	.msg_size = 61,
+};
+
+FIXTURE_VARIANT_ADD(packed, usual)
+{
+	.capacity = 8,
+	.msg_size = 1024,
+};
+
+FIXTURE_VARIANT_ADD(packed, many)
+{
+	.capacity = 256,
+	.msg_size = 100,
+};
+
+FIXTURE_VARIANT_ADD(packed, longest)
+{
+	.capacity = 4,
+	.msg_size = MSG_SIZE_MAX,
+};
+
+FIXTURE_SETUP(packed)
+{
+	self->capacity = variant->capacity;
+	self->msg_size = variant->msg_size;
+	self->fd = make_queue(.capacity = self->capacity, .msg_size = self->msg_size,
+			      .open_flags = O_RDWR);
+	ASSERT_LE(0, self->fd);
+	self->nb = attach(self->fd, O_RDWR | O_NONBLOCK, 0, 0);
+	ASSERT_LE(0, self->nb);
+	self->pk = attach(self->fd, O_RDWR, MPMCQ_MODE_PACKED, 0);
+	ASSERT_LE(0, self->pk);
+	self->pn = attach(self->fd, O_RDWR | O_NONBLOCK, MPMCQ_MODE_PACKED, 0);
+	ASSERT_LE(0, self->pn);
+}
+
+FIXTURE_TEARDOWN(packed)
+{
+	EXPECT_EQ(0, depth(self->fd));
+	EXPECT_EQ(0, take_all(self->nb));
+	close(self->pn);
+	close(self->pk);
+	close(self->nb);
+	close(self->fd);
+}
+
+/* Every length near a multiple of 8, and others. */
+#define for_each_length(len, longest) \
+	for (len = 1; len <= (longest); len += len < 100 || (longest) - len < 10 ? 1 : 997)
+
+TEST_F(packed, written_packed_read_plain)
+{
+	int len;
+
+	for_each_length(len, self->msg_size) {
+		ASSERT_EQ(1, put_packed(self->pk, 1, len, len));
+		ASSERT_EQ(1, depth(self->fd));
+		ASSERT_EQ(len, next_len(self->pk));
+		ASSERT_EQ(len, take_msg(self->fd, len, len));
+	}
+}
+
+TEST_F(packed, written_plain_read_packed)
+{
+	struct mpmcq_msg msg;
+	int len;
+
+	for_each_length(len, self->msg_size) {
+		ASSERT_EQ(len, put_msg(self->fd, len, len));
+		ASSERT_EQ(1, take_packed(self->pk, 1, len, len, &msg));
+		ASSERT_EQ(0, msg.deliveries);
+	}
+}
+
+/* The zeros behind a message are zeros also where a longer one has been. */
+TEST_F(packed, nothing_of_earlier_messages)
+{
+	int i, len;
+
+	for (len = 1; len < 24; len++) {
+		memset(large, JUNK, self->msg_size);
+		for (i = 0; i < self->capacity; i++)
+			ASSERT_EQ(self->msg_size, put(self->nb, large, self->msg_size));
+		ASSERT_EQ(self->capacity, take_all(self->nb));
+		ASSERT_EQ(self->capacity, put_packed(self->pk, self->capacity, len, len));
+		ASSERT_EQ(self->capacity, take_packed(self->pk, self->capacity, len, len, NULL));
+	}
+}
+
+TEST_F(packed, all_at_once)
+{
+	int round;
+
+	for (round = 0; round < 5; round++) {
+		ASSERT_EQ(self->capacity, put_packed(self->pk, self->capacity, 13, 7 * round));
+		EXPECT_EQ(self->capacity, depth(self->fd));
+		EXPECT_EQ(-EAGAIN, put_packed(self->pn, 1, 13, 0));
+		ASSERT_EQ(self->capacity, take_packed(self->pk, self->capacity, 13, 7 * round,
+						      NULL));
+		EXPECT_EQ(0, depth(self->fd));
+		EXPECT_EQ(-EAGAIN, take_packed(self->pn, 1, 13, 0, NULL));
+	}
+}
+
+TEST_F(packed, longest_at_once)
+{
+	int n = smaller(self->capacity, 16);
+
+	ASSERT_EQ(n, put_packed(self->pk, n, self->msg_size, 1));
+	ASSERT_EQ(n, take_packed(self->pk, n, self->msg_size, 1, NULL));
+}
+
+/* Long and short, one after the other; and the same to a queue again, as it was read. */
+TEST_F(packed, different_lengths)
+{
+	int again = attach(self->pk, O_RDWR, MPMCQ_MODE_PACKED, 0);
+	int i, at = 0, got, space, n = smaller(self->capacity, 12);
+	struct mpmcq_msg msg;
+
+	ASSERT_LE(0, again);
+	for (i = 0; i < n; i++)
+		at += pack(large + at, 1 + i * 11 % self->msg_size, i);
+	ASSERT_EQ(at, put(self->pk, large, at));
+	got = take(self->pk, large, sizeof(large));
+	ASSERT_EQ(at, got);
+	ASSERT_EQ(at, put(again, large, at));
+	memset(large, JUNK, at);
+	ASSERT_EQ(at, take(again, large, sizeof(large)));
+	for (i = at = 0; i < n; i++, at += space) {
+		space = unpack(large + at, got - at, 1 + i * 11 % self->msg_size, i, &msg);
+		ASSERT_LT(0, space);
+	}
+	EXPECT_EQ(got, at);
+	EXPECT_TRUE(is_junk(large + at, MSG_SIZE_MAX));
+	close(again);
+}
+
+/* Plain and packed writers and readers, in turn: one queue, one order. */
+TEST_F(packed, mixed_with_plain)
+{
+	int in = 0, out = 0, round, n = self->capacity / 2;
+
+	for (round = 0; round < 20; round++) {
+		ASSERT_EQ(LEN, put_msg(self->nb, LEN, in++));
+		ASSERT_EQ(n, put_packed(self->pn, n, LEN, in));
+		in += n;
+		if (round % 2) {
+			ASSERT_EQ(n, take_packed(self->pn, n, LEN, out, NULL));
+			out += n;
+			ASSERT_EQ(LEN, take_msg(self->nb, LEN, out++));
+		} else {
+			ASSERT_EQ(LEN, take_msg(self->nb, LEN, out++));
+			ASSERT_EQ(n, take_packed(self->pn, n, LEN, out, NULL));
+			out += n;
+		}
+	}
+	EXPECT_EQ(in, out);
+}
+
+/* The waiting file, too, sends what there is room for, and returns. */
+TEST_F(packed, as_many_as_there_is_room_for)
+{
+	int rooms[] = { 1, self->capacity / 2, self->capacity - 1, self->capacity };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rooms); i++) {
+		int room = rooms[i], others = self->capacity - room;
+		int fd = i % 2 ? self->pk : self->pn;
+
+		if (others)
+			ASSERT_EQ(others, put_packed(self->pn, others, LEN, 0));
+		ASSERT_EQ(room, put_packed(fd, room + 3, LEN, 100));
+		ASSERT_EQ(-EAGAIN, put_packed(self->pn, 3, LEN, 0));
+		if (others)
+			ASSERT_EQ(others, take_packed(self->pn, others, LEN, 0, NULL));
+		ASSERT_EQ(room, take_packed(self->pn, room + 3, LEN, 100, NULL));
+	}
+}
+
+TEST_F(packed, many_more_than_fit)
+{
+	int n = 3 * self->capacity + 1, sent = 0, read = 0;
+
+	while (sent < n) {
+		ASSERT_EQ(smaller(self->capacity, n - sent),
+			  put_packed(self->pk, n - sent, LEN, sent));
+		sent += smaller(self->capacity, n - sent);
+		ASSERT_EQ(sent - read, take_packed(self->pk, n, LEN, read, NULL));
+		read = sent;
+	}
+}
+
+/* A read takes whole messages only, as many as the buffer has room for. */
+TEST_F(packed, as_many_as_the_buffer_has_room_for)
+{
+	int room, len = 13, space = space_of(len), n = smaller(self->capacity, 4);
+	struct mpmcq_msg msg;
+	int i, want;
+
+	for (room = space; room <= (n + 1) * space; room++) {
+		ASSERT_EQ(n, put_packed(self->pk, n, len, room));
+		want = smaller(room / space, n);
+		ASSERT_EQ(want * space, take(self->pk, large, room)) TH_LOG("room %d", room);
+		for (i = 0; i < want; i++)
+			ASSERT_EQ(space, unpack(large + i * space, space, len, room + i, &msg));
+		ASSERT_TRUE(is_junk(large + want * space, room - want * space));
+		for (; i < n; i++)
+			ASSERT_EQ(len, take_msg(self->nb, len, room + i));
+	}
+}
+
+TEST_F(packed, buffer_too_short_for_the_first)
+{
+	int room, lengths[] = { 1, 8, 13, self->msg_size };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(lengths); i++) {
+		int len = lengths[i];
+
+		EXPECT_EQ(-EAGAIN, take(self->pn, large, 1));
+		ASSERT_EQ(len, put_msg(self->nb, len, 1));
+		ASSERT_EQ(1, put_msg(self->nb, 1, 2));
+		EXPECT_EQ(0, take(self->pk, large, 0));
+		for (room = 1; room < space_of(len); room = next_cut(room, space_of(len))) {
+			ASSERT_EQ(-EMSGSIZE, take(self->pk, large, room)) TH_LOG("room %d", room);
+			ASSERT_EQ(-EMSGSIZE, take(self->pn, large, room));
+			ASSERT_TRUE(is_junk(large, room));
+			ASSERT_EQ(len, next_len(self->pk));
+			ASSERT_EQ(2, depth(self->fd));
+		}
+		ASSERT_EQ(1, take_packed(self->pk, 1, len, 1, NULL));
+		ASSERT_EQ(1, take_packed(self->pk, 1, 1, 2, NULL));
+	}
+}
+
+/* A message that does not fit ends the read, and is the next. */
+TEST_F(packed, later_message_does_not_fit)
+{
+	struct mpmcq_msg msg;
+
+	ASSERT_EQ(9, put_msg(self->nb, 9, 1));
+	ASSERT_EQ(60, put_msg(self->nb, 60, 2));
+	ASSERT_EQ(space_of(9), take(self->pk, large, space_of(9) + space_of(60) - 1));
+	EXPECT_EQ(space_of(9), unpack(large, space_of(9), 9, 1, &msg));
+	EXPECT_EQ(-EMSGSIZE, take(self->pk, large, space_of(60) - 1));
+	EXPECT_EQ(1, take_packed(self->pk, 1, 60, 2, NULL));
+}
+
+TEST_F(packed, nothing)
+{
+	EXPECT_EQ(0, take(self->pk, large, 0));
+	EXPECT_EQ(0, take(self->pn, large, 0));
+	EXPECT_EQ(-EINVAL, put(self->pk, large, 0));
+	EXPECT_EQ(-EINVAL, put(self->pn, large, 0));
+}
+
+TEST_F(packed, would_wait)
+{
+	struct iovec iov = { large, space_of(LEN) };
+
+	EXPECT_EQ(-EAGAIN, take(self->pn, large, sizeof(large)));
+	EXPECT_EQ(-EAGAIN, result(preadv2(self->pk, &iov, 1, -1, RWF_NOWAIT)));
+	ASSERT_EQ(self->capacity, put_all(self->nb, LEN, 0));
+	pack(large, LEN, self->capacity);
+	EXPECT_EQ(-EAGAIN, put(self->pn, large, space_of(LEN)));
+	EXPECT_EQ(-EAGAIN, result(pwritev2(self->pk, &iov, 1, -1, RWF_NOWAIT)));
+	ASSERT_EQ(LEN, take_msg(self->fd, LEN, 0));
+	EXPECT_EQ(space_of(LEN), result(pwritev2(self->pk, &iov, 1, -1, RWF_NOWAIT)));
+	iov.iov_len = sizeof(large);
+	EXPECT_EQ(self->capacity * space_of(LEN),
+		  result(preadv2(self->pk, &iov, 1, -1, RWF_NOWAIT)));
+}
+
+TEST_F(packed, read_waits_for_the_first)
+{
+	struct mpmcq_msg msg;
+	struct call call;
+
+	ASSERT_EQ(0, start_blocked(&call, take, self->pk, large, sizeof(large)));
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
+	ASSERT_EQ(space_of(LEN), finish_call(&call));
+	EXPECT_EQ(space_of(LEN), unpack(large, space_of(LEN), LEN, 1, &msg));
+}
+
+TEST_F(packed, write_waits_for_the_first)
+{
+	int at = 0, i;
+	struct call call;
+
+	ASSERT_EQ(self->capacity, put_all(self->nb, LEN, 0));
+	for (i = 0; i < 3; i++)
+		at += pack(large + at, LEN, self->capacity + i);
+	ASSERT_EQ(0, start_blocked(&call, put, self->pk, large, at));
+	EXPECT_EQ(self->capacity, depth(self->fd));
+	ASSERT_EQ(LEN, take_msg(self->nb, LEN, 0));
+	EXPECT_EQ(space_of(LEN), finish_call(&call));
+	EXPECT_EQ(self->capacity, take_packed(self->pk, self->capacity, LEN, 1, NULL));
+}
+
+/* One write is news to as many sleepers as it has messages. */
+TEST_F(packed, write_wakes_many)
+{
+	int i, n = smaller(self->capacity, 8);
+	unsigned char buf[8][LEN];
+	struct call call[8];
+
+	for (i = 0; i < n; i++)
+		ASSERT_EQ(0, start_blocked(&call[i], take, self->fd, buf[i], LEN));
+	ASSERT_EQ(n, put_packed(self->pn, n, LEN, 0));
+	for (i = 0; i < n; i++)
+		EXPECT_EQ(LEN, finish_call(&call[i]));
+}
+
+/* And so is one read to writers. */
+TEST_F(packed, read_wakes_many)
+{
+	int i, n = smaller(self->capacity, 8);
+	struct call call[8];
+
+	ASSERT_EQ(self->capacity, put_all(self->nb, LEN, 0));
+	fill(large, LEN, 1);
+	for (i = 0; i < n; i++)
+		ASSERT_EQ(0, start_blocked(&call[i], put, self->fd, large, LEN));
+	ASSERT_EQ(n, take_packed(self->pn, n, LEN, 0, NULL));
+	for (i = 0; i < n; i++)
+		EXPECT_EQ(LEN, finish_call(&call[i]));
+	EXPECT_EQ(self->capacity, take_all(self->nb));
+}
+
+static void ignore_signal(int sig)
+{
+}
+
+TEST_F(packed, signal_ends_wait)
+{
+	struct sigaction action = { .sa_handler = ignore_signal };
+	struct call call;
+
+	sigaction(SIGUSR1, &action, NULL);
+	ASSERT_EQ(0, start_blocked(&call, take, self->pk, large, 100));
+	pthread_kill(call.thread, SIGUSR1);
+	EXPECT_EQ(-EINTR, finish_call(&call));
+
+	ASSERT_EQ(self->capacity, put_all(self->nb, LEN, 0));
+	pack(large, LEN, 0);
+	ASSERT_EQ(0, start_blocked(&call, put, self->pk, large, space_of(LEN)));
+	pthread_kill(call.thread, SIGUSR1);
+	EXPECT_EQ(-EINTR, finish_call(&call));
+	EXPECT_EQ(self->capacity, take_all(self->nb));
+}
+
+/*
+ * Writes @bytes of a bad message after each number of good ones: these are sent, and
+ * the next call fails with @error and sends nothing.  Whether all that went so.
+ */
+static bool refused(int pn, int nb, int capacity, const void *bad, int bytes, int error)
+{
+	int goods[] = { 0, 1, capacity - 1, capacity }, i, j, at, good;
+	int size = capacity * space_of(LEN) + bytes;
+	unsigned char *buf = malloc(size);
+	bool right = true;
+
+	for (i = 0; i < 4; i++) {
+		good = goods[i];
+		for (at = j = 0; j < good; j++)
+			at += pack(buf + at, LEN, j);
+		memcpy(buf + at, bad, bytes);
+		if (good)
+			right &= put(pn, buf, at + bytes) == at && depth(pn) == good;
+		right &= put(pn, buf + at, bytes) == error && depth(pn) == good;
+		for (j = 0; j < good; j++)
+			right &= take_msg(nb, LEN, j) == LEN;
+	}
+	free(buf);
+	return right;
+}
+
+TEST_F(packed, bad_headers)
+{
+	const struct {
+		__u32 len;
+		int error;
+	} bad[] = {
+		{ 0, -EINVAL },
+		{ self->msg_size + 1, -EMSGSIZE },
+		{ MSG_SIZE_MAX + 1, -EMSGSIZE },
+		{ INT_MAX, -EMSGSIZE },
+		{ 1U << 31, -EMSGSIZE },
+		{ UINT32_MAX - 24, -EMSGSIZE },
+		{ UINT32_MAX - 23, -EMSGSIZE },
+		{ UINT32_MAX - 7, -EMSGSIZE },
+		{ UINT32_MAX - 6, -EMSGSIZE },
+		{ UINT32_MAX, -EMSGSIZE },
+	};
+	struct mpmcq_msg msg = {};
+	size_t i;
+	int bit;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		msg.len = bad[i].len;
+		memset(large, 0, space_of(MSG_SIZE_MAX));
+		memcpy(large, &msg, sizeof(msg));
+		/* With as much behind it as the longest may have, and with less. */
+		EXPECT_TRUE(refused(self->pn, self->nb, self->capacity, large,
+				    space_of(MSG_SIZE_MAX + 1), bad[i].error))
+			TH_LOG("length %u", bad[i].len);
+		EXPECT_TRUE(refused(self->pn, self->nb, self->capacity, large,
+				    space_of(8), bad[i].error))
+			TH_LOG("length %u, short", bad[i].len);
+	}
+	for (bit = 0; bit < 32; bit++) {
+		memset(large, 0, space_of(8));
+		msg = (struct mpmcq_msg){ .len = 8, .flags = 1U << bit };
+		memcpy(large, &msg, sizeof(msg));
+		EXPECT_TRUE(refused(self->pn, self->nb, self->capacity, large, space_of(8),
+				    -EINVAL)) TH_LOG("flag %d", bit);
+		msg = (struct mpmcq_msg){ .len = 8, .reserved = 1U << bit };
+		memcpy(large, &msg, sizeof(msg));
+		EXPECT_TRUE(refused(self->pn, self->nb, self->capacity, large, space_of(8),
+				    -EINVAL)) TH_LOG("reserved %d", bit);
+	}
+}
+
+TEST_F_TIMEOUT(packed, cut_off, 200)
+{
+	int bytes, len, lengths[] = { 1, 8, 13, self->msg_size };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(lengths); i++) {
+		len = lengths[i];
+		pack(large, len, 1);
+		for (bytes = 1; bytes < space_of(len); bytes = next_cut(bytes, space_of(len)))
+			ASSERT_TRUE(refused(self->pn, self->nb, self->capacity, large, bytes,
+					    -EINVAL)) TH_LOG("%d of %d", bytes, space_of(len));
+	}
+}
+
+/* Nor does the waiting file wait for room for what is bad. */
+TEST_F(packed, bad_when_full)
+{
+	struct mpmcq_msg msg = {};
+
+	ASSERT_EQ(self->capacity, put_all(self->nb, LEN, 0));
+	EXPECT_EQ(-EINVAL, put(self->pk, &msg, sizeof(msg)));
+	EXPECT_EQ(-EINVAL, put(self->pk, &msg, sizeof(msg) - 1));
+	msg.len = self->msg_size + 1;
+	memcpy(large, &msg, sizeof(msg));
+	EXPECT_EQ(-EMSGSIZE, put(self->pk, large, space_of(msg.len)));
+	EXPECT_EQ(self->capacity, take_all(self->nb));
+}
+
+/* By syscall(), lest the compiler complain that the buffer is not that long. */
+static const size_t huge[] = {
+	1UL << 31, (1UL << 31) - 65536, INT_MAX, (1UL << 32) + 1,
+};
+
+TEST_F(packed, huge_lengths)
+{
+	struct mpmcq_msg msg;
+	int at, space = space_of(self->msg_size);
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(huge); i++) {
+		memset(large, 0, sizeof(large));
+		at = pack(large, LEN, i);
+		at += pack(large + at, LEN, i + 1);
+		ASSERT_EQ(at, result(syscall(SYS_write, self->pk, large, huge[i])));
+		ASSERT_EQ(2, take_packed(self->pk, 2, LEN, i, NULL));
+
+		ASSERT_EQ(2, put_packed(self->pk, 2, self->msg_size, i));
+		memset(large, JUNK, 2 * space + MARGIN);
+		ASSERT_EQ(2 * space, result(syscall(SYS_read, self->pk, large, huge[i])));
+		EXPECT_EQ(space, unpack(large, space, self->msg_size, i, &msg));
+		EXPECT_EQ(space, unpack(large + space, space, self->msg_size, i + 1, &msg));
+		EXPECT_TRUE(is_junk(large + 2 * space, MARGIN));
+	}
+}
+
+TEST_F(packed, unaligned)
+{
+	int offset, i, at, space = space_of(13), n = smaller(self->capacity, 3);
+	struct mpmcq_msg msg;
+
+	for (offset = 1; offset < 16; offset++) {
+		for (i = at = 0; i < n; i++)
+			at += pack(large + offset + at, 13, offset + i);
+		ASSERT_EQ(at, put(self->pk, large + offset, at));
+		ASSERT_EQ(at, take(self->pk, large + 16 - offset, at));
+		for (i = 0; i < n; i++)
+			ASSERT_EQ(space, unpack(large + 16 - offset + i * space, space, 13,
+						offset + i, &msg));
+	}
+}
+
+/* Headers and messages lie in several segments, and segments lie in reverse. */
+TEST_F(packed, segments)
+{
+	int i, at, space, len, n = smaller(self->capacity, 5), total, cuts;
+	unsigned char buf[1000], whole[1000];
+	struct iovec iov[128];
+	struct mpmcq_msg msg;
+
+	for (len = 1; len <= 61; len++) {
+		space = space_of(len);
+		for (i = total = 0; i < n; i++)
+			total += pack(whole + total, len, len + i);
+		cuts = cut(iov, buf, total);
+		for (i = at = 0; i < cuts; at += iov[i++].iov_len)
+			if (iov[i].iov_len)
+				memcpy(iov[i].iov_base, whole + at, iov[i].iov_len);
+		ASSERT_EQ(total, result(writev(self->pk, iov, cuts)));
+
+		memset(buf, JUNK, sizeof(buf));
+		cuts = cut(iov, buf, total + MARGIN);
+		ASSERT_EQ(total, result(readv(self->pk, iov, cuts)));
+		gather(whole, iov, cuts);
+		for (i = at = 0; i < n; i++, at += space)
+			ASSERT_EQ(space, unpack(whole + at, space, len, len + i, &msg));
+		ASSERT_TRUE(is_junk(whole + at, MARGIN));
+	}
+}
+
+TEST_F(packed, segments_too_short)
+{
+	struct iovec iov[] = { { large, HEADER }, { large + HEADER, 7 } };
+
+	ASSERT_EQ(1, put_msg(self->nb, 1, 1));
+	EXPECT_EQ(-EMSGSIZE, result(readv(self->pk, iov, 2)));
+	iov[1].iov_len = 8;
+	EXPECT_EQ(space_of(1), result(readv(self->pk, iov, 2)));
+	iov[1].iov_len = 7;
+	pack(large, 1, 1);
+	EXPECT_EQ(-EINVAL, result(writev(self->pk, iov, 2)));
+	iov[1].iov_len = 0;
+	EXPECT_EQ(-EINVAL, result(writev(self->pk, iov, 2)));
+	EXPECT_EQ(0, result(writev(self->pk, iov, 0)));
+	EXPECT_EQ(0, result(readv(self->pk, iov, 0)));
+}
+
+/*
+ * A write over the edge of what is there sends the messages before it.  What is the
+ * padding of one may be there or not.
+ */
+TEST_F(packed, write_over_edge)
+{
+	int i, j, at, ret, before, lengths[] = { 1, 13, self->msg_size };
+	int n = smaller(self->capacity, 3);
+	unsigned char *edge = map_edge_of(3 * space_of(self->msg_size));
+
+	ASSERT_NE(NULL, edge);
+	for (i = 0; i < 3; i++) {
+		int len = lengths[i], space = space_of(len), total = n * space;
+
+		for (before = 0; before < total; before = next_cut(before, total)) {
+			int whole = before / space;
+			int most = whole + (before % space >= HEADER + len);
+
+			for (at = j = 0; at < before; at += space, j++) {
+				pack(large, len, j);
+				memcpy(edge - before + at, large, smaller(space, before - at));
+			}
+			ret = put(before % 2 ? self->pk : self->pn, edge - before, total);
+			if (ret != most * space || !most)
+				ASSERT_EQ(whole ? whole * space : -EFAULT, ret)
+					TH_LOG("%d of %d bytes are there", before, total);
+			whole = ret < 0 ? 0 : ret / space;
+			ASSERT_EQ(whole, depth(self->fd));
+			for (j = 0; j < whole; j++)
+				ASSERT_EQ(len, take_msg(self->nb, len, j));
+			if (whole < most || most * space < before)
+				ASSERT_EQ(-EFAULT, put(self->pn, edge - before + whole * space,
+						       total - whole * space));
+			ASSERT_EQ(0, depth(self->fd));
+		}
+	}
+}
+
+/* A read over the edge delivers those before it; the others stay, in order. */
+TEST_F(packed, read_over_edge)
+{
+	int i, j, before, lengths[] = { 1, 13, self->msg_size };
+	int n = smaller(self->capacity, 3);
+	unsigned char *edge = map_edge_of(3 * space_of(self->msg_size));
+	struct mpmcq_msg msg;
+
+	ASSERT_NE(NULL, edge);
+	for (i = 0; i < 3; i++) {
+		int len = lengths[i], space = space_of(len), total = n * space;
+
+		for (before = 0; before < total; before = next_cut(before, total)) {
+			int whole = before / space;
+
+			ASSERT_EQ(n, put_packed(self->pk, n, len, before));
+			memset(edge - before, JUNK, before);
+			ASSERT_EQ(whole ? whole * space : -EFAULT,
+				  result(read(before % 2 ? self->pk : self->pn, edge - before,
+					      total + 100)))
+				TH_LOG("%d of %d bytes are there", before, total);
+			ASSERT_EQ(n - whole, depth(self->fd));
+			for (j = 0; j < whole; j++)
+				ASSERT_EQ(space, unpack(edge - before + j * space, space, len,
+							before + j, &msg));
+			if (before > whole * space)
+				ASSERT_EQ(-EFAULT, result(read(self->pn,
+							       edge - before + whole * space,
+							       total + 100)));
+			ASSERT_EQ(n - whole, take_packed(self->pn, n, len, before + whole, NULL));
+		}
+	}
+}
+
+TEST_F(packed, bad_addresses)
+{
+	void *const bad[] = { NULL, (void *)8, map(getpagesize(), PROT_NONE), (void *)-4096UL };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct iovec iov[] = { { large, space_of(8) }, { bad[i], space_of(8) } };
+
+		EXPECT_EQ(-EFAULT, put(self->pk, bad[i], space_of(8))) TH_LOG("at %p", bad[i]);
+		EXPECT_EQ(0, depth(self->fd));
+		ASSERT_EQ(2, put_packed(self->pk, 2, 8, i));
+		EXPECT_EQ(-EFAULT, result(read(self->pk, bad[i], 2 * space_of(8))))
+			TH_LOG("at %p", bad[i]);
+		EXPECT_EQ(2, depth(self->fd));
+
+		/* An address that no program has fails the call before we see it. */
+		if (bad[i] != (void *)-4096UL) {
+			EXPECT_EQ(space_of(8), result(readv(self->pk, iov, 2)));
+			EXPECT_EQ(1, take_packed(self->pk, 1, 8, i + 1, NULL));
+			EXPECT_EQ(space_of(8), result(writev(self->pk, iov, 2)));
+			EXPECT_EQ(8, take_msg(self->nb, 8, i));
+		} else {
+			EXPECT_EQ(2, take_packed(self->pk, 2, 8, i, NULL));
+		}
+	}
+}
+
+/* Pages that nobody has touched yet end no read and no write with an error. */
+TEST_F(packed, fresh_pages)
+{
+	int n = smaller(self->capacity, 200), len = smaller(self->msg_size, 1000);
+	int space = space_of(len), room = n * space, offset, ret, done, i;
+	size_t size = room + 2 * getpagesize();
+	unsigned char *mem = map(size, PROT_READ | PROT_WRITE);
+	struct mpmcq_msg msg;
+
+	ASSERT_NE(MAP_FAILED, mem);
+	for (offset = 0; offset < 64; offset += 13) {
+		unsigned char *buf = mem + getpagesize() - offset;
+
+		ASSERT_EQ(n, put_packed(self->pk, n, len, offset));
+		ASSERT_EQ(0, madvise(mem, size, MADV_DONTNEED));
+		for (done = 0; done < n; done += ret / space) {
+			ret = result(read(self->pn, buf + done * space, room - done * space));
+			ASSERT_LT(0, ret);
+			ASSERT_EQ(0, ret % space);
+		}
+		ASSERT_EQ(n, done);
+		for (i = 0; i < n; i++)
+			ASSERT_EQ(space, unpack(buf + i * space, space, len, offset + i, &msg));
+
+		/* Zeros are no message: it fails for that, and not for the pages. */
+		ASSERT_EQ(0, madvise(mem, size, MADV_DONTNEED));
+		ASSERT_EQ(-EINVAL, put(self->pn, buf, room));
+	}
+	munmap(mem, size);
+}
+
+TEST_F(packed, pages_of_a_file)
+{
+	int n = smaller(self->capacity, 8), len = smaller(self->msg_size, 1000);
+	int i, ret, done, at = 0, file = memfd_create("buffer", 0);
+	unsigned char *mem;
+
+	ASSERT_LE(0, file);
+	for (i = 0; i < n; i++)
+		at += pack(large + at, len, i);
+	ASSERT_EQ(at, pwrite(file, large, at, 0));
+	mem = mmap(NULL, at, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	for (done = 0; done < at; done += ret) {
+		ret = put(self->pn, mem + done, at - done);
+		ASSERT_LT(0, ret);
+	}
+	EXPECT_EQ(n, take_packed(self->pn, n, len, 0, NULL));
+	munmap(mem, at);
+	close(file);
+}
+
+TEST_F(packed, access_modes)
+{
+	int reader = attach(self->fd, O_RDONLY | O_NONBLOCK, MPMCQ_MODE_PACKED, 0);
+	int writer = attach(self->fd, O_WRONLY | O_NONBLOCK, MPMCQ_MODE_PACKED, 0);
+
+	ASSERT_LE(0, reader);
+	ASSERT_LE(0, writer);
+	EXPECT_EQ(-EBADF, put_packed(reader, 1, LEN, 1));
+	EXPECT_EQ(-EAGAIN, take_packed(reader, 1, LEN, 1, NULL));
+	EXPECT_EQ(1, put_packed(writer, 1, LEN, 1));
+	EXPECT_EQ(-EBADF, take_packed(writer, 1, LEN, 1, NULL));
+	EXPECT_EQ(1, take_packed(reader, 1, LEN, 1, NULL));
+	close(reader);
+	close(writer);
+}
+
+/* The mode belongs to the open file, and can be changed at any time. */
+TEST_F(packed, mode)
+{
+	int twin = dup(self->fd);
+
+	ASSERT_LE(0, twin);
+	EXPECT_EQ(0, info_of(self->fd).modes);
+	EXPECT_EQ(0, set_modes(self->fd, MPMCQ_MODE_PACKED, 0));
+	EXPECT_EQ(MPMCQ_MODE_PACKED, info_of(self->fd).modes);
+	EXPECT_EQ(MPMCQ_MODE_PACKED, info_of(twin).modes);
+	EXPECT_EQ(0, info_of(self->nb).modes);
+	EXPECT_EQ(1, put_packed(twin, 1, LEN, 1));
+	EXPECT_EQ(0, set_modes(self->fd, MPMCQ_MODE_PACKED, 0));
+	EXPECT_EQ(1, take_packed(twin, 1, LEN, 1, NULL));
+	EXPECT_EQ(0, set_modes(twin, 0, 0));
+	EXPECT_EQ(0, info_of(self->fd).modes);
+	EXPECT_EQ(LEN, put_msg(self->fd, LEN, 2));
+	EXPECT_EQ(LEN, take_msg(twin, LEN, 2));
+	close(twin);
+}
+
+TEST_F(packed, mode_of_writers_and_readers)
+{
+	int reader = attach(self->fd, O_RDONLY, 0, 0);
+	int writer = attach(self->fd, O_WRONLY, 0, 0);
+
+	ASSERT_LE(0, reader);
+	ASSERT_LE(0, writer);
+	EXPECT_EQ(0, set_modes(reader, MPMCQ_MODE_PACKED, 0));
+	EXPECT_EQ(0, set_modes(writer, MPMCQ_MODE_PACKED, 0));
+	EXPECT_EQ(1, put_packed(writer, 1, LEN, 1));
+	EXPECT_EQ(1, take_packed(reader, 1, LEN, 1, NULL));
+	close(reader);
+	close(writer);
+}
+
+TEST_F(packed, poll)
+{
+	EXPECT_EQ(WRITABLE, poll_now(self->pk));
+	ASSERT_EQ(2, put_packed(self->pk, 2, LEN, 0));
+	EXPECT_EQ(READABLE | (self->capacity == 2 ? 0 : WRITABLE), poll_now(self->pk));
+	ASSERT_EQ(1, take_packed(self->pk, 1, LEN, 0, NULL));
+	EXPECT_EQ(READABLE | WRITABLE, poll_now(self->pk));
+	ASSERT_EQ(1, take_packed(self->pk, 1, LEN, 1, NULL));
+	EXPECT_EQ(WRITABLE, poll_now(self->pk));
+}
+
+TEST_F(packed, edges)
+{
+	int in = watch(self->pn, EPOLLIN | EPOLLET), out = watch(self->pn, EPOLLOUT | EPOLLET);
+	int i;
+
+	ASSERT_LE(0, in);
+	ASSERT_LE(0, out);
+	EXPECT_EQ(EPOLLOUT, event_now(out));
+	for (i = 0; i < 5; i++) {
+		EXPECT_EQ(0, event_now(in));
+		EXPECT_EQ(0, event_now(out));
+		ASSERT_EQ(self->capacity, put_packed(self->pn, self->capacity + 1, LEN, i));
+		EXPECT_EQ(EPOLLIN, event_now(in));
+		EXPECT_EQ(0, event_now(in));
+		EXPECT_EQ(0, event_now(out));
+		ASSERT_EQ(self->capacity, take_packed(self->pn, self->capacity, LEN, i, NULL));
+		EXPECT_EQ(0, event_now(in));
+		EXPECT_EQ(EPOLLOUT, event_now(out));
+	}
+	close(in);
+	close(out);
+}
+
+TEST_F(packed, uring_at_once)
+{
+	int i, id, at = 0, n = smaller(self->capacity, 9);
+	struct io_uring ring;
+	struct mpmcq_msg msg;
+
+	if (!ring_init(_metadata, &ring))
+		return;
+	for (i = 0; i < n; i++)
+		at += pack(large + at, 13, i);
+	prep_write(&ring, self->pk, large, at, 1);
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	EXPECT_EQ(at, done_now(&ring, &id));
+	prep_read(&ring, self->pk, large, sizeof(large), 2);
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	EXPECT_EQ(at, done_now(&ring, &id));
+	for (i = at = 0; i < n; i++, at += space_of(13))
+		EXPECT_EQ(space_of(13), unpack(large + at, space_of(13), 13, i, &msg));
+	io_uring_queue_exit(&ring);
+}
+
+TEST_F(packed, uring_waits)
+{
+	struct io_uring ring;
+	struct mpmcq_msg msg;
+	int id, at;
+
+	if (!ring_init(_metadata, &ring))
+		return;
+	prep_read(&ring, self->pk, large, sizeof(large), 1);
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	EXPECT_EQ(NOT_DONE, done_now(&ring, &id));
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
+	EXPECT_EQ(space_of(LEN), done(&ring, &id));
+	EXPECT_EQ(space_of(LEN), unpack(large, space_of(LEN), LEN, 1, &msg));
+
+	ASSERT_EQ(self->capacity, put_all(self->nb, LEN, 0));
+	at = pack(large, LEN, self->capacity);
+	at += pack(large + at, LEN, self->capacity + 1);
+	prep_write(&ring, self->pk, large, at, 2);
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	EXPECT_EQ(NOT_DONE, done_now(&ring, &id));
+	ASSERT_EQ(LEN, take_msg(self->nb, LEN, 0));
+	EXPECT_EQ(space_of(LEN), done(&ring, &id));
+	EXPECT_EQ(self->capacity, take_packed(self->pk, self->capacity, LEN, 1, NULL));
+	io_uring_queue_exit(&ring);
+}
+
+TEST_F(packed, uring_errors)
+{
+	void *none = map(getpagesize(), PROT_NONE);
+	struct mpmcq_msg *msg = (void *)large;
+	struct io_uring ring;
+	int id;
+
+	ASSERT_NE(MAP_FAILED, none);
+	if (!ring_init(_metadata, &ring))
+		return;
+	memset(large, 0, HEADER);
+	prep_write(&ring, self->pk, large, HEADER, 1);
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	EXPECT_EQ(-EINVAL, done(&ring, &id));
+	msg->len = self->msg_size + 1;
+	prep_write(&ring, self->pk, large, space_of(msg->len), 1);
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	EXPECT_EQ(-EMSGSIZE, done(&ring, &id));
+	prep_write(&ring, self->pk, none, HEADER + 8, 1);
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	EXPECT_EQ(-EFAULT, done(&ring, &id));
+
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
+	prep_read(&ring, self->pk, large, space_of(LEN) - 1, 2);
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	EXPECT_EQ(-EMSGSIZE, done(&ring, &id));
+	io_uring_prep_read(io_uring_get_sqe(&ring), self->pk, none, 100, -1);
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	EXPECT_EQ(-EFAULT, done(&ring, &id));
+	EXPECT_EQ(LEN, take_msg(self->nb, LEN, 1));
+	io_uring_queue_exit(&ring);
+	munmap(none, getpagesize());
+}
+
+TEST_F(packed, uring_fixed_buffers)
+{
+	int id, len = smaller(self->msg_size, 1000), room = space_of(len) + MARGIN;
+	unsigned char *mem = map(getpagesize(), PROT_READ | PROT_WRITE);
+	struct iovec iov = { mem, getpagesize() };
+	struct io_uring ring;
+	struct mpmcq_msg msg;
+
+	ASSERT_NE(MAP_FAILED, mem);
+	if (!ring_init(_metadata, &ring))
+		return;
+	ASSERT_EQ(0, io_uring_register_buffers(&ring, &iov, 1));
+	pack(mem, len, 3);
+	io_uring_prep_write_fixed(io_uring_get_sqe(&ring), self->pk, mem, space_of(len), -1, 0);
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	EXPECT_EQ(space_of(len), done(&ring, &id));
+
+	memset(mem, JUNK, getpagesize());
+	io_uring_prep_read_fixed(io_uring_get_sqe(&ring), self->pk, mem + 1, room, -1, 0);
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	EXPECT_EQ(space_of(len), done(&ring, &id));
+	EXPECT_EQ(space_of(len), unpack(mem + 1, room, len, 3, &msg));
+	EXPECT_TRUE(is_junk(mem + 1 + space_of(len), MARGIN));
+	io_uring_queue_exit(&ring);
+	munmap(mem, getpagesize());
+}
+
+/* The length that a header says while it is read once is the one that counts. */
+static void *change_length(void *arg)
+{
+	struct mpmcq_msg *msg = arg;
+
+	while (!__atomic_load_n(&msg->id, __ATOMIC_RELAXED)) {
+		__atomic_store_n(&msg->len, 40, __ATOMIC_RELAXED);
+		__atomic_store_n(&msg->len, 8, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+TEST_F(packed, header_changes)
+{
+	struct mpmcq_msg *msg = (void *)large;
+	int i, ret, seen = 0;
+	pthread_t thread;
+
+	memset(large, 0, space_of(40));
+	msg->len = 8;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, change_length, msg));
+	for (i = 0; i < 20000 && (i < 2000 || seen != 3); i++) {
+		unsigned char buf[40];
+		int len = -1;
+
+		/* After the shorter there are zeros, which are no message. */
+		ret = put(self->pn, large, space_of(40));
+		if (ret == space_of(8))
+			len = 8;
+		if (ret == space_of(40))
+			len = 40;
+		seen |= len == 8 ? 1 : 2;
+		ASSERT_EQ(len, take(self->nb, buf, sizeof(buf)));
+		ASSERT_EQ(-EAGAIN, take(self->nb, buf, sizeof(buf)));
+	}
+	__atomic_store_n(&msg->id, 1, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+}
+
+#define THREADS		3
+#define PER_THREAD	2000
+#define LONGEST		50
+
+/* What threads do together that write and read packed. */
+struct together {
+	int fd;
+	int capacity;
+	int writers;
+	unsigned char seen[THREADS][PER_THREAD];
+	__u64 id[THREADS * PER_THREAD];
+	int ids;
+};
+
+/* Lengths differ, so the bytes that were sent have to be looked at to be counted. */
+static void *write_together(void *arg)
+{
+	struct together *all = arg;
+	int next = 0, i, n, at, ret, me = __atomic_fetch_add(&all->writers, 1, __ATOMIC_RELAXED);
+	unsigned char *buf = malloc((all->capacity + 3) * space_of(LONGEST));
+	struct mpmcq_msg msg = {};
+
+	while (next < PER_THREAD) {
+		n = smaller(1 + next % (all->capacity + 3), PER_THREAD - next);
+		for (i = at = 0; i < n; i++, at += space_of(msg.len)) {
+			msg.len = make_message(buf + at + sizeof(msg), me, next + i, LONGEST);
+			memcpy(buf + at, &msg, sizeof(msg));
+		}
+		ret = put(all->fd, buf, at);
+		if (ret <= 0)
+			return "a write failed";
+		for (at = 0; at < ret; at += space_of(msg.len), next++)
+			memcpy(&msg, buf + at, sizeof(msg));
+		if (at != ret)
+			return "a write took part of a message";
+	}
+	free(buf);
+	return NULL;
+}
+
+static void *read_together(void *arg)
+{
+	struct together *all = arg;
+	int next[THREADS] = {}, ret, at, space, size = 4096;
+	unsigned char *buf = malloc(size);
+	const struct record *rec;
+	struct mpmcq_msg msg;
+
+	while ((ret = take(all->fd, buf, size)) > 0) {
+		for (at = 0; at < ret; at += space) {
+			memcpy(&msg, buf + at, sizeof(msg));
+			rec = (const void *)(buf + at + sizeof(msg));
+			space = space_of(msg.len);
+			if (at + space > ret || !is_whole(rec, msg.len) ||
+			    rec->producer >= THREADS || rec->number >= PER_THREAD)
+				return "a message was garbled";
+			if ((int)rec->number < next[rec->producer])
+				return "a message came before an earlier one";
+			next[rec->producer] = rec->number + 1;
+			__atomic_add_fetch(&all->seen[rec->producer][rec->number], 1,
+					   __ATOMIC_RELAXED);
+			all->id[__atomic_fetch_add(&all->ids, 1, __ATOMIC_RELAXED) %
+				(THREADS * PER_THREAD)] = msg.id;
+		}
+	}
+	free(buf);
+	return ret ? "a read failed" : NULL;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	const __u64 *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+TEST_F_TIMEOUT(packed, threads_together, 60)
+{
+	static struct together all;
+	pthread_t writer[THREADS], reader[THREADS];
+	void *failure;
+	int i, j;
+
+	all.fd = self->pk;
+	all.capacity = smaller(self->capacity, 100);
+	for (i = 0; i < THREADS; i++) {
+		ASSERT_EQ(0, pthread_create(&reader[i], NULL, read_together, &all));
+		ASSERT_EQ(0, pthread_create(&writer[i], NULL, write_together, &all));
+	}
+	for (i = 0; i < THREADS; i++) {
+		ASSERT_EQ(0, pthread_join(writer[i], &failure));
+		EXPECT_EQ(NULL, failure) TH_LOG("%s", (char *)failure);
+	}
+	ASSERT_EQ(0, close_queue(self->fd));
+	for (i = 0; i < THREADS; i++) {
+		ASSERT_EQ(0, pthread_join(reader[i], &failure));
+		EXPECT_EQ(NULL, failure) TH_LOG("%s", (char *)failure);
+	}
+	for (i = 0; i < THREADS; i++)
+		for (j = 0; j < PER_THREAD; j++)
+			EXPECT_EQ(1, all.seen[i][j]) TH_LOG("message %d of %d", j, i);
+	ASSERT_EQ(THREADS * PER_THREAD, all.ids);
+	qsort(all.id, all.ids, sizeof(all.id[0]), compare_ids);
+	for (i = 1; i < all.ids; i++)
+		ASSERT_NE(all.id[i - 1], all.id[i]);
+}
+
+TEST_HARNESS_MAIN

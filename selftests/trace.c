@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tracepoints: each event of a queue is told once, in order, with what it is about,
+ * in a buffer of tracefs that the test has to itself.
+ */
+
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "own_test.h"
+
+#define TRACEFS		"/sys/kernel/tracing"
+#define INSTANCE	TRACEFS "/instances/mpmcq_selftest"
+
+FIXTURE(trace)
+{
+	int fd;			/* a queue, which does not wait */
+	int blocking;
+	int number;		/* by which the events name it */
+	unsigned char buf[LEN];
+};
+
+FIXTURE_VARIANT(trace)
+{
+	__u32 flags;
+};
+
+FIXTURE_VARIANT_ADD(trace, blocks)
+{
+	.flags = 0,
+};
+
+FIXTURE_VARIANT_ADD(trace, drops)
+{
+	.flags = MPMCQ_DROP_OLDEST,
+};
+
+static bool write_to(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC);
+	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	close(fd);
+	return done;
+}
+
+FIXTURE_SETUP(trace)
+{
+	char path[64];
+
+	if (access(TRACEFS "/trace", F_OK))
+		mount("tracefs", TRACEFS, "tracefs", 0, NULL);
+	if (access(TRACEFS "/events/mpmcq", F_OK))
+		SKIP(return, "the kernel has no events: " TRACEFS "/events/mpmcq");
+	ASSERT_TRUE(!mkdir(INSTANCE, 0755) || errno == EEXIST);
+	self->fd = make_queue(.capacity = 2, .msg_size = LEN, .max_deliveries = 2,
+			      .flags = variant->flags, .open_flags = O_RDWR | O_NONBLOCK);
+	ASSERT_LE(0, self->fd);
+	self->blocking = attach(self->fd, O_RDWR, 0, 0);
+	ASSERT_LE(0, self->blocking);
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", self->fd);
+	self->number = atoi(line(path, "number:"));
+	ASSERT_LT(0, self->number);
+	/* In the order in which they happen, on whatever processor. */
+	ASSERT_TRUE(write_to(INSTANCE "/trace_clock", "counter"));
+	ASSERT_TRUE(write_to(INSTANCE "/events/mpmcq/enable", "1"));
+}
+
+FIXTURE_TEARDOWN(trace)
+{
+	close(self->blocking);
+	close(self->fd);
+	EXPECT_TRUE(write_to(INSTANCE "/events/mpmcq/enable", "0"));
+	EXPECT_EQ(0, rmdir(INSTANCE));
+}
+
+/* Compares the events of the queue with @want, which ends with NULL. */
+static void expect_events(struct __test_metadata *_metadata, int number,
+			  const char *const *want)
+{
+	FILE *file = fopen(INSTANCE "/trace", "r");
+	char text[512], queue[32], expected[128], *event, *rest;
+
+	ASSERT_NE(NULL, file);
+	snprintf(queue, sizeof(queue), ": queue=%d ", number);
+	while (fgets(text, sizeof(text), file)) {
+		event = strstr(text, ": mpmcq_");
+		rest = event ? strstr(event, queue) : NULL;
+		if (*text == '#' || !rest)
+			continue;
+		*rest = 0;
+		snprintf(expected, sizeof(expected), "%s %s", event + 2, rest + strlen(queue));
+		expected[strcspn(expected, "\n")] = 0;
+		EXPECT_NE(NULL, *want) TH_LOG("%s", expected);
+		if (*want) {
+			EXPECT_STREQ(*want, expected);
+			want++;
+		}
+	}
+	EXPECT_EQ(NULL, *want) TH_LOG("there is no %s", *want);
+	fclose(file);
+}
+
+#define EXPECT_EVENTS(...) \
+	expect_events(_metadata, self->number, (const char *const []){ __VA_ARGS__, NULL })
+
+TEST_F(trace, send_and_receive)
+{
+	ASSERT_EQ(LEN, put_msg(self->fd, LEN, 1));
+	ASSERT_EQ(1, put_msg(self->fd, 1, 2));
+	ASSERT_EQ(LEN, take_msg(self->fd, LEN, 1));
+	ASSERT_EQ(1, take_msg(self->fd, 1, 2));
+	ASSERT_EQ(-EAGAIN, take_msg(self->fd, LEN, 3));
+	EXPECT_EVENTS("mpmcq_send len=5", "mpmcq_send len=1",
+		      "mpmcq_receive len=5", "mpmcq_receive len=1");
+}
+
+TEST_F(trace, reader_waits)
+{
+	struct call call;
+
+	ASSERT_EQ(0, start_blocked(&call, take, self->blocking, self->buf, LEN));
+	ASSERT_EQ(LEN, put_msg(self->fd, LEN, 1));
+	ASSERT_EQ(LEN, finish_call(&call));
+	EXPECT_EVENTS("mpmcq_block reader", "mpmcq_send len=5", "mpmcq_wake reader",
+		      "mpmcq_receive len=5");
+}
+
+TEST_F(trace, full)
+{
+	struct call call;
+
+	ASSERT_EQ(LEN, put_msg(self->fd, LEN, 1));
+	ASSERT_EQ(2, put_msg(self->fd, 2, 2));
+	fill(self->buf, LEN, 3);
+	if (variant->flags & MPMCQ_DROP_OLDEST) {
+		ASSERT_EQ(LEN, put(self->blocking, self->buf, LEN));
+		EXPECT_EVENTS("mpmcq_send len=5", "mpmcq_send len=2",
+			      "mpmcq_drop len=5", "mpmcq_send len=5");
+		return;
+	}
+	ASSERT_EQ(0, start_blocked(&call, put, self->blocking, self->buf, LEN));
+	ASSERT_EQ(LEN, take_msg(self->fd, LEN, 1));
+	ASSERT_EQ(LEN, finish_call(&call));
+	EXPECT_EVENTS("mpmcq_send len=5", "mpmcq_send len=2", "mpmcq_block writer",
+		      "mpmcq_receive len=5", "mpmcq_wake writer", "mpmcq_send len=5");
+}
+
+TEST_F(trace, given_back)
+{
+	int le = attach(self->fd, O_RDONLY | O_NONBLOCK, MPMCQ_MODE_LEASE, 0);
+
+	ASSERT_LE(0, le);
+	ASSERT_EQ(LEN, put_msg(self->fd, LEN, 1));
+	ASSERT_EQ(LEN, take_msg(le, LEN, 1));
+	ASSERT_EQ(1, request_all(le, MPMCQ_IOC_NACK));
+	ASSERT_EQ(LEN, take_msg(le, LEN, 1));
+	close(le);
+	EXPECT_EVENTS("mpmcq_send len=5", "mpmcq_receive len=5",
+		      "mpmcq_return len=5 deliveries=1", "mpmcq_receive len=5",
+		      "mpmcq_return len=5 deliveries=2");
+}
+
+TEST_HARNESS_MAIN
