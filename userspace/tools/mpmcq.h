@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _MPMCQ_TOOL_H
+#define _MPMCQ_TOOL_H
+
+#include <getopt.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdnoreturn.h>
+
+#include <linux/mpmcq.h>
+
+enum {
+	EXIT_USAGE = 2,
+	EXIT_WOULD_BLOCK = 3,
+};
+
+/*
+ * Options of all commands, for the tables of getopt_long(); "+": messages, and the
+ * options of a program, that follow are left alone.
+ */
+#define COMMON_OPTIONS		"+d:q:hV"
+#define COMMON_LONG_OPTIONS \
+	{ "device", required_argument, NULL, 'd' }, \
+	{ "queue", required_argument, NULL, 'q' }, \
+	{ "help", no_argument, NULL, 'h' }, \
+	{ "version", no_argument, NULL, 'V' }
+
+/* Options of the commands that may wait. */
+#define WAITING_OPTIONS		COMMON_OPTIONS "nt:"
+#define WAITING_LONG_OPTIONS \
+	COMMON_LONG_OPTIONS, \
+	{ "nonblock", no_argument, NULL, 'n' }, \
+	{ "timeout", required_argument, NULL, 't' }
+
+extern const char *device;	/* path of its node */
+extern const char *queue_name;	/* NULL: the queue of the node */
+extern int timeout_ms;		/* for each message; negative: no limit */
+
+noreturn void usage_hint(void);
+#define usage_error(...) do { warnx(__VA_ARGS__); usage_hint(); } while (0)
+
+void common_option(int opt);
+void waiting_option(int opt);
+void no_queue_option(const char *command);
+void no_arguments(int argc, char **argv);
+unsigned long parse_number(const char *arg, unsigned long min, unsigned long max,
+			   const char *what);
+void set_once(int *choice, int value, const char *choices);
+
+const char *queue_text(void);
+int open_device(int flags, struct mpmcq_info *info);
+int open_queue(int flags, struct mpmcq_info *info);
+void set_name(char *name, const char *from);
+void *allocate(size_t size);
+
+int64_t now_ms(void);
+bool wait_for(struct pollfd *fds, nfds_t n, int64_t start);
+
+/**
+ * struct receiver - how messages are taken from a queue, and what becomes of them
+ * @fd: the queue; does not block
+ * @msg_size: its longest message
+ * @count: how many to take, 0 for no limit
+ * @taken: how many were taken
+ * @tail: what is printed after each message
+ * @tail_length: how many bytes that are
+ * @command: what is run for each message instead of printing it, or NULL
+ * @failed: how many runs of it failed
+ */
+struct receiver {
+	int fd;
+	size_t msg_size;
+	unsigned long count;
+	unsigned long taken;
+	const char *tail;
+	size_t tail_length;
+	const char *command;
+	unsigned long failed;
+};
+
+/* Why no more messages are taken. */
+enum outcome { ENOUGH, CLOSED, EMPTY };
+
+enum outcome receive_messages(struct receiver *r);
+void set_tail(struct receiver *r, int form);
+
+void prepare_work(struct receiver *r);
+void work_on_message(struct receiver *r, const char *message, size_t length);
+void let_signals_through(void);
+
+void command_send(int argc, char **argv);
+void command_receive(int argc, char **argv);
+void command_dead(int argc, char **argv);
+void command_info(int argc, char **argv);
+void command_list(int argc, char **argv);
+void command_create(int argc, char **argv);
+void command_destroy(int argc, char **argv);
+void command_close(int argc, char **argv);
+void command_reopen(int argc, char **argv);
+
+#endif /* _MPMCQ_TOOL_H */

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * mpmcq receive --exec: a worker that holds a message while a command works on it
+ *
+ * It is acknowledged or given back by what came of the command; if this program
+ * dies, the kernel gives it back.
+ */
+#define _GNU_SOURCE
+#include <err.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "mpmcq.h"
+
+void prepare_work(struct receiver *r)
+{
+	struct mpmcq_mode mode = { .size = sizeof(mode), .modes = MPMCQ_MODE_LEASE, .max_held = 1 };
+
+	if (ioctl(r->fd, MPMCQ_IOC_MODE, &mode) < 0)
+		err(EXIT_FAILURE, "%s: messages cannot be held", queue_text());
+	signal(SIGCHLD, SIG_DFL);	/* if ignored, nobody would be told of an exit */
+}
+
+/*
+ * Returns what waitpid() says.  The message is in a file, not a pipe, as the command
+ * may not read it.
+ */
+static int run(const char *command, const char *message, size_t length)
+{
+	int input = memfd_create("message", MFD_CLOEXEC);
+	int status;
+	pid_t pid;
+
+	if (input < 0 || pwrite(input, message, length, 0) != (ssize_t)length)
+		err(EXIT_FAILURE, "file for a message");
+	pid = fork();
+	if (pid < 0)
+		err(EXIT_FAILURE, "fork");
+	if (!pid) {
+		dup2(input, STDIN_FILENO);
+		signal(SIGPIPE, SIG_DFL);
+		let_signals_through();
+		execl("/bin/sh", "sh", "-c", command, NULL);
+		warn("/bin/sh");
+		_exit(127);
+	}
+	close(input);
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			err(EXIT_FAILURE, "wait");
+	}
+	return status;
+}
+
+void work_on_message(struct receiver *r, const char *message, size_t length)
+{
+	struct mpmcq_leases all = { .size = sizeof(all), .flags = MPMCQ_LEASES_ALL };
+	int status = run(r->command, message, length);
+
+	if (ioctl(r->fd, status ? MPMCQ_IOC_NACK : MPMCQ_IOC_ACK, &all) < 0)
+		err(EXIT_FAILURE, "%s", queue_text());
+	if (WIFSIGNALED(status))
+		warnx("%s: %s: the message is given back", r->command,
+		      strsignal(WTERMSIG(status)));
+	else if (status)
+		warnx("%s: exit status %d: the message is given back", r->command,
+		      WEXITSTATUS(status));
+	else if (!all.done)
+		warnx("%s: took longer than the lease: the message was given back", r->command);
+	else
+		return;
+	r->failed++;
+}
