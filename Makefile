@@ -34,6 +34,9 @@ help:
 	@echo 'make shell         a shell in a virtual machine that has the module loaded'
 	@echo 'make bench         messages per second, beside a pipe and a POSIX message queue;'
 	@echo '                   emulated it takes minutes: ARGS="-r 3 -m 10000" is shorter'
+	@echo '                   (build/userspace/bench-recover, bench-queues: killed workers, many queues)'
+	@echo 'make bench-exact   instructions per message, the same each time, also in'
+	@echo '                   build/bench/exact.json'
 	@echo 'make vm-module     the module for another kernel, in build/KVER'
 	@echo 'make clean'
 
@@ -95,6 +98,14 @@ bench:
 	@$(MAKE) --no-print-directory -s userspace
 	@scripts/vm -- build/userspace/bench $(ARGS)
 
+bench-exact:
+	@scripts/setup vm
+	@$(MAKE) --no-print-directory -s userspace
+	@mkdir -p build/bench
+	@rm -f build/bench/exact.json
+	@scripts/vm --icount --data build/bench/exact.json -- \
+		build/userspace/bench-exact --output /dev/data $(ARGS)
+
 check:
 	@scripts/check
 
@@ -106,4 +117,4 @@ clean:
 	rm -f *.ko *.mod *.mod.c *.o .*.o .*.cmd kmod/*.o kmod/.*.cmd modules.order Module.symvers
 
 .PHONY: all help headers modules clean-modules vm-module userspace install uninstall load unload
-.PHONY: demo shell bench check check-debug clean
+.PHONY: demo shell bench bench-exact check check-debug clean

@@ -4,13 +4,12 @@
  *
  * For every transport alike: the parent opens it, forks producers and
  * consumers that share it, lets them all go at once, and when the producers
- * are done sends each consumer a message to stop.  Time runs until the last
- * consumer has stopped.  Transports take turns, round after round, so that
- * what else the machine does hits them alike.
+ * are done sends each consumer a message to stop, or closes the queue.  Time
+ * runs until the last consumer has stopped.  Transports take turns, round
+ * after round, so that what else the machine does hits them alike.
  */
 #define _GNU_SOURCE
 #include <err.h>
-#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -22,13 +21,13 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "measure.h"
+#include "queue.h"
 #include "transport.h"
 #include "verify.h"
 
-#define EXIT_USAGE	2
 #define MAX_WORKERS	64	/* producers, and consumers */
 #define MAX_ROUNDS	100
 #define MAX_TRANSPORTS	16
@@ -58,14 +57,6 @@ struct outcome {
 
 static struct outcome outcomes[MAX_TRANSPORTS];
 static unsigned int chosen;
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
 
 static long switches(void)
 {
@@ -103,6 +94,8 @@ static void produce(struct run *r, unsigned int self)
 		message_fill(message, size, self, number);
 		send_or_die(r, message);
 	}
+	if (r->transport->flush && r->transport->flush(&r->channel) < 0)
+		err(EXIT_FAILURE, "%s: send", r->transport->name);
 }
 
 static void consume(struct run *r, unsigned int self)
@@ -116,13 +109,21 @@ static void consume(struct run *r, unsigned int self)
 		length = r->transport->receive(&r->channel, message, sizeof(message));
 		if (length < 0)
 			err(EXIT_FAILURE, "%s: receive", r->transport->name);
+		if (!length && r->transport->finish)
+			break;
 	} while (ledger_enter(r->ledgers[self], message, length));
 }
 
-static void send_stops(struct run *r)
+/* The producers are done. */
+static void stop_consumers(struct run *r)
 {
 	char message[size];
 
+	if (r->transport->finish) {
+		if (r->transport->finish(&r->channel) < 0)
+			err(EXIT_FAILURE, "%s: close", r->transport->name);
+		return;
+	}
 	message_fill(message, size, STOP, 0);
 	for (unsigned int i = 0; i < consumers; i++)
 		send_or_die(r, message);
@@ -136,7 +137,10 @@ static noreturn void work(struct run *r, unsigned int i)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	close(r->go[1]);
-	if (write(r->ready[1], &byte, 1) != 1 || read(r->go[0], &byte, 1) != 0)
+	if (r->transport->begin && r->transport->begin(&r->channel, i < producers) < 0)
+		err(EXIT_FAILURE, "%s", r->transport->name);
+	if (write(r->ready[1], &byte, 1) != 1 || close(r->ready[1]) < 0 ||
+	    read(r->go[0], &byte, 1) != 0)
 		err(EXIT_FAILURE, "start");
 
 	before = switches();
@@ -186,17 +190,6 @@ static void wait_workers(struct run *r, unsigned int *running, unsigned int left
 	}
 }
 
-/* The workers die with their parent. */
-static void out_of_time(int signal)
-{
-	static const char text[] = "bench: a run took too long, see --limit\n";
-
-	(void)signal;
-	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
-		_exit(EXIT_FAILURE);
-	_exit(EXIT_FAILURE);
-}
-
 static void add_verdict(struct verdict *sum, const struct verdict *v)
 {
 	sum->received += v->received;
@@ -226,14 +219,14 @@ static void run_once(struct outcome *o, unsigned int round)
 	for (unsigned int i = 0; i < consumers; i++)
 		r.ledgers[i] = ledger_new(size, producers, messages);
 
-	alarm(limit);
+	limit_time(limit);
 	start_workers(&r);
 	begin = now();
 	close(r.go[1]);
 	wait_workers(&r, &running, consumers);
-	send_stops(&r);
+	stop_consumers(&r);
 	wait_workers(&r, &running, 0);
-	alarm(0);
+	limit_time(0);
 
 	for (unsigned int i = 0; i < producers + consumers; i++) {
 		end = r.workers[i].end > end ? r.workers[i].end : end;
@@ -266,20 +259,9 @@ static void run_all(void)
 
 /* --- what is printed --- */
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 static double median(const double *values)
 {
-	double sorted[MAX_ROUNDS];
-
-	memcpy(sorted, values, rounds * sizeof(*values));
-	qsort(sorted, rounds, sizeof(*sorted), compare);
-	return (sorted[(rounds - 1) / 2] + sorted[rounds / 2]) / 2;
+	return spread_of(values, rounds).median;
 }
 
 /* The median rate of the plain pipe, 0 if it is not among the chosen. */
@@ -362,9 +344,9 @@ static void print_json(void)
 static const char help[] =
 "Usage: bench [OPTION...]\n"
 "\n"
-"Send messages through a queue and through other things the kernel has, in\n"
+"Send messages through our queues and through other things the kernel has, in\n"
 "turns, count messages per second, and verify that each arrives whole, once and\n"
-"in the order of its producer.  Nobody else may use the queue meanwhile.\n"
+"in the order of its producer.  Nobody else may use the device meanwhile.\n"
 "\n"
 "  -p, --producers N      processes that send (1)\n"
 "  -c, --consumers N      processes that receive (1)\n"
@@ -373,7 +355,7 @@ static const char help[] =
 "  -r, --rounds N         runs of each transport (5)\n"
 "  -t, --transports LIST  names with commas between (all)\n"
 "  -l, --limit SECONDS    a run that takes longer is a failure (120)\n"
-"  -d, --device PATH      the queue (/dev/mpmcq)\n"
+"  -d, --device PATH      our queue, and what makes more of them (/dev/mpmcq)\n"
 "  -j, --json             print JSON instead of a table\n"
 "      --self-test        check that the verifier notices planted faults\n"
 "  -h, --help             print this and exit\n"
@@ -387,19 +369,6 @@ static void print_help(void)
 		printf("  %-11s %s\n", transports[i].name, transports[i].text);
 	puts("\nExit status: 0 done, 1 a message was lost, repeated, disordered or torn, or\n"
 	     "another error, 2 wrong usage.");
-}
-
-static unsigned int parse_number(const char *arg, unsigned int min, unsigned int max)
-{
-	char *end;
-	long n;
-
-	errno = 0;
-	n = strtol(arg, &end, 10);
-	if (!errno && end != arg && !*end && n >= min && n <= max)
-		return n;
-	warnx("'%s' is not a number from %u to %u", arg, min, max);
-	exit(EXIT_USAGE);
 }
 
 static void choose_all(void)
@@ -481,9 +450,9 @@ static void parse_options(int argc, char **argv)
 			exit(EXIT_USAGE);
 		}
 	}
-	if (optind < argc || messages < producers) {
-		warnx("%s", optind < argc ? "there are no arguments but options" :
-		      "fewer messages than producers");
+	no_arguments(argc);
+	if (messages < producers) {
+		warnx("fewer messages than producers");
 		exit(EXIT_USAGE);
 	}
 }
@@ -494,7 +463,6 @@ int main(int argc, char **argv)
 
 	parse_options(argc, argv);
 	messages /= producers;
-	signal(SIGALRM, out_of_time);
 	run_all();
 	if (json)
 		print_json();
@@ -507,7 +475,6 @@ int main(int argc, char **argv)
 		      outcomes[i].transport->name);
 		status = EXIT_FAILURE;
 	}
-	if (fclose(stdout))
-		err(EXIT_FAILURE, "standard output");
+	close_output();
 	return status;
 }

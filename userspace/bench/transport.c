@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What carries the messages: our queue and what else the kernel has
+ * What carries the messages: our queues and what else the kernel has
  *
  * Where room can be asked for, it is ROOM messages, our queue's default, or
  * what the caller may have of it.
@@ -11,17 +11,14 @@
 #include <limits.h>
 #include <mqueue.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <linux/mpmcq.h>
-
+#include "packed.h"
+#include "queue.h"
 #include "transport.h"
 
 #define ROOM 1024
-
-const char *mpmcq_device = "/dev/mpmcq";
 
 static ssize_t fd_send(struct channel *c, const void *message, size_t size)
 {
@@ -42,13 +39,13 @@ static void fd_close(struct channel *c)
 
 static int mpmcq_open(struct channel *c, size_t size)
 {
-	struct mpmcq_info info = { .size = sizeof(info) };
+	struct mpmcq_info info;
 
 	c->in = open(mpmcq_device, O_RDWR | O_CLOEXEC);
 	if (c->in < 0)
 		return -1;
 	c->out = c->in;
-	if (ioctl(c->in, MPMCQ_IOC_INFO, &info) < 0)
+	if (queue_info(c->in, &info) < 0)
 		goto fail;
 	errno = size > info.msg_size ? EMSGSIZE : info.depth ? EBUSY : 0;
 	if (errno)
@@ -58,6 +55,54 @@ static int mpmcq_open(struct channel *c, size_t size)
 fail:
 	close(c->in);
 	return -1;
+}
+
+static int private_open(struct channel *c, size_t size)
+{
+	struct mpmcq_create create = {
+		.capacity = ROOM,
+		.msg_size = size,
+		.open_flags = O_RDWR,
+	};
+
+	c->in = queue_create(&create);
+	if (c->in < 0)
+		return -1;
+	c->out = c->in;
+	c->capacity = ROOM;
+	c->size = size;
+	return 0;
+}
+
+static int private_finish(struct channel *c)
+{
+	return queue_close(c->in);
+}
+
+static int packed_open(struct channel *c, size_t size)
+{
+	if (private_open(c, size) < 0)
+		return -1;
+	if (queue_mode(c->in, MPMCQ_MODE_PACKED) < 0) {
+		fd_close(c);
+		return -1;
+	}
+	return 0;
+}
+
+static int packed_begin_worker(struct channel *c, bool producer)
+{
+	(void)producer;
+	return packed_begin(c);
+}
+
+/* Messages belong to an open file, so each consumer has its own. */
+static int lease_begin(struct channel *c, bool producer)
+{
+	if (producer)
+		return 0;
+	c->out = queue_attach(c->in, O_RDONLY, MPMCQ_MODE_LEASE, 1);
+	return c->out < 0 ? -1 : 0;
 }
 
 /* A packet has a page of the pipe to itself. */
@@ -130,14 +175,54 @@ static void mqueue_close(struct channel *c)
 }
 
 const struct transport transports[] = {
-	{ "mpmcq", "this queue, capacity as loaded",
-	  mpmcq_open, fd_send, fd_receive, fd_close },
-	{ "pipe", "packet-mode pipe (O_DIRECT) of default size",
-	  pipe_open, fd_send, fd_receive, fd_close },
-	{ "pipe-large", "the same, F_SETPIPE_SZ for as many messages as may be",
-	  pipe_large_open, fd_send, fd_receive, fd_close },
-	{ "mqueue", "POSIX message queue, mq_maxmsg as large as may be",
-	  mqueue_open, mqueue_send, mqueue_receive, mqueue_close },
+	{
+		.name = "mpmcq",
+		.text = "this queue, capacity as loaded",
+		.open = mpmcq_open,
+		.send = fd_send,
+		.receive = fd_receive,
+		.close = fd_close,
+	}, {
+		.name = "packed",
+		.text = "a private queue, 64 messages a call",
+		.open = packed_open,
+		.begin = packed_begin_worker,
+		.send = packed_send,
+		.flush = packed_flush,
+		.finish = private_finish,
+		.receive = packed_receive,
+		.close = fd_close,
+	}, {
+		.name = "lease",
+		.text = "a private queue, each read acknowledges the message before",
+		.open = private_open,
+		.begin = lease_begin,
+		.send = fd_send,
+		.finish = private_finish,
+		.receive = fd_receive,
+		.close = fd_close,
+	}, {
+		.name = "pipe",
+		.text = "packet-mode pipe (O_DIRECT) of default size",
+		.open = pipe_open,
+		.send = fd_send,
+		.receive = fd_receive,
+		.close = fd_close,
+	}, {
+		.name = "pipe-large",
+		.text = "the same, F_SETPIPE_SZ for as many messages as may be",
+		.open = pipe_large_open,
+		.send = fd_send,
+		.receive = fd_receive,
+		.close = fd_close,
+	}, {
+		.name = "mqueue",
+		.text = "POSIX message queue, mq_maxmsg as large as may be",
+		.open = mqueue_open,
+		.send = mqueue_send,
+		.receive = mqueue_receive,
+		.close = mqueue_close,
+	},
 };
 
 const size_t transport_count = sizeof(transports) / sizeof(*transports);

@@ -22,29 +22,33 @@ static unsigned long long word_at(unsigned long long id, size_t place)
 	return place ? (id + place) * 0x9e3779b97f4a7c15 : id;
 }
 
+/* Whole words apart from the rest: this is done for each message of a measured run. */
 void message_fill(void *message, size_t size, unsigned int producer, unsigned int number)
 {
-	unsigned long long id = (unsigned long long)producer << 32 | number;
+	unsigned long long word, id = (unsigned long long)producer << 32 | number;
 	char *bytes = message;
+	size_t at;
 
-	for (size_t at = 0; at < size; at += sizeof(id)) {
-		unsigned long long word = word_at(id, at);
-		size_t left = size - at;
-
-		memcpy(bytes + at, &word, left < sizeof(word) ? left : sizeof(word));
+	for (at = 0; at + sizeof(word) <= size; at += sizeof(word)) {
+		word = word_at(id, at);
+		memcpy(bytes + at, &word, sizeof(word));
 	}
+	word = word_at(id, at);
+	memcpy(bytes + at, &word, size - at);
 }
 
 static bool message_whole(const char *bytes, size_t size, unsigned long long id)
 {
-	for (size_t at = 0; at < size; at += sizeof(id)) {
-		unsigned long long word = word_at(id, at);
-		size_t left = size - at;
+	unsigned long long word;
+	size_t at;
 
-		if (memcmp(bytes + at, &word, left < sizeof(word) ? left : sizeof(word)))
+	for (at = 0; at + sizeof(word) <= size; at += sizeof(word)) {
+		memcpy(&word, bytes + at, sizeof(word));
+		if (word != word_at(id, at))
 			return false;
 	}
-	return true;
+	word = word_at(id, at);
+	return !memcmp(bytes + at, &word, size - at);
 }
 
 static size_t ledger_bytes(unsigned int producers, unsigned int messages)

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Time, what many measurements came to, and numbers in options
+ */
+#define _GNU_SOURCE
+#include <err.h>
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "measure.h"
+
+/* In seconds, since whenever. */
+double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+/* The workers die with their parent. */
+static void out_of_time(int signal)
+{
+	static const char text[] = ": a run took too long, see --limit\n";
+	const char *name = program_invocation_short_name;
+
+	(void)signal;
+	if (write(STDERR_FILENO, name, strlen(name)) < 0 ||
+	    write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+		_exit(EXIT_FAILURE);
+	_exit(EXIT_FAILURE);
+}
+
+/* The program fails unless it comes back within @seconds; 0 lifts the limit. */
+void limit_time(unsigned int seconds)
+{
+	signal(SIGALRM, out_of_time);
+	alarm(seconds);
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+struct spread spread_of(const double *values, unsigned int n)
+{
+	double *sorted = calloc(n, sizeof(*sorted));
+	struct spread s;
+
+	if (!sorted)
+		err(EXIT_FAILURE, "memory");
+	memcpy(sorted, values, n * sizeof(*sorted));
+	qsort(sorted, n, sizeof(*sorted), compare);
+	s.median = (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+	s.min = sorted[0];
+	s.max = sorted[n - 1];
+	free(sorted);
+	return s;
+}
+
+static void print_table(const struct series *series, size_t count, unsigned int n)
+{
+	printf("%-54s%12s%12s%12s\n", "microseconds", "median", "min", "max");
+	for (size_t i = 0; i < count; i++) {
+		struct spread s = spread_of(series[i].seconds, n);
+
+		printf("%-54s%12.1f%12.1f%12.1f\n", series[i].text, s.median * 1e6,
+		       s.min * 1e6, s.max * 1e6);
+	}
+}
+
+static void print_members(const struct series *series, size_t count, unsigned int n)
+{
+	printf("\"microseconds\": {\n");
+	for (size_t i = 0; i < count; i++) {
+		struct spread s = spread_of(series[i].seconds, n);
+
+		printf("  \"%s\": {\"median\": %.6g, \"min\": %.6g, \"max\": %.6g}%s\n",
+		       series[i].name, s.median * 1e6, s.min * 1e6, s.max * 1e6,
+		       i + 1 < count ? "," : "");
+	}
+	putchar('}');
+}
+
+/* What @n measurements of each kind came to, as a table or a member of JSON. */
+void print_series(const struct series *series, size_t count, unsigned int n, bool json)
+{
+	if (json)
+		print_members(series, count, n);
+	else
+		print_table(series, count, n);
+}
+
+unsigned int parse_number(const char *arg, unsigned int min, unsigned int max)
+{
+	char *end;
+	long n;
+
+	errno = 0;
+	n = strtol(arg, &end, 10);
+	if (!errno && end != arg && !*end && n >= min && n <= max)
+		return n;
+	warnx("'%s' is not a number from %u to %u", arg, min, max);
+	exit(EXIT_USAGE);
+}
+
+/* After getopt_long() has seen all options. */
+void no_arguments(int argc)
+{
+	if (optind == argc)
+		return;
+	warnx("there are no arguments but options");
+	exit(EXIT_USAGE);
+}
+
+void close_output(void)
+{
+	if (fclose(stdout))
+		err(EXIT_FAILURE, "standard output");
+}
