@@ -221,18 +221,14 @@ static bool unuse_device(struct mpmcq_device *d)
 	return last;
 }
 
-/*
- * Under names_lock: lets it be found, with one user, by a number that is its own.  The
- * default queue only has the number yet: who opened it, by a node that was there before,
- * would have it open even if the module then failed to load.
- */
+/* Under names_lock: lets it be found, with one user, by a number that is its own. */
 static int enter_device(struct mpmcq_device *d, bool is_default)
 {
 	int minor;
 
 	mutex_lock(&devices_lock);
 	/* Cyclic, for the sake of those who have the number of one that is gone. */
-	minor = is_default ? idr_alloc(&devices, NULL, 0, 1, MPMCQ_GFP) :
+	minor = is_default ? idr_alloc(&devices, d, 0, 1, MPMCQ_GFP) :
 		idr_alloc_cyclic(&devices, d, 1, MPMCQ_MINORS, MPMCQ_GFP);
 	if (minor >= 0) {
 		d->dev.devt = MKDEV(MAJOR(mpmcq_devt), minor);
@@ -240,14 +236,6 @@ static int enter_device(struct mpmcq_device *d, bool is_default)
 	}
 	mutex_unlock(&devices_lock);
 	return minor < 0 ? minor : 0;
-}
-
-/* Under names_lock, not devices_lock: from here on it can be opened. */
-static void show_default(struct mpmcq_device *d)
-{
-	mutex_lock(&devices_lock);
-	idr_replace(&devices, d, 0);
-	mutex_unlock(&devices_lock);
 }
 
 /* Under names_lock, not devices_lock. */
@@ -282,8 +270,6 @@ static int add_device(struct mpmcq_device *d, bool is_default)
 		leave_device(d);
 		unuse_device(d);
 		put_device(&d->dev);
-	} else if (is_default) {
-		show_default(d);
 	}
 	return ret;
 }

@@ -3,14 +3,15 @@
  * One message: copied into a slot and sent, received and copied out of it.
  *
  * An operation that need not sleep takes no lock but those of sleepers that it wakes,
- * allocates nothing and copies once.  It holds an index while it copies, with page faults disabled,
- * so that a page that is long in coming is waited for with empty hands: the
- * index goes back first.
+ * allocates nothing and copies once.  It holds an index while it copies, with page
+ * faults disabled, so that a page that is long in coming is waited for with empty
+ * hands: the index goes back first.
  *
- * The copies are those without the check of hardened usercopy, which says nothing of
- * vmalloc memory while page faults are disabled, at a cost that shows in messages a
- * second.  No length is more than msg_size: that of a send has been compared with it,
- * and of a receive it is that of what was sent.
+ * The copies are those without the check of hardened usercopy.  It could only say that
+ * a slot is within the memory of all slots, and while page faults are disabled most
+ * kernels do not say that of vmalloc memory, but take time for it.  No length is more
+ * than msg_size: that of a send has been compared with it, and of a receive it is that
+ * of what was sent.
  *
  * Order
  * -----

@@ -91,8 +91,9 @@ static unsigned int copy_batch_in(struct mpmcq_queue *q, const struct mpmcq_clai
 }
 
 /*
- * Sends a batch: as many as there would be if all were as long as the first.  Returns
- * how many messages, 0 if pages are to be fetched first.
+ * Sends a batch: as many as there would be if all were as long as the first, but no
+ * more than half of the free slots, or others would find the queue full for messages
+ * that are not there.  Returns how many messages, 0 if pages are to be fetched first.
  */
 static int send_batch(struct mpmcq_queue *q, struct iov_iter *from, bool nowait)
 {
@@ -105,6 +106,7 @@ static int send_batch(struct mpmcq_queue *q, struct iov_iter *from, bool nowait)
 	if (ret < 0)
 		return ret;
 	claim.max = min_t(size_t, count / space_of(len), MPMCQ_BATCH);
+	claim.max = clamp(index_ring_count(&q->free) / 2, 1U, claim.max);
 	ret = mpmcq_claim_slots(q, &claim, from, len);
 	if (ret < 0) {
 		iov_iter_revert(from, sizeof(struct mpmcq_msg));
@@ -145,6 +147,8 @@ ssize_t mpmcq_packed_send(struct mpmcq_queue *q, struct iov_iter *from, bool now
 		ret = send_batch(q, from, nowait || some);
 		if (!ret)
 			ret = mpmcq_try_again(&tries);
+		else
+			tries = 0;
 		if (ret < 0 || (some && signal_pending(current)))
 			break;
 		cond_resched();
@@ -284,6 +288,8 @@ ssize_t mpmcq_packed_receive(struct mpmcq_queue *q, struct iov_iter *to,
 		ret = receive_batch(q, to, claim, h, claim->nowait || some);
 		if (!ret)
 			ret = mpmcq_try_again(&tries);
+		else
+			tries = 0;
 		if (ret < 0 || (some && signal_pending(current)))
 			break;
 		cond_resched();

@@ -42,7 +42,7 @@
  * sleep on; mpmcq_put() keeps preemption away for these few instructions.  Not
  * so with PREEMPT_RT, where the locks of wait queues sleep: there a waker of low
  * priority that is preempted just then leaves a sleeper asleep until it runs
- * again.
+ * again.  So may a closer be stopped before it has woken all.
  *
  * The end
  * -------
@@ -321,7 +321,10 @@ static void signal_owners(struct mpmcq_waiters *w)
 		kill_fasync(&w->async, SIGIO, w->band);
 }
 
-/* There may be many, so not with preemption off, as nobody is asleep for it. */
+/*
+ * There may be many, so not with preemption off: a putter that is preempted here sends
+ * its signals late.
+ */
 static void signal_for(struct mpmcq_queue *q, unsigned int sides)
 {
 	if (sides & WRITERS)
