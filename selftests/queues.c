@@ -1419,7 +1419,20 @@ TEST(private_defaults)
 	close(fd);
 }
 
-TEST(private_sizes)
+/* The largest queue takes long to make in a kernel that watches. */
+FIXTURE(large)
+{
+};
+
+FIXTURE_SETUP(large)
+{
+}
+
+FIXTURE_TEARDOWN(large)
+{
+}
+
+TEST_F_TIMEOUT(large, private_sizes, 300)
 {
 	const struct {
 		__u32 capacity, msg_size;
