@@ -276,8 +276,11 @@ static void hold(struct worker *w, const void *msg, int len, __u64 id)
 		    len, faults);
 		fault(w->pool, faults);
 	}
-	if (!job || w->held == HOLD_MAX)
+	if (!job || (w->self && w->held == HOLD_MAX))
 		_exit(8);
+	/* Where leases end by themselves, a slow worker holds few of these any more. */
+	if (w->held == HOLD_MAX)
+		memmove(w->hold, w->hold + 1, --w->held * sizeof(w->hold[0]));
 	w->hold[w->held].id = id;
 	w->hold[w->held++].job = job;
 }

@@ -140,59 +140,6 @@ TEST_F(queue, close_while_on)
 	EXPECT_EQ(-EAGAIN, next_signal(&info));
 }
 
-/* Switches on what another thread is just switching off. */
-static void *switch_on_again(void *arg)
-{
-	int i, fd = *(int *)arg;
-
-	for (i = 0; i < 1000000 && fcntl(fd, F_GETFL) & O_ASYNC; i++)
-		;
-	fcntl(fd, F_SETFL, O_RDWR | O_ASYNC);
-	return NULL;
-}
-
-static int count_signals(void)
-{
-	siginfo_t info;
-	int n = 0;
-
-	while (next_signal(&info) > 0)
-		n++;
-	return n;
-}
-
-/*
- * A file that is open for both is in two lists, and has one flag: it is in both or in
- * none, also if two threads switch at the same time, and in none once it is closed.
- */
-TEST_F(queue, switched_by_two_threads)
-{
-	int i, fd, on;
-	pthread_t thread;
-	sigset_t set;
-
-	block_signals(&set);
-	for (i = 0; i < 100; i++) {
-		fd = open(DEVICE, O_RDWR);
-		ASSERT_LE(0, fd);
-		ASSERT_EQ(0, async_on(fd, getpid(), SIGRTMIN));
-		ASSERT_EQ(0, pthread_create(&thread, NULL, switch_on_again, &fd));
-		usleep(i);
-		ASSERT_EQ(0, async_off(fd));
-		pthread_join(thread, NULL);
-		on = !!(fcntl(fd, F_GETFL) & O_ASYNC);
-		if (i % 2)
-			close(fd);
-		count_signals();
-		ASSERT_EQ(1, put_msg(self->nb, 1, 1));
-		EXPECT_EQ(on && i % 2 == 0, count_signals());
-		ASSERT_EQ(1, take_msg(self->nb, 1, 1));
-		EXPECT_EQ(on && i % 2 == 0, count_signals());
-		if (i % 2 == 0)
-			close(fd);
-	}
-}
-
 /* Every open file that asked is told. */
 TEST_F(queue, many_readers)
 {
