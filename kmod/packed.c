@@ -35,7 +35,7 @@ static_assert(offsetof(struct mpmcq_slot, deliveries) == offsetof(struct mpmcq_m
 
 static size_t space_of(u32 len)
 {
-	return sizeof(struct mpmcq_msg) + ALIGN((size_t)len, MPMCQ_ALIGN);
+	return MPMCQ_MSG_SPACE((size_t)len);
 }
 
 /*
@@ -124,6 +124,22 @@ static int send_batch(struct mpmcq_queue *q, struct iov_iter *from, bool nowait)
 	return done;
 }
 
+/*
+ * Whether a call goes on after a batch of which @ret came, and not the first if @some;
+ * @tries counts those in a row of which nothing came.
+ */
+static bool goes_on(int *ret, unsigned int *tries, bool some)
+{
+	if (*ret)
+		*tries = 0;
+	else
+		*ret = mpmcq_try_again(tries);
+	if (*ret < 0 || (some && signal_pending(current)))
+		return false;
+	cond_resched();
+	return true;
+}
+
 /**
  * mpmcq_packed_send() - queue many messages
  * @q: the queue
@@ -145,13 +161,8 @@ ssize_t mpmcq_packed_send(struct mpmcq_queue *q, struct iov_iter *from, bool now
 		bool some = iov_iter_count(from) < all;
 
 		ret = send_batch(q, from, nowait || some);
-		if (!ret)
-			ret = mpmcq_try_again(&tries);
-		else
-			tries = 0;
-		if (ret < 0 || (some && signal_pending(current)))
+		if (!goes_on(&ret, &tries, some))
 			break;
-		cond_resched();
 	}
 	return iov_iter_count(from) < all ? all - iov_iter_count(from) : ret;
 }
@@ -286,13 +297,8 @@ ssize_t mpmcq_packed_receive(struct mpmcq_queue *q, struct iov_iter *to,
 		bool some = iov_iter_count(to) < all;
 
 		ret = receive_batch(q, to, claim, h, claim->nowait || some);
-		if (!ret)
-			ret = mpmcq_try_again(&tries);
-		else
-			tries = 0;
-		if (ret < 0 || (some && signal_pending(current)))
+		if (!goes_on(&ret, &tries, some))
 			break;
-		cond_resched();
 	}
 	if (iov_iter_count(to) < all)
 		return all - iov_iter_count(to);
