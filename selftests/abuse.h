@@ -84,6 +84,17 @@ static inline void *shared_memory(size_t bytes)
 #define get(p)		__atomic_load_n(p, __ATOMIC_SEQ_CST)
 #define set(p, value)	__atomic_store_n(p, value, __ATOMIC_SEQ_CST)
 
+#define count(p)	__atomic_add_fetch(p, 1, __ATOMIC_RELAXED)
+
+/* Ends a process that got what is not right whatever others do. */
+static inline void expect(bool good, const char *what, int ret)
+{
+	if (good)
+		return;
+	say("%s: %d", what, ret);
+	_exit(1);
+}
+
 /* What can be wrong with messages; a bit each. */
 enum fault {
 	TORN		= 1,	/* not as it was written */

@@ -53,20 +53,6 @@ struct process {
 	int fd[FILES];
 };
 
-static void count(__u32 *counter)
-{
-	__atomic_add_fetch(counter, 1, __ATOMIC_RELAXED);
-}
-
-/* Something must have been returned that is right whatever others do. */
-static void expect(bool good, const char *what, int ret)
-{
-	if (good)
-		return;
-	say("%s: %d", what, ret);
-	_exit(1);
-}
-
 static void node_of(char *path, const char *name)
 {
 	snprintf(path, 2 * NAME_SIZE, DEVICE "-%s", name);

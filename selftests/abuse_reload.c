@@ -55,20 +55,6 @@ static int unload(void)
 	return result(syscall(SYS_delete_module, NAME, O_NONBLOCK));
 }
 
-static void count(int *counter)
-{
-	__atomic_add_fetch(counter, 1, __ATOMIC_RELAXED);
-}
-
-/* Something must have been returned that a working queue does return. */
-static void expect(bool good, const char *what, int ret)
-{
-	if (good)
-		return;
-	say("%s: %d", what, ret);
-	_exit(1);
-}
-
 /* A queue of one's own, with a name or without. */
 static void use_own(struct counts *counts, __u64 *random, int fd, bool named)
 {
