@@ -32,36 +32,20 @@ static int dgram_open(struct channel *c, size_t size)
 	return open_pair(c, SOCK_DGRAM);
 }
 
-static ssize_t socket_send(struct channel *c, const void *message, size_t size)
-{
-	return write(c->in, message, size);
-}
-
-static ssize_t socket_receive(struct channel *c, void *message, size_t size)
-{
-	return read(c->out, message, size);
-}
-
-static void socket_close(struct channel *c)
-{
-	close(c->in);
-	close(c->out);
-}
-
 const struct transport seqpacket_transport = {
 	.name = "seqpacket",
 	.text = "Unix sockets, SOCK_SEQPACKET",
 	.open = seqpacket_open,
-	.send = socket_send,
-	.receive = socket_receive,
-	.close = socket_close,
+	.send = fd_send,
+	.receive = fd_receive,
+	.close = fd_close,
 };
 
 const struct transport dgram_transport = {
 	.name = "dgram",
 	.text = "Unix sockets, SOCK_DGRAM",
 	.open = dgram_open,
-	.send = socket_send,
-	.receive = socket_receive,
-	.close = socket_close,
+	.send = fd_send,
+	.receive = fd_receive,
+	.close = fd_close,
 };

@@ -42,6 +42,11 @@ struct transport {
 	void (*close)(struct channel *c);
 };
 
+/* For those that are file descriptors. */
+ssize_t fd_send(struct channel *c, const void *message, size_t size);
+ssize_t fd_receive(struct channel *c, void *message, size_t size);
+void fd_close(struct channel *c);
+
 extern const struct transport transports[];
 extern const size_t transport_count;
 

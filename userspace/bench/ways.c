@@ -24,29 +24,13 @@ static int floor_open(struct channel *c, size_t size)
 	return 0;
 }
 
-static ssize_t floor_send(struct channel *c, const void *message, size_t size)
-{
-	return write(c->in, message, size);
-}
-
-static ssize_t floor_receive(struct channel *c, void *message, size_t size)
-{
-	return read(c->out, message, size);
-}
-
-static void floor_close(struct channel *c)
-{
-	close(c->in);
-	close(c->out);
-}
-
 static const struct transport floor_transport = {
 	.name = "floor",
 	.text = "no queue: write to /dev/null, read from /dev/zero",
 	.open = floor_open,
-	.send = floor_send,
-	.receive = floor_receive,
-	.close = floor_close,
+	.send = fd_send,
+	.receive = fd_receive,
+	.close = fd_close,
 };
 
 static const char *const names[] = {
