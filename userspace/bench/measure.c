@@ -124,6 +124,6 @@ void no_arguments(int argc)
 
 void close_output(void)
 {
-	if (fclose(stdout))
+	if (ferror(stdout) || fclose(stdout))
 		err(EXIT_FAILURE, "standard output");
 }

@@ -6,7 +6,6 @@
  * the same for all that take one message a call.
  */
 #define _GNU_SOURCE
-#include <err.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,18 +16,9 @@
 
 #include "measure.h"
 #include "pass.h"
+#include "process.h"
 
 #define NOTHING	0xff	/* in memory that a message is to come to */
-
-static void *get_memory(size_t bytes)
-{
-	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-
-	if (memory == MAP_FAILED)
-		err(EXIT_FAILURE, "memory for messages");
-	return memory;
-}
 
 static char *message_at(const struct passing *p, char *memory, unsigned int i)
 {
@@ -60,9 +50,9 @@ int passing_begin(struct passing *p, const struct way *way, size_t size, unsigne
 		return -1;
 	p->header = way->batch ? sizeof(struct mpmcq_msg) : 0;
 	p->stride = MPMCQ_MSG_SPACE(size) - sizeof(struct mpmcq_msg) + p->header;
-	p->out = get_memory(messages * p->stride);
-	p->in = get_memory(messages * p->stride);
-	p->lengths = get_memory(messages * sizeof(*p->lengths));
+	p->out = shared_memory(messages * p->stride);
+	p->in = shared_memory(messages * p->stride);
+	p->lengths = shared_memory(messages * sizeof(*p->lengths));
 	p->ledger = ledger_new(size, 1, messages * rounds);
 	return 0;
 }

@@ -21,13 +21,12 @@
 #include <stdlib.h>
 #include <stdnoreturn.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "measure.h"
 #include "packed.h"
+#include "process.h"
 #include "queue.h"
 #include "verify.h"
 
@@ -78,7 +77,6 @@ static noreturn void read_when_told(void)
 {
 	char byte;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	close(reader_go[1]);
 	while (read(reader_go[0], &byte, 1) == 1) {
 		atomic_store(&reader->reading, true);
@@ -92,15 +90,10 @@ static noreturn void read_when_told(void)
 
 static void start_reader(void)
 {
-	reader = mmap(NULL, sizeof(*reader), PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	if (reader == MAP_FAILED)
-		err(EXIT_FAILURE, "shared memory");
+	reader = shared_memory(sizeof(*reader));
 	if (pipe2(reader_go, O_CLOEXEC) < 0 || pipe2(reader_done, O_CLOEXEC) < 0)
 		err(EXIT_FAILURE, "pipe");
-	reader_pid = fork();
-	if (reader_pid < 0)
-		err(EXIT_FAILURE, "fork");
+	reader_pid = fork_child();
 	if (!reader_pid)
 		read_when_told();
 	close(reader_go[0]);
@@ -237,7 +230,6 @@ static noreturn void hold_all(int fd, int ready)
 {
 	struct channel c = { .out = fd < 0 ? attach_leasing() : fd, .size = SIZE };
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (packed_begin(&c) < 0)
 		err(EXIT_FAILURE, "memory");
 	receive_all(&c, 0);
@@ -256,9 +248,7 @@ static pid_t start_worker(int fd)
 
 	if (pipe(ready) < 0)
 		err(EXIT_FAILURE, "pipe");
-	pid = fork();
-	if (pid < 0)
-		err(EXIT_FAILURE, "fork");
+	pid = fork_child();
 	if (!pid)
 		hold_all(fd, ready[1]);
 	close(ready[1]);

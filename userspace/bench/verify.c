@@ -8,13 +8,13 @@
  * the parent adds them up.
  */
 #define _GNU_SOURCE
-#include <err.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "process.h"
 #include "verify.h"
 
 static unsigned long long word_at(unsigned long long id, size_t place)
@@ -59,13 +59,8 @@ static size_t ledger_bytes(unsigned int producers, unsigned int messages)
 
 struct ledger *ledger_new(size_t size, unsigned int producers, unsigned int messages)
 {
-	/* Populated, so that no run is charged with the page faults. */
-	struct ledger *l = mmap(NULL, ledger_bytes(producers, messages),
-				PROT_READ | PROT_WRITE,
-				MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	struct ledger *l = shared_memory(ledger_bytes(producers, messages));
 
-	if (l == MAP_FAILED)
-		err(EXIT_FAILURE, "memory for the ledger");
 	l->size = size;
 	l->producers = producers;
 	l->messages = messages;
