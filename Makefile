@@ -32,8 +32,10 @@ help:
 	@echo 'make install       module, tools, manual pages, udev rule; also uninstall (DESTDIR, PREFIX)'
 	@echo 'make load          load the module, with PARAMS="capacity=N msg_size=N"; also unload'
 	@echo 'make shell         a shell in a virtual machine that has the module loaded'
-	@echo 'make bench         messages per second, beside a pipe and a POSIX message queue;'
-	@echo '                   emulated it takes minutes: ARGS="-r 3 -m 10000" is shorter'
+	@echo 'make bench         this queue beside pipes, message queues, sockets, a ring in shared memory:'
+	@echo '                   tables, build/bench/bench.json, plots; a quarter of an hour. ARGS=--quick:'
+	@echo '                   a minute or two; ARGS=--help: the rest. In a virtual machine; on this one'
+	@echo '                   with NATIVE=1, where the module is loaded'
 	@echo '                   (build/userspace/bench-recover, bench-queues: killed workers, many queues)'
 	@echo 'make bench-exact   instructions per message, the same each time, also in'
 	@echo '                   build/bench/exact.json'
@@ -94,9 +96,7 @@ shell:
 	@scripts/vm --shell || [ $$? -lt 124 ]	# the status of the last command typed
 
 bench:
-	@scripts/setup vm
-	@$(MAKE) --no-print-directory -s userspace
-	@scripts/vm -- build/userspace/bench $(ARGS)
+	@scripts/bench $(if $(NATIVE),--native) -- $(ARGS)
 
 bench-exact:
 	@scripts/setup vm

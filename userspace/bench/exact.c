@@ -19,7 +19,7 @@
 #include "measure.h"
 #include "queue.h"
 
-#define ROOM		(32U << 20)	/* bytes of messages of a round */
+#define ROUND_BYTES	(32U << 20)	/* bytes of messages of a round */
 #define MESSAGES_MAX	262144U
 
 static struct report report = { .size = 64, .messages = 4096, .rounds = 11 };
@@ -39,8 +39,8 @@ static unsigned int messages_of(const struct way *way)
 {
 	unsigned int n = way->batch ? 8 * report.messages : report.messages;
 
-	if (n > ROOM / report.size)
-		n = ROOM / report.size;
+	if (n > ROUND_BYTES / report.size)
+		n = ROUND_BYTES / report.size;
 	return way->batch ? n - n % way->batch : n;
 }
 

@@ -15,13 +15,20 @@
 
 #include "measure.h"
 
+void (*limit_hook)(void);
+
 /* In seconds, since whenever. */
 double now(void)
+{
+	return now_ns() / 1e9;
+}
+
+unsigned long long now_ns(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
 /* The workers die with their parent. */
@@ -31,6 +38,8 @@ static void out_of_time(int signal)
 	const char *name = program_invocation_short_name;
 
 	(void)signal;
+	if (limit_hook)
+		limit_hook();
 	if (write(STDERR_FILENO, name, strlen(name)) < 0 ||
 	    write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
 		_exit(EXIT_FAILURE);

@@ -23,7 +23,11 @@ struct series {
 	double *seconds;
 };
 
+/* Called when the time is up; may be NULL. */
+extern void (*limit_hook)(void);
+
 double now(void);
+unsigned long long now_ns(void);
 void limit_time(unsigned int seconds);
 struct spread spread_of(const double *values, unsigned int n);
 void print_series(const struct series *series, size_t count, unsigned int n, bool json);

@@ -45,8 +45,10 @@ int packed_flush(struct channel *c)
 	struct pack *p = c->pack;
 
 	while (p->begin < p->end) {
-		ssize_t n = write(c->in, p->bytes + p->begin, p->end - p->begin);
+		ssize_t n;
 
+		c->calls++;
+		n = write(c->in, p->bytes + p->begin, p->end - p->begin);
 		if (n < 0)
 			return -1;
 		p->begin += n;
@@ -73,8 +75,10 @@ ssize_t packed_receive(struct channel *c, void *message, size_t size)
 	struct pack *p = c->pack;
 
 	if (p->begin == p->end) {
-		ssize_t n = read(c->out, p->bytes, p->room);
+		ssize_t n;
 
+		c->calls++;
+		n = read(c->out, p->bytes, p->room);
 		if (n <= 0)
 			return n;
 		p->begin = 0;

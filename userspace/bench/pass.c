@@ -48,7 +48,7 @@ int passing_begin(struct passing *p, const struct way *way, size_t size, unsigne
 	*p = (struct passing) { .way = way, .size = size, .messages = messages };
 	if (open_channel(p) < 0)
 		return -1;
-	p->header = way->batch ? sizeof(struct mpmcq_msg) : 0;
+	p->header = way->batch ? sizeof(struct mpmcq_msg) : HEADROOM;
 	p->stride = MPMCQ_MSG_SPACE(size) - sizeof(struct mpmcq_msg) + p->header;
 	p->out = shared_memory(messages * p->stride);
 	p->in = shared_memory(messages * p->stride);
@@ -67,7 +67,8 @@ static void prepare(struct passing *p)
 		char *message = message_at(p, p->out, i);
 
 		message_fill(message, p->size, 0, p->round * p->messages + i);
-		memcpy(message - p->header, &header, p->header);
+		if (p->way->batch)
+			memcpy(message - p->header, &header, p->header);
 	}
 }
 
@@ -78,11 +79,9 @@ static int pass_each(struct passing *p)
 	struct channel *c = &p->channel;
 
 	for (unsigned int i = 0; i < p->messages; i++) {
-		size_t at = i * p->stride;
-
-		if (t->send(c, p->out + at, p->size) < 0)
+		if (t->send(c, message_at(p, p->out, i), p->size) < 0)
 			return -1;
-		p->lengths[i] = t->receive(c, p->in + at, p->size);
+		p->lengths[i] = t->receive(c, message_at(p, p->in, i), p->size);
 		if (p->lengths[i] < 0)
 			return -1;
 	}

@@ -9,9 +9,14 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "process.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 
 /* Returns 0 in the child. */
 pid_t fork_child(void)
@@ -32,6 +37,16 @@ pid_t fork_child(void)
 	return 0;
 }
 
+void wait_for_child(const char *name)
+{
+	int status;
+
+	if (wait(&status) < 0)
+		err(EXIT_FAILURE, "wait");
+	if (!WIFEXITED(status) || WEXITSTATUS(status))
+		errx(EXIT_FAILURE, "%s: a process failed", name);
+}
+
 /* Zeroed, and present, so that no run is charged with the page faults. */
 void *shared_memory(size_t bytes)
 {
@@ -41,4 +56,15 @@ void *shared_memory(size_t bytes)
 	if (memory == MAP_FAILED)
 		err(EXIT_FAILURE, "shared memory of %zu bytes", bytes);
 	return memory;
+}
+
+/*
+ * A child has to fault in each page of the shared memory it got from its parent, present
+ * though it is.  Before Linux 5.14 there is no call to spare a run that.
+ */
+void map_all(void *memory, size_t bytes)
+{
+	size_t page = getpagesize(), begin = (size_t)memory & ~(page - 1);
+
+	madvise((void *)begin, (size_t)memory + bytes - begin, MADV_POPULATE_WRITE);
 }

@@ -9,9 +9,13 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#define ROOM		1024	/* messages, asked for where room can be asked for */
+#define HEADROOM	8	/* bytes before a message which are the transport's to use */
+#define MESSAGE_MAX	65536
 #define PACK_MESSAGES	64	/* that a packed transport moves by one call */
 
 struct pack;
+struct shm_ring;
 
 /* An open transport; made by the parent, used by the processes it forks. */
 struct channel {
@@ -19,20 +23,29 @@ struct channel {
 	int out;
 	unsigned int capacity;	/* messages it has room for */
 	size_t size;		/* of a message */
+	unsigned long calls;	/* system calls by which this process sent and received */
 	struct pack *pack;	/* of one process, see packed.c */
+	struct shm_ring *ring;	/* see shm_ring.c */
+};
+
+enum kind {
+	KIND_OURS,
+	KIND_PEER,	/* what else the kernel has */
+	KIND_MEMORY,	/* the kernel is asked to sleep and to wake only */
 };
 
 /*
- * Calls return -1 and set errno when they fail; send and receive block.  The
- * optional ones:
+ * Calls return -1 and set errno when they fail; send and receive block.  A message has
+ * HEADROOM bytes before it, aligned for a long.  The optional ones:
  * @begin: called first by each process that uses what the parent opened
- * @flush: a producer has sent all; none may stay behind
+ * @flush: a producer has sent all, or pauses; none may stay behind
  * @finish: the producers are done, and receive is to return 0 from now on when there are
  *	no more messages; without it each consumer is sent a message to stop
  */
 struct transport {
 	const char *name;
 	const char *text;
+	enum kind kind;
 	int (*open)(struct channel *c, size_t size);
 	int (*begin)(struct channel *c, bool producer);
 	ssize_t (*send)(struct channel *c, const void *message, size_t size);
@@ -42,12 +55,19 @@ struct transport {
 	void (*close)(struct channel *c);
 };
 
+extern const struct transport mpmcq_transport, packed_transport, lease_transport;
+extern const struct transport pipe_transport, mqueue_transport, sysv_transport;
+extern const struct transport seqpacket_transport, dgram_transport, ring_transport;
+
+extern const struct transport *const transports[];
+extern const size_t transport_count;
+
+/* NULL if there is none of that name. */
+const struct transport *transport_find(const char *name);
+
 /* For those that are file descriptors. */
 ssize_t fd_send(struct channel *c, const void *message, size_t size);
 ssize_t fd_receive(struct channel *c, void *message, size_t size);
 void fd_close(struct channel *c);
-
-extern const struct transport transports[];
-extern const size_t transport_count;
 
 #endif /* TRANSPORT_H */

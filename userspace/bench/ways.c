@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "others.h"
+#include "transport.h"
 #include "ways.h"
 
 static int floor_open(struct channel *c, size_t size)
@@ -39,17 +39,7 @@ static const char *const names[] = {
 
 static const struct transport *find(const char *name)
 {
-	static const struct transport *const more[] = {
-		&floor_transport, &sysv_transport, &seqpacket_transport, &dgram_transport,
-	};
-
-	for (size_t i = 0; i < transport_count; i++)
-		if (!strcmp(transports[i].name, name))
-			return &transports[i];
-	for (size_t i = 0; i < sizeof(more) / sizeof(*more); i++)
-		if (!strcmp(more[i]->name, name))
-			return more[i];
-	return NULL;
+	return strcmp(name, floor_transport.name) ? transport_find(name) : &floor_transport;
 }
 
 /* Fills in @ways, of which there are at most MAX_WAYS; returns how many. */
