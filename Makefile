@@ -39,6 +39,8 @@ help:
 	@echo '                   (build/userspace/bench-recover, bench-queues: killed workers, many queues)'
 	@echo 'make bench-exact   instructions per message, the same each time, also in'
 	@echo '                   build/bench/exact.json'
+	@echo 'make bench-ring    the ring alone, natively, beside ck, DPDK, moodycamel, boost.lockfree'
+	@echo '                   and Vyukov; also into build/bench/ring.json (ARGS=--help: options)'
 	@echo 'make vm-module     the module for another kernel, in build/KVER'
 	@echo 'make clean'
 
@@ -106,6 +108,12 @@ bench-exact:
 	@scripts/vm --icount --data build/bench/exact.json -- \
 		build/userspace/bench-exact --output /dev/data $(ARGS)
 
+bench-ring:
+	@scripts/setup bench-ring
+	@$(MAKE) --no-print-directory -s -C userspace/bench-ring
+	@mkdir -p build/bench
+	@build/bench-ring/bench-ring --json build/bench/ring.json $(ARGS)
+
 check:
 	@scripts/check
 
@@ -117,4 +125,4 @@ clean:
 	rm -f *.ko *.mod *.mod.c *.o .*.o .*.cmd kmod/*.o kmod/.*.cmd modules.order Module.symvers
 
 .PHONY: all help headers modules clean-modules vm-module userspace install uninstall load unload
-.PHONY: demo shell bench bench-exact check check-debug clean
+.PHONY: demo shell bench bench-exact bench-ring check check-debug clean
