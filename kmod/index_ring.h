@@ -95,19 +95,15 @@
  * struct index_ring - a bounded lock-free FIFO of indices
  * @entries: 2^order entries, each lap << order | index
  * @mask: 2^order - 1, the bits of a word that are not of the lap
- * @spread: entries that follow each other in position lie 2^@spread apart
- * @rest: order - @spread
  * @head: next position to take; takers compare-and-swap it
  * @tail: a position up to which all is filled; putters compare-and-swap it
  *
- * The first four are written once, by index_ring_init().  Takers and putters
+ * The first two are written once, by index_ring_init().  Takers and putters
  * have a cache line each.
  */
 struct index_ring {
 	atomic64_t *entries;
 	s64 mask;
-	unsigned int spread;
-	unsigned int rest;
 	atomic64_t head ____cacheline_aligned_in_smp;
 	atomic64_t tail ____cacheline_aligned_in_smp;
 };
@@ -135,14 +131,14 @@ static inline s64 __index_ring_word(const struct index_ring *ring, s64 pos, u32 
 }
 
 /*
- * Rotates the position's bits within the ring, so that neighbours in position
- * are on different cache lines.
+ * Neighbours in position lie a cache line and an entry apart.  That is an odd number of
+ * entries, so each position of a lap has an entry of its own.
  */
+#define INDEX_RING_STRIDE	(SMP_CACHE_BYTES / sizeof(atomic64_t) + 1)
+
 static inline atomic64_t *__index_ring_entry(const struct index_ring *ring, s64 pos)
 {
-	u64 i = pos & ring->mask;
-
-	return &ring->entries[((i << ring->spread) & ring->mask) | (i >> ring->rest)];
+	return &ring->entries[(u64)pos * INDEX_RING_STRIDE & ring->mask];
 }
 
 /**
@@ -157,15 +153,11 @@ static inline atomic64_t *__index_ring_entry(const struct index_ring *ring, s64 
 static inline void index_ring_init(struct index_ring *ring, atomic64_t *entries,
 				   unsigned int order, u32 count)
 {
-	unsigned int line = ilog2(SMP_CACHE_BYTES / sizeof(*entries));
 	s64 size = 1LL << order;
 	s64 i;
 
 	ring->entries = entries;
 	ring->mask = size - 1;
-	/* Fewer entries than a rotation needs share a line whatever we do. */
-	ring->spread = order > line ? line : 0;
-	ring->rest = order - ring->spread;
 	/* Lap 0 is what the open entries hold, so positions start in lap 1. */
 	for (i = 0; i < size; i++)
 		atomic64_set(__index_ring_entry(ring, i), i < count ? size | i : 0);
@@ -402,6 +394,21 @@ static inline bool index_ring_empty(const struct index_ring *ring)
 	s64 pos;
 
 	return index_ring_peek(ring, &pos) == INDEX_RING_EMPTY;
+}
+
+/**
+ * index_ring_seems_empty() - whether there is nothing to take, but for what is being put
+ * @ring: the ring
+ *
+ * Cheaper than index_ring_empty().
+ *
+ * Return: true if every index whose put had ended before the call has been taken; what
+ * tail and head were does not matter otherwise, nor which was read first.
+ * Context: any, also interrupts; concurrent with every operation on the ring.
+ */
+static inline bool index_ring_seems_empty(const struct index_ring *ring)
+{
+	return atomic64_read(&ring->tail) <= atomic64_read(&ring->head);
 }
 
 /**

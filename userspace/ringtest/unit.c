@@ -87,13 +87,23 @@ TEST_F(ring, neighbours_are_on_different_lines)
 {
 	u32 line = SMP_CACHE_BYTES / sizeof(self->entries[0]);
 
-	if (self->size <= line)
-		return;		/* there is one line only */
-	for (u32 i = 0; i + 1 < self->size; i++) {
+	if (self->size <= 2 * line)
+		return;		/* there is one line only, or the next but one is the same */
+	for (u32 i = 0; i < self->size; i++) {
 		s64 a = __index_ring_entry(&self->ring, i) - self->entries;
 		s64 b = __index_ring_entry(&self->ring, i + 1) - self->entries;
 
 		ASSERT_NE(a / line, b / line);
+	}
+}
+
+TEST_F(ring, seems_empty)
+{
+	for (u32 i = 0; i < LAPS * self->size; i++) {
+		ASSERT_TRUE(index_ring_seems_empty(&self->ring));
+		index_ring_put(&self->ring, 0);
+		ASSERT_FALSE(index_ring_seems_empty(&self->ring));
+		ASSERT_EQ(0, index_ring_take(&self->ring));
 	}
 }
 
