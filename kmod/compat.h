@@ -47,6 +47,18 @@ static inline size_t fault_in_iov_iter_writeable(const struct iov_iter *i, size_
 }
 #endif
 
+/* Makes an iterator over one buffer of the user's; @iov is to stay as long. */
+static inline void mpmcq_buffer_init(struct iov_iter *i, unsigned int direction,
+				     struct iovec *iov, void __user *buf, size_t len)
+{
+#ifdef HAVE_IOV_ITER_UBUF	/* from 6.0 on */
+	iov_iter_ubuf(i, direction, buf, len);
+#else
+	*iov = (struct iovec){ .iov_base = buf, .iov_len = len };
+	iov_iter_init(i, direction, iov, 1, len);
+#endif
+}
+
 /* What device_type's devnode() is given. */
 #ifdef HAVE_CONST_DEVNODE	/* from 6.2 on */
 #define mpmcq_const	const

@@ -163,45 +163,37 @@ static bool is_nowait(const struct kiocb *iocb)
 	return (iocb->ki_filp->f_flags & O_NONBLOCK) || (iocb->ki_flags & IOCB_NOWAIT);
 }
 
-/* A read that takes one message, and acknowledges what the one before delivered. */
+/*
+ * A read that takes one message, and acknowledges what the one before delivered.  It is
+ * the only kind of read of this file, one at a time, so there is room for the message.
+ */
 static ssize_t read_one_leased(struct mpmcq_file *f, struct iov_iter *to,
 			       struct mpmcq_claim *claim)
 {
-	ssize_t ret = -ENOBUFS;
+	ssize_t ret;
 
 	if (test_and_set_bit_lock(MPMCQ_READING, &f->reading))
 		return -EBUSY;
 	mpmcq_holder_end_all(f->holder, MPMCQ_ACK);
-	if (mpmcq_holder_reserve(f->holder, 1)) {
+	ret = mpmcq_receive_kept_now(f->queue, to, claim);
+	if (!ret)
 		ret = mpmcq_receive(f->queue, to, claim);
-		if (ret > 0)
-			mpmcq_holder_keep(f->holder, claim, 1);
-		else
-			mpmcq_holder_unreserve(f->holder, 1);
-	}
+	if (ret > 0)
+		mpmcq_holder_keep(f->holder, claim, 1, 0);
 	clear_bit_unlock(MPMCQ_READING, &f->reading);
 	return ret;
 }
 
-/**
- * mpmcq_file_read_iter() - read, as the file's modes have it
- * @iocb: the read
- * @to: the buffer
- *
- * Return: as mpmcq_receive() and mpmcq_packed_receive(); -EBUSY if another read that
- * acknowledges is under way.
- * Context: may sleep.
- */
-ssize_t mpmcq_file_read_iter(struct kiocb *iocb, struct iov_iter *to)
+static noinline ssize_t read_by_mode(struct file *file, struct iov_iter *to, bool nowait)
 {
-	struct mpmcq_file *f = iocb->ki_filp->private_data;
+	struct mpmcq_file *f = file->private_data;
 	u32 modes = smp_load_acquire(&f->modes), index;	/* USE */
 	struct mpmcq_holder *h = modes & MPMCQ_MODE_LEASE ? f->holder : NULL;
 	struct mpmcq_claim claim = {
-		.nowait = is_nowait(iocb),
+		.nowait = nowait,
 		.dead = modes & MPMCQ_MODE_DEAD,
 		/* Who must not wait is told that there is none yet. */
-		.held = iocb->ki_filp->f_flags & O_NONBLOCK ? NULL : mpmcq_holder_held(h),
+		.held = file->f_flags & O_NONBLOCK ? NULL : mpmcq_holder_held(h),
 		.index = &index,
 	};
 	ssize_t ret;
@@ -212,12 +204,67 @@ ssize_t mpmcq_file_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		return read_one_leased(f, to, &claim);
 	ret = mpmcq_receive(f->queue, to, &claim);
 	if (ret > 0)
-		mpmcq_free(f->queue, &index, 1);
+		mpmcq_free_one(f->queue, index);
 	return ret;
 }
 
+/* Reads as the file's modes have it. */
+static __always_inline ssize_t read_to(struct file *file, struct iov_iter *to, bool nowait)
+{
+	struct mpmcq_file *f = file->private_data;
+	ssize_t ret;
+
+	if (likely(!READ_ONCE(f->modes))) {
+		ret = mpmcq_receive_now(f->queue, to);
+		if (likely(ret))
+			return ret;
+	}
+	return read_by_mode(file, to, nowait);
+}
+
 /**
- * mpmcq_file_write_iter() - write, as the file's modes have it
+ * mpmcq_file_read_iter() - readv(2) and others, as the file's modes have it
+ * @iocb: the read
+ * @to: the buffer
+ *
+ * Return: as mpmcq_receive() and mpmcq_packed_receive(); -EBUSY if another read that
+ * acknowledges is under way.
+ * Context: may sleep.
+ */
+ssize_t mpmcq_file_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	return read_to(iocb->ki_filp, to, is_nowait(iocb));
+}
+
+/**
+ * mpmcq_file_read() - read(2), without what it takes to make a kiocb
+ * @file: the file
+ * @buf: the buffer, after access_ok()
+ * @len: its length in bytes
+ * @pos: unused
+ *
+ * Return, context: as mpmcq_file_read_iter().
+ */
+ssize_t mpmcq_file_read(struct file *file, char __user *buf, size_t len, loff_t *pos)
+{
+	struct iov_iter to;
+	struct iovec iov;
+
+	mpmcq_buffer_init(&to, READ, &iov, buf, len);
+	return read_to(file, &to, file->f_flags & O_NONBLOCK);
+}
+
+static __always_inline ssize_t write_from(struct file *file, struct iov_iter *from, bool nowait)
+{
+	struct mpmcq_file *f = file->private_data;
+
+	if (READ_ONCE(f->modes) & MPMCQ_MODE_PACKED)
+		return mpmcq_packed_send(f->queue, from, nowait);
+	return mpmcq_send(f->queue, from, nowait);
+}
+
+/**
+ * mpmcq_file_write_iter() - writev(2) and others, as the file's modes have it
  * @iocb: the write
  * @from: the buffer
  *
@@ -226,11 +273,25 @@ ssize_t mpmcq_file_read_iter(struct kiocb *iocb, struct iov_iter *to)
  */
 ssize_t mpmcq_file_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
-	struct mpmcq_file *f = iocb->ki_filp->private_data;
+	return write_from(iocb->ki_filp, from, is_nowait(iocb));
+}
 
-	if (READ_ONCE(f->modes) & MPMCQ_MODE_PACKED)
-		return mpmcq_packed_send(f->queue, from, is_nowait(iocb));
-	return mpmcq_send(f->queue, from, is_nowait(iocb));
+/**
+ * mpmcq_file_write() - write(2), without what it takes to make a kiocb
+ * @file: the file
+ * @buf: the buffer, after access_ok()
+ * @len: its length in bytes
+ * @pos: unused
+ *
+ * Return, context: as mpmcq_file_write_iter().
+ */
+ssize_t mpmcq_file_write(struct file *file, const char __user *buf, size_t len, loff_t *pos)
+{
+	struct iov_iter from;
+	struct iovec iov;
+
+	mpmcq_buffer_init(&from, WRITE, &iov, (char __user *)buf, len);
+	return write_from(file, &from, file->f_flags & O_NONBLOCK);
 }
 
 static bool reads_dead(const struct mpmcq_file *f)

@@ -43,6 +43,8 @@ void mpmcq_file_destroy(struct mpmcq_file *f);
 void mpmcq_file_begin(struct file *file, struct mpmcq_file *f);
 void mpmcq_file_end(struct file *file);
 
+ssize_t mpmcq_file_read(struct file *file, char __user *buf, size_t len, loff_t *pos);
+ssize_t mpmcq_file_write(struct file *file, const char __user *buf, size_t len, loff_t *pos);
 ssize_t mpmcq_file_read_iter(struct kiocb *iocb, struct iov_iter *to);
 ssize_t mpmcq_file_write_iter(struct kiocb *iocb, struct iov_iter *from);
 __poll_t mpmcq_file_poll(struct file *file, poll_table *wait);

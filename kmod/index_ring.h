@@ -13,7 +13,7 @@
  * --------
  * There are 2^order entries and at most 2^order indices in circulation, so a
  * ring can never be full.  Positions count up for ever; position P belongs to
- * lap P >> order and has the entry P modulo 2^order.  An entry holds
+ * lap P >> order and in it has an entry to itself.  An entry holds
  *
  *	lap << order | index
  *
@@ -83,9 +83,9 @@
 
 #ifdef __KERNEL__
 #include <linux/atomic.h>
+#include <linux/build_bug.h>
 #include <linux/cache.h>
 #include <linux/kernel.h>
-#include <linux/log2.h>
 #include <linux/types.h>
 #endif
 
@@ -135,6 +135,7 @@ static inline s64 __index_ring_word(const struct index_ring *ring, s64 pos, u32 
  * entries, so each position of a lap has an entry of its own.
  */
 #define INDEX_RING_STRIDE	(SMP_CACHE_BYTES / sizeof(atomic64_t) + 1)
+static_assert(INDEX_RING_STRIDE % 2);
 
 static inline atomic64_t *__index_ring_entry(const struct index_ring *ring, s64 pos)
 {

@@ -28,9 +28,9 @@
 
 /**
  * struct mpmcq_lease - a message that is held, or room for one
- * @held: among those held, in the order read; or among the spare ones
- * @due: among those held, in the order of @deadline
- * @hash: among those held with the same hash of @id
+ * @held: among those held, in the order read
+ * @due: among those held, in the order of @deadline, if the queue has lease_ms
+ * @hash: among those held with the same hash of @id; or among the spare ones
  * @id: names the delivery
  * @deadline: when it is to be given back, in jiffies, if the queue has lease_ms
  * @index: where the message is
@@ -53,10 +53,10 @@ struct mpmcq_lease {
  * @lock: protects all that follows but @max, @bits and @expiry; taken from process
  *	context only
  * @held: messages held, in the order read
- * @due: the same, in the order of their deadlines
+ * @due: the same, in the order of their deadlines, if the queue has lease_ms
  * @spare: unused entries
  * @n: messages held; also read without the lock
- * @reserved: entries that reads under way will need
+ * @reserved: entries that packed reads under way will need
  * @max: number of entries
  * @bits: binary logarithm of the number of buckets
  * @buckets: messages held, by the hash of their ids
@@ -70,7 +70,7 @@ struct mpmcq_holder {
 	spinlock_t lock;	/* see above */
 	struct list_head held;
 	struct list_head due;
-	struct list_head spare;
+	struct hlist_head spare;
 	u32 n;
 	u32 reserved;
 	u32 max;
@@ -101,9 +101,11 @@ static void expire_later(struct mpmcq_holder *h)
 /* Under the lock: the index is in the caller's hands then. */
 static u32 unlink_lease(struct mpmcq_holder *h, struct mpmcq_lease *lease)
 {
-	list_move(&lease->held, &h->spare);
-	list_del(&lease->due);
+	list_del(&lease->held);
+	if (h->q->config.lease_ms)
+		list_del(&lease->due);
 	hlist_del(&lease->hash);
+	hlist_add_head(&lease->hash, &h->spare);
 	WRITE_ONCE(h->n, h->n - 1);
 	return lease->index;
 }
@@ -197,10 +199,10 @@ struct mpmcq_holder *mpmcq_holder_create(struct mpmcq_queue *q, u32 max)
 	spin_lock_init(&h->lock);
 	INIT_LIST_HEAD(&h->held);
 	INIT_LIST_HEAD(&h->due);
-	INIT_LIST_HEAD(&h->spare);
+	INIT_HLIST_HEAD(&h->spare);
 	INIT_DELAYED_WORK(&h->expiry, expire_leases);
 	for (i = 0; i < max; i++)
-		list_add_tail(&h->table[i].held, &h->spare);
+		hlist_add_head(&h->table[i].hash, &h->spare);
 	return h;
 }
 
@@ -252,35 +254,43 @@ void mpmcq_holder_unreserve(struct mpmcq_holder *h, u32 n)
 	spin_unlock(&h->lock);
 }
 
+/* Under the lock: there is a spare entry. */
+static void link_lease(struct mpmcq_holder *h, u64 id, u32 index)
+{
+	struct mpmcq_lease *lease = hlist_entry(h->spare.first, struct mpmcq_lease, hash);
+
+	hlist_del(&lease->hash);
+	hlist_add_head(&lease->hash, &h->buckets[hash_64(id, h->bits)]);
+	list_add_tail(&lease->held, &h->held);
+	lease->id = id;
+	lease->index = index;
+	mpmcq_slot(h->q, index)->deliveries++;
+	if (h->q->config.lease_ms) {
+		/* Under the lock, so that they are in the order of due. */
+		lease->deadline = deadline_from_now(h->q);
+		list_add_tail(&lease->due, &h->due);
+	}
+}
+
 /**
  * mpmcq_holder_keep() - hold messages that have been delivered
  * @h: the table
  * @claim: the messages
- * @n: how many of them, from the first on; there is room reserved for them
+ * @n: how many of them, from the first on; there is room for them
+ * @reserved: for how many of them it was reserved
  *
  * Context: process.
  */
-void mpmcq_holder_keep(struct mpmcq_holder *h, const struct mpmcq_claim *claim, unsigned int n)
+void mpmcq_holder_keep(struct mpmcq_holder *h, const struct mpmcq_claim *claim, unsigned int n,
+		       u32 reserved)
 {
 	unsigned int i;
-	u64 deadline;
 
 	mpmcq_count(h->q, MPMCQ_LEASED, n);
 	spin_lock(&h->lock);
-	/* Here, so that they are in the order of due. */
-	deadline = deadline_from_now(h->q);
-	for (i = 0; i < n; i++) {
-		struct mpmcq_lease *lease = list_first_entry(&h->spare, struct mpmcq_lease, held);
-
-		lease->id = claim->id + i * MPMCQ_ID_STEP;
-		lease->deadline = deadline;
-		lease->index = claim->index[i];
-		mpmcq_slot(h->q, lease->index)->deliveries++;
-		list_move_tail(&lease->held, &h->held);
-		list_add_tail(&lease->due, &h->due);
-		hlist_add_head(&lease->hash, &h->buckets[hash_64(lease->id, h->bits)]);
-	}
-	h->reserved -= n;
+	for (i = 0; i < n; i++)
+		link_lease(h, claim->id + i * MPMCQ_ID_STEP, claim->index[i]);
+	h->reserved -= reserved;
 	WRITE_ONCE(h->n, h->n + n);
 	expire_later(h);
 	spin_unlock(&h->lock);
@@ -336,7 +346,7 @@ u32 mpmcq_holder_end_all(struct mpmcq_holder *h, enum mpmcq_verdict verdict)
 	u32 indices[MPMCQ_BATCH], n, done = 0;
 	struct mpmcq_lease *lease, *next;
 
-	do {
+	for (;;) {
 		n = 0;
 		spin_lock(&h->lock);
 		list_for_each_entry_safe(lease, next, &h->held, held) {
@@ -348,16 +358,18 @@ u32 mpmcq_holder_end_all(struct mpmcq_holder *h, enum mpmcq_verdict verdict)
 		spin_unlock(&h->lock);
 		settle_messages(h->q, indices, n, verdict);
 		done += n;
+		if (n < MPMCQ_BATCH)
+			return done;
 		cond_resched();
-	} while (n == MPMCQ_BATCH);
-	return done;
+	}
 }
 
 /* Under the lock. */
 static void touch_lease(struct mpmcq_holder *h, struct mpmcq_lease *lease, u64 deadline)
 {
 	lease->deadline = deadline;
-	list_move_tail(&lease->due, &h->due);
+	if (h->q->config.lease_ms)
+		list_move_tail(&lease->due, &h->due);
 }
 
 /**

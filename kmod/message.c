@@ -29,6 +29,7 @@
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 
+#include "claim.h"
 #include "compat.h"
 #include "message.h"
 #include "queue.h"
@@ -56,7 +57,7 @@ static bool copy_in(struct mpmcq_slot *slot, size_t len, struct iov_iter *from)
 }
 
 /* The same out of it. */
-static bool copy_out(const struct mpmcq_slot *slot, size_t len, struct iov_iter *to)
+static __always_inline bool copy_out(const struct mpmcq_slot *slot, size_t len, struct iov_iter *to)
 {
 	size_t copied;
 
@@ -71,14 +72,14 @@ static bool copy_out(const struct mpmcq_slot *slot, size_t len, struct iov_iter 
 
 /**
  * mpmcq_try_again() - whether to go on, after a message could not be copied
- * @tries: how often that has happened in this call
+ * @tries: how often that has happened in this call, or in a row
  *
  * Return: 0 if so; -EFAULT if it was too often, -ERESTARTSYS if there is a signal.
  * Context: may sleep.
  */
-int mpmcq_try_again(unsigned int *tries)
+int mpmcq_try_again(unsigned int tries)
 {
-	if (++*tries == MPMCQ_FAULT_TRIES)
+	if (tries == MPMCQ_FAULT_TRIES)
 		return -EFAULT;
 	if (signal_pending(current))
 		return -ERESTARTSYS;
@@ -101,10 +102,9 @@ int mpmcq_try_again(unsigned int *tries)
 ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, bool nowait)
 {
 	size_t len = iov_iter_count(from);
-	u32 index;
-	struct mpmcq_claim claim = { .nowait = nowait, .max = 1, .index = &index };
 	unsigned int tries = 0;
 	int ret = 0;
+	u32 index;
 
 	if (!len)
 		return -EINVAL;
@@ -112,17 +112,18 @@ ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, bool nowait)
 		return -EMSGSIZE;
 
 	while (!ret) {
-		ret = mpmcq_claim_slots(q, &claim, from, len);
+		ret = mpmcq_claim_slot(q, from, len, nowait);
 		if (ret < 0)
 			break;
+		index = ret;
 		if (copy_in(mpmcq_slot(q, index), len, from)) {
 			mpmcq_slot_fill(mpmcq_slot(q, index), len);
 			trace_mpmcq_send(q->number, len);
-			mpmcq_publish(q, &index, 1);
+			mpmcq_publish_one(q, index);
 			return len;
 		}
-		mpmcq_free(q, &index, 1);
-		ret = fault_in_iov_iter_readable(from, len) ? -EFAULT : mpmcq_try_again(&tries);
+		mpmcq_free_one(q, index);
+		ret = fault_in_iov_iter_readable(from, len) ? -EFAULT : mpmcq_try_again(++tries);
 	}
 	return ret;
 }
@@ -152,6 +153,81 @@ int mpmcq_room(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *c
 	bytes = min(want, max(next, PAGE_SIZE));
 	claim->room = bytes - fault_in_iov_iter_writeable(to, bytes);
 	return claim->room < min(next, want) ? -EFAULT : 0;
+}
+
+/* Copies a message out and counts it; false if pages are missing. */
+static __always_inline bool deliver(struct mpmcq_queue *q, const struct mpmcq_slot *slot, u32 len,
+				    struct iov_iter *to)
+{
+	if (!copy_out(slot, len, to))
+		return false;
+	mpmcq_count(q, MPMCQ_RECEIVED, 1);
+	trace_mpmcq_receive(q->number, len);
+	return true;
+}
+
+/* What the next two have in common: leaves the message in the caller's hands. */
+static __always_inline ssize_t receive_ready(struct mpmcq_queue *q, struct iov_iter *to,
+					     u32 *index, s64 *pos)
+{
+	int taken = mpmcq_claim_ready(q, iov_iter_count(to), pos);
+	const struct mpmcq_slot *slot;
+	u32 len;
+
+	if (unlikely(taken == INDEX_RING_EMPTY))
+		return 0;
+	*index = taken;
+	slot = mpmcq_slot(q, taken);
+	len = slot->len;
+	if (likely(deliver(q, slot, len, to)))
+		return len;
+	mpmcq_hand_back_one(q, taken);
+	return 0;
+}
+
+/**
+ * mpmcq_receive_now() - take one message, copy it and free its slot, in the usual case
+ * @q: the queue
+ * @to: where the message goes
+ *
+ * That is as in mpmcq_claim_ready(), and with a buffer whose pages are there.
+ *
+ * Return: length of the message; 0 if it is not that case, and then mpmcq_receive() is
+ * to be called.
+ * Context: does not sleep.
+ */
+ssize_t mpmcq_receive_now(struct mpmcq_queue *q, struct iov_iter *to)
+{
+	u32 index;
+	s64 pos;
+	ssize_t len = receive_ready(q, to, &index, &pos);
+
+	if (likely(len))
+		mpmcq_free_one(q, index);
+	return len;
+}
+
+/**
+ * mpmcq_receive_kept_now() - take one message and copy it, in the usual case
+ * @q: the queue
+ * @to: where the message goes
+ * @claim: @index; @n and @id are set here
+ *
+ * As mpmcq_receive_now(), but the message is left in the caller's hands, to be kept.
+ *
+ * Return, context: as mpmcq_receive_now().
+ */
+ssize_t mpmcq_receive_kept_now(struct mpmcq_queue *q, struct iov_iter *to,
+			       struct mpmcq_claim *claim)
+{
+	s64 pos;
+	ssize_t len = receive_ready(q, to, claim->index, &pos);
+
+	if (likely(len)) {
+		claim->n = 1;
+		claim->id = mpmcq_delivery_id(q, &q->ready, pos);
+	}
+	return len;
 }
 
 /**
@@ -194,20 +270,17 @@ ssize_t mpmcq_receive(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_c
 		}
 		if (ret == -EMSGSIZE && claim->room < room) {
 			/* Not the message that pages were faulted in for. */
-			ret = mpmcq_try_again(&tries);
+			ret = mpmcq_try_again(++tries);
 			continue;
 		}
 		if (ret <= 0)
 			break;
 		slot = mpmcq_slot(q, claim->index[0]);
 		len = slot->len;
-		if (copy_out(slot, len, to)) {
-			mpmcq_count(q, MPMCQ_RECEIVED, 1);
-			trace_mpmcq_receive(q->number, len);
+		if (deliver(q, slot, len, to))
 			return len;
-		}
 		mpmcq_hand_back(q, claim, 0);
-		ret = fault_in_iov_iter_writeable(to, len) ? -EFAULT : mpmcq_try_again(&tries);
+		ret = fault_in_iov_iter_writeable(to, len) ? -EFAULT : mpmcq_try_again(++tries);
 	}
 	return ret;
 }

@@ -23,10 +23,13 @@ static inline void mpmcq_slot_fill(struct mpmcq_slot *slot, u32 len)
 }
 
 ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, bool nowait);
+ssize_t mpmcq_receive_now(struct mpmcq_queue *q, struct iov_iter *to);
+ssize_t mpmcq_receive_kept_now(struct mpmcq_queue *q, struct iov_iter *to,
+			       struct mpmcq_claim *claim);
 ssize_t mpmcq_receive(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *claim);
 
 int mpmcq_room(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *claim,
 	       size_t want);
-int mpmcq_try_again(unsigned int *tries);
+int mpmcq_try_again(unsigned int tries);
 
 #endif /* _MPMCQ_MESSAGE_H */

@@ -7,7 +7,8 @@
  * from, in order, before pages are waited for.  A call waits for nothing once it has
  * moved one message.
  *
- * The copies are as in message.c.
+ * The copies are as in message.c, but that into a slot may be longer than msg_size, by
+ * the padding and %MPMCQ_SLOT_BEHIND.
  */
 
 #include <linux/kernel.h>
@@ -38,25 +39,30 @@ static size_t space_of(u32 len)
 	return MPMCQ_MSG_SPACE((size_t)len);
 }
 
+/* Whether a header is right, and @rest bytes behind it enough for its message. */
+static int check_header(const struct mpmcq_queue *q, const struct mpmcq_msg *msg, size_t rest)
+{
+	if (!msg->len || msg->flags || msg->reserved)
+		return -EINVAL;
+	if (msg->len > q->config.msg_size)
+		return -EMSGSIZE;
+	return rest < ALIGN((size_t)msg->len, MPMCQ_ALIGN) ? -EINVAL : 0;
+}
+
 /*
- * Fetches a header and says how long its message is, which is all there.  Moves on past
- * it, or not at all if it fails.
+ * Fetches the first header and says how long its message is, which is all there.  Moves
+ * on past it, or not at all if it fails.
  */
-static int parse(struct mpmcq_queue *q, struct iov_iter *from, u32 *len)
+static int fetch_header(struct mpmcq_queue *q, struct iov_iter *from, u32 *len)
 {
 	struct mpmcq_msg msg;
-	int ret = 0;
+	int ret;
 
 	if (iov_iter_count(from) < sizeof(msg))
 		return -EINVAL;
 	if (!copy_from_iter_full(&msg, sizeof(msg), from))
 		return -EFAULT;
-	if (!msg.len || msg.flags || msg.reserved)
-		ret = -EINVAL;
-	else if (msg.len > q->config.msg_size)
-		ret = -EMSGSIZE;
-	else if (iov_iter_count(from) < ALIGN((size_t)msg.len, MPMCQ_ALIGN))
-		ret = -EINVAL;
+	ret = check_header(q, &msg, iov_iter_count(from));
 	if (ret)
 		iov_iter_revert(from, sizeof(msg));
 	*len = msg.len;
@@ -66,27 +72,47 @@ static int parse(struct mpmcq_queue *q, struct iov_iter *from, u32 *len)
 /*
  * Copies messages into slots, until pages are missing or a header is wrong.  The header
  * of the first has been fetched, which says it is of @len bytes.
+ *
+ * Each message comes with its padding and the header of the one behind it, for which a
+ * slot has room: one copy for all.  If a page is missing, where it ended says little: some
+ * processors load far ahead of what they store.  So what is still missing of the message
+ * is tried once more by itself.
  */
 static unsigned int copy_batch_in(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 				  u32 len, struct iov_iter *from)
 {
+	size_t copied, space;
 	unsigned int i = 0;
 
 	pagefault_disable();
-	do {
+	for (;;) {
 		struct mpmcq_slot *slot = mpmcq_slot(q, claim->index[i]);
-		size_t copied = _copy_from_iter(slot->data, len, from);
+		struct mpmcq_msg *next;
 
-		if (copied < len) {
-			iov_iter_revert(from, sizeof(struct mpmcq_msg) + copied);
+		space = ALIGN((size_t)len, MPMCQ_ALIGN);
+		copied = _copy_from_iter(slot->data, min(space + sizeof(*next),
+							 iov_iter_count(from)), from);
+		if (unlikely(copied < len))
+			copied += _copy_from_iter(slot->data + copied, len - copied, from);
+		if (unlikely(copied < len)) {
+			copied += sizeof(*next);	/* its own header's */
 			break;
 		}
-		if (len % MPMCQ_ALIGN)
-			iov_iter_advance(from, MPMCQ_ALIGN - len % MPMCQ_ALIGN);
 		mpmcq_slot_fill(slot, len);
 		trace_mpmcq_send(q->number, len);
-	} while (++i < claim->n && !parse(q, from, &len));
+		if (unlikely(copied < space)) {
+			iov_iter_advance(from, space - copied);
+			copied = space;
+		}
+		copied -= space;
+		next = (struct mpmcq_msg *)(slot->data + space);
+		if (++i == claim->n || copied < sizeof(*next) ||
+		    check_header(q, next, iov_iter_count(from)))
+			break;
+		len = next->len;
+	}
 	pagefault_enable();
+	iov_iter_revert(from, copied);
 	return i;
 }
 
@@ -101,7 +127,7 @@ static int send_batch(struct mpmcq_queue *q, struct iov_iter *from, bool nowait)
 	u32 indices[MPMCQ_BATCH], len;
 	struct mpmcq_claim claim = { .nowait = nowait, .index = indices };
 	unsigned int done;
-	int ret = parse(q, from, &len);
+	int ret = fetch_header(q, from, &len);
 
 	if (ret < 0)
 		return ret;
@@ -133,7 +159,7 @@ static bool goes_on(int *ret, unsigned int *tries, bool some)
 	if (*ret)
 		*tries = 0;
 	else
-		*ret = mpmcq_try_again(tries);
+		*ret = mpmcq_try_again(++*tries);
 	if (*ret < 0 || (some && signal_pending(current)))
 		return false;
 	cond_resched();
@@ -231,7 +257,7 @@ static void finish_batch(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 	if (done) {
 		mpmcq_count(q, MPMCQ_RECEIVED, done);
 		if (h)
-			mpmcq_holder_keep(h, claim, done);
+			mpmcq_holder_keep(h, claim, done, done);
 		else
 			mpmcq_free(q, claim->index, done);
 	}

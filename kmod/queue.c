@@ -39,7 +39,7 @@
  * Documentation/litmus-tests/.
  *
  * Between a put and its wake a waker must not be stopped, or sleepers would
- * sleep on; mpmcq_put() keeps preemption away for these few instructions.  Not
+ * sleep on; put_begin() keeps preemption away for these few instructions.  Not
  * so with PREEMPT_RT, where the locks of wait queues sleep: there a waker of low
  * priority that is preempted just then leaves a sleeper asleep until it runs
  * again.  So may a closer be stopped before it has woken all.
@@ -86,6 +86,7 @@
 
 #include <linux/mpmcq.h>
 
+#include "claim.h"
 #include "compat.h"
 #include "limits.h"
 #include "queue.h"
@@ -94,8 +95,8 @@
 /* What a node, and a folder in sysfs with its files, take; about. */
 #define MPMCQ_NAME_BYTES	8192
 
-/* What a slot costs beyond the message: its header and an entry in each ring. */
-static_assert(sizeof(struct mpmcq_slot) + 4 * sizeof(atomic64_t) <= 56);
+/* What a slot costs beyond the message: the two, and an entry in each ring. */
+static_assert(sizeof(struct mpmcq_slot) + MPMCQ_SLOT_BEHIND + 4 * sizeof(atomic64_t) <= 80);
 
 /* Zeroed memory for vfree(), or NULL. */
 static void *alloc_table(size_t n, size_t size)
@@ -125,7 +126,7 @@ static bool config_valid(const struct mpmcq_config *config)
 
 static size_t stride_of(const struct mpmcq_config *config)
 {
-	return ALIGN(sizeof(struct mpmcq_slot) + config->msg_size, 8);
+	return ALIGN(sizeof(struct mpmcq_slot) + config->msg_size, 8) + MPMCQ_SLOT_BEHIND;
 }
 
 /* All memory that a queue takes; within 2^37. */
@@ -245,17 +246,6 @@ void mpmcq_queue_put(struct mpmcq_queue *q)
 	kref_put(&q->refs, mpmcq_queue_release);
 }
 
-/**
- * mpmcq_queue_closed() - whether the queue is closed
- * @q: the queue
- *
- * Context: any.
- */
-bool mpmcq_queue_closed(const struct mpmcq_queue *q)
-{
-	return atomic_read(&q->closings) & 1;
-}
-
 /* After a full barrier. */
 static void wake_task(struct mpmcq_queue *q, struct mpmcq_waiters *w)
 {
@@ -291,7 +281,8 @@ static void wake(struct mpmcq_queue *q, struct mpmcq_waiters *w, unsigned int n)
 enum { READERS = 1, WRITERS = 2, DEAD_READERS = 4 };
 
 /* Whoever waits for that ring; and, of a closed queue, for all to be home. */
-static unsigned int wake_for(struct mpmcq_queue *q, const struct index_ring *ring, unsigned int n)
+static __always_inline unsigned int wake_for(struct mpmcq_queue *q, const struct index_ring *ring,
+					     unsigned int n)
 {
 	bool to_free = ring == &q->free, to_dead = ring == &q->dead, end;
 	unsigned int sides = 0;
@@ -325,7 +316,7 @@ static void signal_owners(struct mpmcq_waiters *w)
  * There may be many, so not with preemption off: a putter that is preempted here sends
  * its signals late.
  */
-static void signal_for(struct mpmcq_queue *q, unsigned int sides)
+static __always_inline void signal_for(struct mpmcq_queue *q, unsigned int sides)
 {
 	if (sides & WRITERS)
 		signal_owners(&q->writers);
@@ -335,22 +326,40 @@ static void signal_for(struct mpmcq_queue *q, unsigned int sides)
 		signal_owners(&q->readers);
 }
 
-/* The only way indices get into a ring, but for the first time. */
-static void mpmcq_put(struct mpmcq_queue *q, struct index_ring *ring, const u32 *indices,
-		      unsigned int n)
+/*
+ * Around every put but those that fill a new queue.  Inline, as most of it is about
+ * which ring that is.
+ */
+static __always_inline void put_begin(void)
 {
-	unsigned int sides;
-
 	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
 		preempt_disable();
-	if (n == 1)
-		index_ring_put(ring, *indices);
-	else
-		index_ring_put_n(ring, indices, n);
-	sides = wake_for(q, ring, n);
+}
+
+static __always_inline void put_end(struct mpmcq_queue *q, const struct index_ring *ring,
+				    unsigned int n)
+{
+	unsigned int sides = wake_for(q, ring, n);
+
 	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
 		preempt_enable();
 	signal_for(q, sides);
+}
+
+static __always_inline void mpmcq_put_one(struct mpmcq_queue *q, struct index_ring *ring,
+					  u32 index)
+{
+	put_begin();
+	index_ring_put(ring, index);
+	put_end(q, ring, 1);
+}
+
+static void mpmcq_put(struct mpmcq_queue *q, struct index_ring *ring, const u32 *indices,
+		      unsigned int n)
+{
+	put_begin();
+	index_ring_put_n(ring, indices, n);
+	put_end(q, ring, n);
 }
 
 /*
@@ -434,8 +443,7 @@ static int claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 	if (n <= 0)
 		return -EAGAIN;
 
-	smp_mb__after_atomic();	/* OPEN */
-	if (unlikely(mpmcq_queue_closed(q))) {
+	if (unlikely(!mpmcq_was_open(q))) {
 		mpmcq_put(q, claim->dropped ? &q->returned : &q->free, claim->index, n);
 		return -EPIPE;
 	}
@@ -445,12 +453,6 @@ static int claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 	}
 	claim->n = n;
 	return n;
-}
-
-/* A position in one of the three rings of messages is taken but once. */
-static u64 delivery_id(const struct mpmcq_queue *q, const struct index_ring *ring, s64 pos)
-{
-	return pos * MPMCQ_ID_STEP + (ring == &q->returned ? 1 : ring == &q->dead ? 2 : 0);
 }
 
 /*
@@ -484,7 +486,7 @@ static int claim_from(struct mpmcq_queue *q, struct index_ring *ring, struct mpm
 
 		if (n && index_ring_take_at(ring, *pos, n)) {
 			claim->n = n;
-			claim->id = delivery_id(q, ring, *pos);
+			claim->id = mpmcq_delivery_id(q, ring, *pos);
 			return n;
 		}
 		if (!n && index_ring_at_head(ring, *pos))
@@ -552,6 +554,41 @@ static int wait_for_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 	return ret;
 }
 
+/* What mpmcq_claim_slots() does when claim_slots() has found nothing free. */
+static int claim_slots_else(struct mpmcq_queue *q, struct mpmcq_claim *claim,
+			    struct iov_iter *from, size_t bytes)
+{
+	int ret = -EAGAIN;
+
+	if (q->config.flags & MPMCQ_DROP_OLDEST) {
+		if (fault_in_iov_iter_readable(from, bytes))
+			return -EFAULT;
+		claim->drop = true;
+		ret = claim_slots(q, claim);
+	}
+	if (ret == -EAGAIN && !claim->nowait)
+		ret = wait_for_slots(q, claim);
+	return ret;
+}
+
+/**
+ * mpmcq_claim_slot_else() - what mpmcq_claim_slot() does when it has found nothing free
+ * @q: the queue
+ * @from: what will be copied into it
+ * @bytes: how much of it
+ * @nowait: rather fail than wait
+ *
+ * Return, context: as mpmcq_claim_slot().
+ */
+int mpmcq_claim_slot_else(struct mpmcq_queue *q, struct iov_iter *from, size_t bytes, bool nowait)
+{
+	u32 index;
+	struct mpmcq_claim claim = { .nowait = nowait, .max = 1, .index = &index };
+	int ret = claim_slots_else(q, &claim, from, bytes);
+
+	return ret < 0 ? ret : (int)index;
+}
+
 /**
  * mpmcq_claim_slots() - take empty slots
  * @q: the queue
@@ -573,15 +610,7 @@ int mpmcq_claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct i
 
 	claim->drop = false;
 	ret = claim_slots(q, claim);
-	if (ret == -EAGAIN && q->config.flags & MPMCQ_DROP_OLDEST) {
-		if (fault_in_iov_iter_readable(from, bytes))
-			return -EFAULT;
-		claim->drop = true;
-		ret = claim_slots(q, claim);
-	}
-	if (ret == -EAGAIN && !claim->nowait)
-		ret = wait_for_slots(q, claim);
-	return ret;
+	return ret == -EAGAIN ? claim_slots_else(q, claim, from, bytes) : ret;
 }
 
 /**
@@ -621,6 +650,19 @@ void mpmcq_publish(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
 }
 
 /**
+ * mpmcq_publish_one() - send what is in a slot
+ * @q: the queue
+ * @index: a slot in the caller's hands, with its message's data and length
+ *
+ * Context: any.
+ */
+void mpmcq_publish_one(struct mpmcq_queue *q, u32 index)
+{
+	mpmcq_count(q, MPMCQ_SENT, 1);
+	mpmcq_put_one(q, &q->ready, index);
+}
+
+/**
  * mpmcq_free() - give up slots
  * @q: the queue
  * @indices: slots in the caller's hands; what was in them is gone
@@ -630,7 +672,34 @@ void mpmcq_publish(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
  */
 void mpmcq_free(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
 {
-	mpmcq_put(q, &q->free, indices, n);
+	if (n == 1)
+		mpmcq_put_one(q, &q->free, *indices);
+	else
+		mpmcq_put(q, &q->free, indices, n);
+}
+
+/**
+ * mpmcq_free_one() - give up a slot
+ * @q: the queue
+ * @index: a slot in the caller's hands; what was in it is gone
+ *
+ * Context: any.
+ */
+void mpmcq_free_one(struct mpmcq_queue *q, u32 index)
+{
+	mpmcq_put_one(q, &q->free, index);
+}
+
+/**
+ * mpmcq_hand_back_one() - undo mpmcq_claim_ready()
+ * @q: the queue
+ * @index: the message, which could not be delivered
+ *
+ * Context: any.
+ */
+void mpmcq_hand_back_one(struct mpmcq_queue *q, u32 index)
+{
+	mpmcq_put(q, &q->returned, &index, 1);
 }
 
 /**

@@ -149,13 +149,14 @@ struct mpmcq_queue {
  * @id: names the delivery, for a packed read
  * @deliveries: how often it has been delivered to somebody who kept it
  * @reserved: 0
- * @data: the message
+ * @data: the message; behind it perhaps what came with it of the next, which is nobody's
  *
  * What comes before @data is as in struct mpmcq_msg, so that a packed read copies it
  * all at once.
  *
  * Written by the owner of the index only.  @len is also peeked at by receives
- * that want to know whether the message at the head fits, see claim_from().
+ * that want to know whether the message at the head fits, see claim_from() and
+ * mpmcq_claim_ready().
  */
 struct mpmcq_slot {
 	u32 len;
@@ -165,6 +166,9 @@ struct mpmcq_slot {
 	u32 reserved;
 	u8 data[] __aligned(8);
 };
+
+/* Room for more behind the longest message and its padding, see copy_batch_in(). */
+#define MPMCQ_SLOT_BEHIND	sizeof(struct mpmcq_slot)
 
 /**
  * struct mpmcq_claim - what an operation wants, and what it has got
@@ -204,6 +208,17 @@ static inline struct mpmcq_slot *mpmcq_slot(const struct mpmcq_queue *q, u32 ind
 	return q->slots + index * q->stride;
 }
 
+/**
+ * mpmcq_queue_closed() - whether the queue is closed
+ * @q: the queue
+ *
+ * Context: any.
+ */
+static inline bool mpmcq_queue_closed(const struct mpmcq_queue *q)
+{
+	return atomic_read(&q->closings) & 1;
+}
+
 static inline void mpmcq_count(struct mpmcq_queue *q, enum mpmcq_counter which, unsigned int n)
 {
 	this_cpu_add(q->counters->n[which], n);
@@ -213,12 +228,17 @@ struct mpmcq_queue *mpmcq_queue_create(const struct mpmcq_config *config, bool l
 struct mpmcq_queue *mpmcq_queue_get(struct mpmcq_queue *q);
 void mpmcq_queue_put(struct mpmcq_queue *q);
 
+int mpmcq_claim_slot_else(struct mpmcq_queue *q, struct iov_iter *from, size_t bytes,
+			  bool nowait);
 int mpmcq_claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct iov_iter *from,
 		      size_t bytes);
 int mpmcq_try_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim);
 int mpmcq_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim);
 void mpmcq_publish(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
+void mpmcq_publish_one(struct mpmcq_queue *q, u32 index);
 void mpmcq_free(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
+void mpmcq_free_one(struct mpmcq_queue *q, u32 index);
+void mpmcq_hand_back_one(struct mpmcq_queue *q, u32 index);
 void mpmcq_hand_back(struct mpmcq_queue *q, const struct mpmcq_claim *claim, unsigned int first);
 void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, bool front);
 void mpmcq_set_aside(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
@@ -229,7 +249,6 @@ void mpmcq_queue_add_writer(struct mpmcq_queue *q);
 void mpmcq_queue_remove_writer(struct mpmcq_queue *q);
 void mpmcq_queue_close(struct mpmcq_queue *q);
 void mpmcq_queue_reopen(struct mpmcq_queue *q);
-bool mpmcq_queue_closed(const struct mpmcq_queue *q);
 
 bool mpmcq_queue_readable(struct mpmcq_queue *q, bool dead);
 bool mpmcq_queue_drained(struct mpmcq_queue *q, bool dead);

@@ -42,8 +42,8 @@ restore()
 # call its name and the braces around what it called.
 trace_calls()
 {
-	echo mpmcq_file_read_iter >set_graph_function
-	echo mpmcq_file_write_iter >>set_graph_function
+	echo mpmcq_file_read >set_graph_function
+	echo mpmcq_file_write >>set_graph_function
 	echo function_graph >current_tracer
 	echo 0 | tee options/funcgraph-{irqs,cpu,duration,overhead} >/dev/null
 	echo >trace
@@ -66,7 +66,7 @@ trace_of()
 		interrupt = "^(__do_softirq|do_softirq|handle_softirqs|preempt_schedule_irq" \
 			"|_*irq_(enter|exit)_rcu|(raw_)?irqentry_exit_cond_resched)\\("
 	}
-	!depth && /^ *mpmcq_file_(read|write)_iter/ {
+	!depth && /^ *mpmcq_file_(read|write)[ (]/ {
 		ours = ++call >= first && call <= last
 	}
 	!inside && $1 ~ interrupt {
@@ -123,7 +123,7 @@ check()
 complete()
 {
 	local calls
-	calls=$(trace_of 1 99 | sed -nE 's/^ *mpmcq_file_(read|write)_iter.*\{$/\1/p' | paste -sd' ')
+	calls=$(trace_of 1 99 | sed -nE 's/^ *mpmcq_file_(read|write)[ (].*\{$/\1/p' | paste -sd' ')
 	[ "$calls" = "write read write read write read" ]
 }
 

@@ -30,6 +30,7 @@
  *	s send, t send or EAGAIN, l send a long message, S send two at once,
  *	f send from a page that is missing, F from a bad address,
  *	r receive, q receive or EAGAIN, k receive with room for a short message,
+ *	Q and K the same as a packed read does, in no case the usual one,
  *	R receive up to two at once,
  *	g receive to a page that is missing again and again, G to a bad address,
  *	h receive and keep the message; then, with those that are kept,
@@ -44,7 +45,7 @@
  * the process does then, if anything.
  */
 #define SENDS		"stlSfF"
-#define RECEIVES	"rqkRgGh"
+#define RECEIVES	"rqkQKRgGh"
 #define POLLS		"iewou"
 #define LOOKS		"nm"
 #define SIGNALS		"012345"
@@ -72,6 +73,7 @@ static const struct scenario scenarios[] = {
 	{ "writer that steals", 1, 2, { "s", "t", "r" }, ALL, ALL },
 	{ "message too long for one of two readers", 1, 0, { "k", "r", "l" }, ALL, ALL },
 	{ "message too long, others before", 1, 2, { "k", "q", "l" }, ALL, ALL },
+	{ "message too long, others before, packed", 1, 2, { "K", "q", "l" }, ALL, ALL },
 	{ "2 writers, 1 reader", 1, 0, { "s", "s", "r" }, ALL, ALL },
 	{ "1 writer, 2 readers", 1, 0, { "s", "r", "r" }, ALL, ALL },
 	{ "poller for messages that never reads", 1, 0, { "i", "r", "s" }, ALL, ALL },
@@ -82,7 +84,8 @@ static const struct scenario scenarios[] = {
 	{ "reader with a bad address", 1, 1, { "G", "r", "s" }, ALL, ALL },
 	{ "writer whose page is missing", 1, 1, { "f", "s", "r" }, 4, ALL },
 	{ "2 writers asleep", 1, 2, { "s", "s", "rr" }, 4, ALL },
-	{ "reader with a bad address, never empty", 1, 2, { "q", "rsr", "G" }, 4, ALL },
+	{ "reader with a bad address, never empty", 1, 2, { "q", "rsr", "G" }, 3, ALL },
+	{ "reader with a bad address, never empty, packed", 1, 2, { "Q", "rsr", "G" }, 4, ALL },
 	{ "poller, reader with a bad address, never empty", 1, 2, { "n", "rsr", "G" }, ALL, ALL },
 	{ "2 writers, 1 reader, twice", 1, 0, { "ss", "s", "rr" }, 3, 5 },
 	{ "1 writer, 2 readers, twice", 1, 0, { "ss", "r", "r" }, 3, ALL },
@@ -225,7 +228,7 @@ static unsigned int matters(char what)
 
 	if (is_one_of(what, SENDS))
 		return closed | (what == 't' ? FULL : 0);
-	if (what == 'q')
+	if (what == 'q' || what == 'Q')
 		return EMPTY | NOT_AT_END | at_end;
 	if (is_one_of(what, RECEIVES))
 		return closed | at_end;
@@ -372,7 +375,7 @@ static void not_received(ssize_t ret, char what, unsigned int self)
 {
 	unsigned int was = now.was[self];
 
-	if (ret == -EAGAIN && (what != 'q' || !(was & EMPTY)))
+	if (ret == -EAGAIN && ((what != 'q' && what != 'Q') || !(was & EMPTY)))
 		search_fault("a receive said EAGAIN though there was a message all the time");
 	if (ret == -EAGAIN && !(was & NOT_AT_END))
 		search_fault("a receive said EAGAIN though it was the end all the time");
@@ -384,7 +387,7 @@ static void not_received(ssize_t ret, char what, unsigned int self)
 		search_fault("a receive was interrupted by no signal");
 	if (ret == -EFAULT && what != 'G')
 		search_fault("a receive said EFAULT of a good address");
-	if (ret == -EMSGSIZE && what != 'k')
+	if (ret == -EMSGSIZE && what != 'k' && what != 'K')
 		search_fault("a receive said EMSGSIZE though there is room");
 	if (ret && ret != -EAGAIN && ret != -EDEADLK && ret != -ERESTARTSYS && ret != -EFAULT &&
 	    ret != -EMSGSIZE)
@@ -402,7 +405,9 @@ static bool nothing_received(struct linear_op *op, ssize_t ret)
 
 static void do_receive(unsigned int self, char what)
 {
-	struct want want = { .is_long = what != 'k', .nowait = what == 'q', .dead = what == 'D',
+	struct want want = { .is_long = what != 'k' && what != 'K',
+			     .nowait = what == 'q' || what == 'Q', .dead = what == 'D',
+			     .packed = what == 'Q' || what == 'K',
 			     .missing = 2 * (what == 'g'), .bad = what == 'G',
 			     .held = &now.n_held[self] };
 	unsigned int id = new_op(self, false, 0);

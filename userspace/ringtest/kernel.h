@@ -26,6 +26,7 @@ typedef uint8_t u8;
 typedef unsigned int __poll_t;
 
 #define HAVE_FAULT_IN_IOV_ITER
+#define HAVE_IOV_ITER_UBUF
 
 #define ERESTARTSYS		512
 #define U32_MAX			UINT32_MAX
@@ -39,6 +40,7 @@ typedef unsigned int __poll_t;
 #define IS_ENABLED(option)	(option)
 #define likely(x)		(x)
 #define unlikely(x)		(x)
+#define noinline
 #define __user
 #define __percpu
 #define __aligned(n)		__attribute__((__aligned__(n)))
@@ -414,6 +416,10 @@ struct iov_iter {
 	unsigned int missing;
 	bool bad;		/* and will not be had */
 };
+
+/* The tests make their own. */
+#define iov_iter_ubuf(i, direction, buf, bytes)	((void)0)
+struct iovec;
 
 static inline size_t iov_iter_count(const struct iov_iter *i)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * kmod/queue.c, kmod/message.c and mpmcq_file_poll() of kmod/file.c, as shipped but for
- * their kernel includes (the Makefile takes those out), on kernel.h; and a note of
- * which ring has which index, taken whenever queue.c puts or takes one.
+ * kmod/queue.c, kmod/claim.h, kmod/message.c and mpmcq_file_poll() of kmod/file.c, as
+ * shipped but for their kernel includes (the Makefile takes those out), on kernel.h; and
+ * a note of which ring has which index, taken whenever one is put or taken.
  */
 #ifndef _MPMCQ_RINGTEST_QUEUE_UNDER_TEST_H
 #define _MPMCQ_RINGTEST_QUEUE_UNDER_TEST_H
@@ -137,22 +137,51 @@ static bool noted_hold_all(struct index_ring *a, struct index_ring *b, u32 n)
 	return saw(all);
 }
 
+static int noted_take(struct index_ring *ring)
+{
+	uint64_t seen = steps_seen(steps_self());
+	int index = index_ring_take(ring);
+
+	steps_forget(seen);
+	if (index != INDEX_RING_EMPTY)
+		note_taken(ring, index);
+	return saw(index);
+}
+
 #define index_ring_put(ring, index)		noted_put(ring, index)
 #define index_ring_put_n(ring, indices, n)	noted_put_n(ring, indices, n)
+#define index_ring_take(ring)			noted_take(ring)
 #define index_ring_take_n(ring, indices, n)	noted_take_n(ring, indices, n)
 #define index_ring_peek(ring, pos)		noted_peek(ring, pos)
 #define index_ring_take_at(ring, pos, n)	noted_take_at(ring, pos, n)
 #define index_ring_hold_all(a, b, n)		noted_hold_all(a, b, n)
+
+#include "claim.h"
+
+static int noted_claim_ready(struct mpmcq_queue *q, size_t room, s64 *pos)
+{
+	uint64_t seen = steps_seen(steps_self());
+	int index = mpmcq_claim_ready(q, room, pos);
+
+	steps_forget(seen);
+	if (index != INDEX_RING_EMPTY)
+		saw(*pos);
+	return saw(index);
+}
+
+#define mpmcq_claim_ready(q, room, pos)		noted_claim_ready(q, room, pos)
 
 #include "queue.c"
 #include "message.c"
 
 #undef index_ring_put
 #undef index_ring_put_n
+#undef index_ring_take
 #undef index_ring_take_n
 #undef index_ring_peek
 #undef index_ring_take_at
 #undef index_ring_hold_all
+#undef mpmcq_claim_ready
 
 /* The limits are for a real kernel. */
 struct mpmcq_user *mpmcq_charge(size_t bytes, unsigned int queues, bool limited)
@@ -293,32 +322,53 @@ struct want {
 	bool is_long;		/* room for a long message */
 	bool nowait;
 	bool dead;		/* one that was set aside */
+	bool packed;		/* as a packed read, for one */
 	bool bad;		/* a bad address */
 	unsigned int missing;	/* so often the page is */
 	const u32 *held;	/* how many the open file holds */
 };
 
-/* Leaves the message in @index, which is the caller's then. */
-static ssize_t receive_kept(u64 *value, u32 *index, const struct want *want)
+static struct iov_iter iter_for(const struct want *want)
 {
-	struct iov_iter to = { .count = want->is_long ? LEN_LONG : LEN_SHORT,
-			       .missing = want->missing, .bad = want->bad };
+	return (struct iov_iter) { .count = want->is_long ? LEN_LONG : LEN_SHORT,
+				   .missing = want->missing, .bad = want->bad };
+}
+
+/* If it is not the usual case; leaves the message in @index. */
+static ssize_t receive_otherwise(struct iov_iter *to, u32 *index, const struct want *want)
+{
 	struct mpmcq_claim claim = { .nowait = want->nowait, .dead = want->dead,
 				     .held = want->held, .index = index };
-	ssize_t ret = mpmcq_receive(queue, &to, &claim);
 
+	return mpmcq_receive(queue, to, &claim);
+}
+
+/* As a read with a lease in file.c; leaves the message in @index. */
+static ssize_t receive_kept(u64 *value, u32 *index, const struct want *want)
+{
+	struct iov_iter to = iter_for(want);
+	struct mpmcq_claim claim = { .index = index };
+	ssize_t ret = mpmcq_receive_kept_now(queue, &to, &claim);
+
+	if (!ret)
+		ret = receive_otherwise(&to, index, want);
 	*value = to.value;
 	return ret;
 }
 
-/* As mpmcq_file_read_iter(). */
+/* As one without. */
 static ssize_t receive_value(u64 *value, const struct want *want)
 {
+	struct iov_iter to = iter_for(want);
+	ssize_t ret = want->dead || want->packed ? 0 : mpmcq_receive_now(queue, &to);
 	u32 index;
-	ssize_t ret = receive_kept(value, &index, want);
 
-	if (ret > 0)
-		mpmcq_free(queue, &index, 1);
+	if (!ret) {
+		ret = receive_otherwise(&to, &index, want);
+		if (ret > 0)
+			mpmcq_free_one(queue, index);
+	}
+	*value = to.value;
 	return ret;
 }
 

@@ -12,6 +12,7 @@
 #ifndef _MPMCQ_RINGTEST_SHIM_H
 #define _MPMCQ_RINGTEST_SHIM_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 

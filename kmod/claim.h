@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Claiming: what all ways of it have in common, and one slot or one message in the
+ * usual case, inline and without what a struct mpmcq_claim can tell.
+ */
+#ifndef _MPMCQ_CLAIM_H
+#define _MPMCQ_CLAIM_H
+
+#include "queue.h"
+
+/**
+ * mpmcq_delivery_id() - name a delivery
+ * @q: the queue
+ * @ring: where the message was, one of the three rings of messages
+ * @pos: the position there, which is taken but once
+ *
+ * Context: any.
+ */
+static inline u64 mpmcq_delivery_id(const struct mpmcq_queue *q, const struct index_ring *ring,
+				    s64 pos)
+{
+	return pos * MPMCQ_ID_STEP + (ring == &q->returned ? 1 : ring == &q->dead ? 2 : 0);
+}
+
+/**
+ * mpmcq_was_open() - after a take of slots, whether the queue was open then
+ * @q: the queue
+ *
+ * Context: any.
+ */
+static inline bool mpmcq_was_open(const struct mpmcq_queue *q)
+{
+	smp_mb__after_atomic();	/* OPEN */
+	return !mpmcq_queue_closed(q);
+}
+
+/**
+ * mpmcq_claim_slot() - take one empty slot
+ * @q: the queue
+ * @from: what will be copied into it
+ * @bytes: how much of it
+ * @nowait: rather fail than wait
+ *
+ * Return: the index, which is now in the caller's hands; the errors of mpmcq_claim_slots().
+ * Context: may sleep if not @nowait, or if pages of @from are missing.
+ */
+static inline int mpmcq_claim_slot(struct mpmcq_queue *q, struct iov_iter *from, size_t bytes,
+				   bool nowait)
+{
+	int index;
+
+	if (unlikely(mpmcq_queue_closed(q)))
+		return -EPIPE;
+	index = index_ring_take(&q->free);
+	if (unlikely(index == INDEX_RING_EMPTY))
+		return mpmcq_claim_slot_else(q, from, bytes, nowait);
+	if (likely(mpmcq_was_open(q)))
+		return index;
+	mpmcq_free_one(q, index);
+	return -EPIPE;
+}
+
+/**
+ * mpmcq_claim_ready() - take the next message in the usual case
+ * @q: the queue
+ * @room: bytes in the buffer
+ * @pos: out: where it was in ready
+ *
+ * That is when no message has come back and the next one fits.  A put to returned that
+ * had not ended before may be taken for one that has not begun.  See claim_from() on the
+ * length.
+ *
+ * Return: the index, which is now in the caller's hands; %INDEX_RING_EMPTY if it is not
+ * that case, which says nothing of what there is.
+ * Context: any.
+ */
+static inline int mpmcq_claim_ready(struct mpmcq_queue *q, size_t room, s64 *pos)
+{
+	int index;
+
+	if (unlikely(!index_ring_seems_empty(&q->returned)))
+		return INDEX_RING_EMPTY;
+	do {
+		index = index_ring_peek(&q->ready, pos);
+		if (unlikely(index == INDEX_RING_EMPTY ||
+			     READ_ONCE(mpmcq_slot(q, index)->len) > room))
+			return INDEX_RING_EMPTY;
+	} while (unlikely(!index_ring_take_at(&q->ready, *pos, 1)));
+	return index;
+}
+
+#endif /* _MPMCQ_CLAIM_H */
