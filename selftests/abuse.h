@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <time.h>
 
+#include "mpmcq_test.h"
 #include "record.h"
 
 #define say(fmt, ...)	fprintf(stderr, "# " fmt "\n", ##__VA_ARGS__)

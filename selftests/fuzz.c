@@ -29,6 +29,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "mpmcq_test.h"
 #include "fuzz_model.h"
 #include "test_util.h"
 

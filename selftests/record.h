@@ -6,7 +6,7 @@
 #ifndef MPMCQ_RECORD_H
 #define MPMCQ_RECORD_H
 
-#include "mpmcq_test.h"
+#include "mpmcq_calls.h"
 
 /* What a message begins with; the rest is bytes that depend on it. */
 struct record {

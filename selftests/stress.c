@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <sys/time.h>
 
+#include "mpmcq_test.h"
 #include "record.h"
 
 #define PROCESSES	8		/* at most, of each kind */

@@ -11,7 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "mpmcq_test.h"
+#include "mpmcq_calls.h"
 
 static inline void *map(size_t len, int prot)
 {
