@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which results a call may have
+ */
+#include <limits.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fuzz_expect.h"
+
+void may_fail(struct expected *e, int error)
+{
+	int i;
+
+	for (i = 0; i < e->errors; i++)
+		if (e->error[i] == error)
+			return;
+	e->error[e->errors++] = error;
+}
+
+void may_return(struct expected *e, ssize_t min, ssize_t max)
+{
+	e->min = min;
+	e->max = max;
+}
+
+bool as_expected(const struct expected *e, ssize_t ret)
+{
+	int i;
+
+	for (i = 0; i < e->errors; i++)
+		if (ret == e->error[i])
+			return true;
+	return ret >= e->min && ret <= e->max;
+}
+
+static bool may_be_closed(const struct request *r)
+{
+	const struct queue *q = r->file->queue;
+
+	return q->exact ? q->closed : load(&q->closings) > r->reopened;
+}
+
+static void expect_interruption(const struct request *r, struct expected *e)
+{
+	may_fail(e, -EINTR);
+	if (r->cancelled)
+		may_fail(e, -ECANCELED);
+}
+
+static void expect_waiting(const struct request *r, struct expected *e)
+{
+	if (r->may_refuse)
+		may_fail(e, -EAGAIN);
+	if (r->may_wait)
+		expect_interruption(r, e);
+}
+
+/* Missing pages are fetched, unless there is a signal. */
+static void expect_fetching(const struct request *r, struct expected *e)
+{
+	if (r->faulty && !r->quiet)
+		expect_interruption(r, e);
+}
+
+/* Whether one message can be sent, or that it cannot. */
+static bool expect_slot(const struct request *r, struct expected *e)
+{
+	const struct queue *q = r->file->queue;
+
+	if (may_be_closed(r))
+		may_fail(e, -EPIPE);
+	if (q->exact && q->closed)
+		return false;
+	if (q->exact && (room(q) || can_drop(q)))
+		return true;
+	expect_waiting(r, e);
+	return !q->exact;
+}
+
+static void expect_write_one(const struct request *r, struct expected *e)
+{
+	const struct queue *q = r->file->queue;
+	bool can_send, bad = r->flaky || r->there < r->total;
+
+	if (!r->total || r->total > q->like.msg_size) {
+		may_fail(e, r->total ? -EMSGSIZE : -EINVAL);
+		if (may_be_closed(r))
+			may_fail(e, -EPIPE);
+		return;
+	}
+	can_send = expect_slot(r, e);
+	/* Nothing is dropped before the pages are there. */
+	if (bad && (can_send || q->like.flags & MPMCQ_DROP_OLDEST))
+		may_fail(e, -EFAULT);
+	if (!can_send)
+		return;
+	expect_fetching(r, e);
+	if (r->there >= r->total)
+		may_return(e, r->total, r->total);
+}
+
+/* The messages up to the first that has a part that is not accessible. */
+static __u32 accessible(const struct request *r, bool padding_too)
+{
+	const struct batch *b = r->batch;
+	size_t start = 0;
+	__u32 i;
+
+	for (i = 0; i < b->good; i++) {
+		size_t end = start + sizeof(struct mpmcq_msg) + b->of[i].len;
+
+		if ((padding_too ? b->of[i].end : end) > r->there)
+			break;
+		start = b->of[i].end;
+	}
+	return i;
+}
+
+static void expect_write_packed(const struct request *r, struct expected *e)
+{
+	const struct queue *q = r->file->queue;
+	const struct batch *b = r->batch;
+	__u32 least = accessible(r, true), most = accessible(r, false);
+
+	if (!least && (r->flaky || r->there < r->total))
+		may_fail(e, -EFAULT);
+	if (!b->good) {
+		*e = b->wrong;
+		if (r->flaky || r->there < r->total)
+			may_fail(e, -EFAULT);
+		if (may_be_closed(r))
+			may_fail(e, -EPIPE);
+		return;
+	}
+	if (!expect_slot(r, e))
+		return;
+	expect_fetching(r, e);
+	if (r->flaky)
+		may_fail(e, -EFAULT);
+	if (!most)
+		return;
+	if (q->exact && !(q->like.flags & MPMCQ_DROP_OLDEST)) {
+		least = least < room(q) ? least : room(q);
+		most = most < room(q) ? most : room(q);
+	}
+	if (!q->exact || !r->quiet || !least)
+		least = 1;
+	may_return(e, b->of[least - 1].end, b->of[most - 1].end);
+}
+
+/* Bytes that a message of that length takes in the buffer. */
+static size_t space_in(const struct request *r, __u32 len)
+{
+	return has_mode(r->file, MPMCQ_MODE_PACKED) ? MPMCQ_MSG_SPACE(len) : len;
+}
+
+/* There is no message, or may be none. */
+static void expect_no_message(const struct request *r, struct expected *e)
+{
+	const struct open_file *f = r->file;
+	const struct queue *q = f->queue;
+	bool holds = f->held.n || f->pooled;
+
+	if (q->exact && drained(q, has_mode(f, MPMCQ_MODE_DEAD))) {
+		may_return(e, 0, 0);
+		return;
+	}
+	if (may_be_closed(r) && holds && !f->nonblock) {
+		may_fail(e, -EDEADLK);
+		/* Unless it is not to wait for other reasons, there is no other way out. */
+		if (q->exact && r->may_wait && !r->cancelled)
+			return;
+	}
+	expect_waiting(r, e);
+}
+
+/* How many bytes a packed read gets of a queue that is exact and has messages. */
+static size_t packed_bytes(const struct request *r)
+{
+	const struct open_file *f = r->file;
+	bool dead = has_mode(f, MPMCQ_MODE_DEAD);
+	__u32 i, n = waiting(f->queue, dead);
+	size_t sum = 0, most = r->there;
+
+	if (has_mode(f, MPMCQ_MODE_LEASE) && n > f->max_held - f->held.n)
+		n = f->max_held - f->held.n;
+	for (i = 0; i < n; i++) {
+		size_t space = MPMCQ_MSG_SPACE(nth(f->queue, dead, i)->len);
+
+		if (sum + space > most)
+			break;
+		sum += space;
+	}
+	return sum;
+}
+
+static void expect_read(const struct request *r, struct expected *e)
+{
+	const struct open_file *f = r->file;
+	const struct queue *q = f->queue;
+	bool packed = has_mode(f, MPMCQ_MODE_PACKED), dead = has_mode(f, MPMCQ_MODE_DEAD);
+	size_t shortest = space_in(r, 1), longest = space_in(r, q->like.msg_size);
+	__u32 i;
+
+	if (f->pooled && has_mode(f, MPMCQ_MODE_LEASE))
+		may_fail(e, packed ? -ENOBUFS : -EBUSY);
+	if (!r->total) {
+		may_return(e, 0, 0);
+		return;
+	}
+	if (packed && has_mode(f, MPMCQ_MODE_LEASE) && f->held.n == f->max_held) {
+		may_fail(e, -ENOBUFS);
+		if (r->flaky || r->there < r->total)
+			may_fail(e, -EFAULT);
+		if (!q->timed)
+			return;
+	}
+	if (!q->exact || !waiting(q, dead))
+		expect_no_message(r, e);
+	if (q->exact && !waiting(q, dead))
+		return;
+	if (q->exact) {
+		shortest = SIZE_MAX;
+		longest = 0;
+	}
+	for (i = 0; q->exact && i < choices(q, dead); i++) {
+		size_t space = space_in(r, nth(q, dead, i)->len);
+
+		shortest = space < shortest ? space : shortest;
+		longest = space > longest ? space : longest;
+	}
+	if (longest > r->total)
+		may_fail(e, -EMSGSIZE);
+	/* Of a buffer that is both too short and not accessible either may be said. */
+	if (r->flaky || (r->there < r->total && r->there < longest))
+		may_fail(e, -EFAULT);
+	expect_fetching(r, e);
+	if (!q->exact && may_be_closed(r))
+		may_return(e, 0, 0);
+	if (r->there < shortest)
+		return;
+	if (packed && q->exact && !q->vague) {
+		longest = packed_bytes(r);
+		shortest = r->quiet ? longest : shortest;
+	} else if (packed || longest > r->there) {
+		longest = r->there;
+	}
+	may_return(e, !q->exact && may_be_closed(r) ? 0 : shortest, longest);
+}
+
+struct expected expect(const struct request *r)
+{
+	struct expected e = NOTHING;
+
+	if (r->refusal.errors)
+		e = r->refusal;
+	else if (r->write && !r->total && r->vector)
+		may_return(&e, 0, 0);
+	else if (r->write && r->batch)
+		expect_write_packed(r, &e);
+	else if (r->write)
+		expect_write_one(r, &e);
+	else
+		expect_read(r, &e);
+	if (r->early)
+		may_fail(&e, -ECANCELED);
+	return e;
+}
+
+bool gets_through(const struct request *r)
+{
+	return !r->refusal.errors && (r->total || !r->vector);
+}
+
+__u32 ready_events(const struct open_file *f, bool must)
+{
+	const struct queue *q = f->queue;
+	bool dead = has_mode(f, MPMCQ_MODE_DEAD);
+	__u32 mask = 0;
+
+	if (!q->exact && must)
+		return 0;
+	if (readable(f) && (!q->exact || waiting(q, dead)))
+		mask |= POLLIN | POLLRDNORM;
+	if (readable(f) && (!q->exact || (!waiting(q, dead) && drained(q, dead))))
+		mask |= POLLHUP;
+	if (writable(f) && (!q->exact || room(q) || can_drop(q) || q->closed))
+		mask |= POLLOUT | POLLWRNORM;
+	return mask;
+}
+
+const char *misinformed(const struct mpmcq_info *info, __u32 size, const struct open_file *f)
+{
+	const struct queue *q = f->queue;
+
+#define CHECK(field, condition) do { \
+	if (size >= offsetof(struct mpmcq_info, field) + sizeof(info->field) && !(condition)) \
+		return #field; \
+} while (0)
+#define CHECK_COUNT(field, n) \
+	CHECK(field, q->exact ? info->field == (n) : info->field <= q->like.capacity)
+
+	CHECK(size, info->size == sizeof(*info));
+	CHECK(version, info->version);
+	CHECK(capacity, info->capacity == q->like.capacity);
+	CHECK(msg_size, info->msg_size == q->like.msg_size);
+	CHECK_COUNT(depth, waiting(q, false));
+	CHECK(flags, info->flags == q->like.flags);
+	CHECK(features, info->features == 2 * MPMCQ_FEATURE_DROP - 1);
+	CHECK(modes, info->modes == f->modes);
+	CHECK(closed, q->exact ? info->closed == q->closed : info->closed <= 1);
+	CHECK_COUNT(dead, q->dead.n);
+	CHECK_COUNT(leased, q->leased);
+	CHECK(max_deliveries, info->max_deliveries == q->like.max_deliveries);
+	CHECK(lease_ms, info->lease_ms == q->like.lease_ms);
+	CHECK(held, f->pooled ? info->held <= f->max_held :
+	      q->timed ? info->held <= f->held.n : info->held == f->held.n);
+	CHECK(max_held, info->max_held == f->max_held);
+	CHECK(name, !memcmp(info->name, q->like.name, sizeof(info->name)));
+#undef CHECK_COUNT
+#undef CHECK
+	return NULL;
+}
+
+/*
+ * Arguments
+ */
+bool are_open_flags(__u32 flags)
+{
+	return !(flags & ~(O_ACCMODE | O_NONBLOCK | O_CLOEXEC)) && (flags & O_ACCMODE) != O_ACCMODE;
+}
+
+bool is_name(const char *name, size_t size)
+{
+	size_t len = strnlen(name, size), i;
+
+	if (!len || len == size || strchr(".-", *name))
+		return false;
+	for (i = 0; i < size; i++) {
+		char c = name[i];
+
+		if (i >= len ? c : !((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+				     (c >= 'a' && c <= 'z') || (c && strchr("_.-", c))))
+			return false;
+	}
+	return true;
+}
+
+bool has_no_name(const struct mpmcq_create *create)
+{
+	static const char none[sizeof(create->name)];
+
+	return !memcmp(create->name, none, sizeof(none));
+}
+
+void check_create(const struct mpmcq_create *c, const struct open_file *f, struct expected *e)
+{
+	__u32 capacity = c->capacity ? c->capacity : 1024;
+	__u32 msg_size = c->msg_size ? c->msg_size : 1024;
+	__u32 flags = MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_AUTO_DESTROY;
+
+	if (capacity & (capacity - 1) || capacity < 2 || capacity > 1048576 ||
+	    msg_size > 65536 || c->lease_ms > INT_MAX || c->flags & ~flags ||
+	    !are_open_flags(c->open_flags))
+		may_fail(e, -EINVAL);
+	if (has_no_name(c)) {
+		if (c->mode || c->flags & MPMCQ_AUTO_DESTROY)
+			may_fail(e, -EINVAL);
+	} else {
+		if (!is_name(c->name, sizeof(c->name)) || c->mode & ~0777)
+			may_fail(e, -EINVAL);
+		if (!writable(f))
+			may_fail(e, -EBADF);
+	}
+	/* No user has so much; less is not asked for in vain. */
+	if ((__u64)capacity * msg_size > 1U << 30) {
+		may_fail(e, -EFBIG);
+		may_fail(e, -ENOSPC);
+	}
+}
+
+void check_attach(const struct mpmcq_attach *a, const struct open_file *f, struct expected *e)
+{
+	__u32 access = a->open_flags & O_ACCMODE;
+	__u32 modes = MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | MPMCQ_MODE_DEAD;
+
+	if (!are_open_flags(a->open_flags) || a->modes & ~modes ||
+	    (a->modes & MPMCQ_MODE_LEASE && a->modes & MPMCQ_MODE_DEAD) ||
+	    (a->max_held && !(a->modes & MPMCQ_MODE_LEASE)) || a->max_held > MPMCQ_MAX_HELD_MAX)
+		may_fail(e, -EINVAL);
+	if ((access != O_WRONLY && !readable(f)) || (access != O_RDONLY && !writable(f)))
+		may_fail(e, -EACCES);
+	if (a->modes & (MPMCQ_MODE_LEASE | MPMCQ_MODE_DEAD) && access == O_WRONLY)
+		may_fail(e, -EBADF);
+}
+
+void check_mode(const struct mpmcq_mode *m, const struct open_file *f, struct expected *e)
+{
+	bool lease = m->modes & MPMCQ_MODE_LEASE;
+
+	if (m->reserved || m->modes & ~(MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE) ||
+	    (m->max_held && !lease) || m->max_held > MPMCQ_MAX_HELD_MAX ||
+	    (lease && has_mode(f, MPMCQ_MODE_DEAD)))
+		may_fail(e, -EINVAL);
+	if (lease && !readable(f))
+		may_fail(e, -EBADF);
+}
+
+void expect_mode(const struct mpmcq_mode *m, const struct open_file *f, struct expected *e)
+{
+	if (has_mode(f, MPMCQ_MODE_LEASE) &&
+	    (m->modes != f->modes || most_held(f->queue, m->max_held) != f->max_held))
+		may_fail(e, -EBUSY);
+	else
+		may_return(e, 0, 0);
+}
+
+void check_leases(const struct mpmcq_leases *l, enum verdict verdict, const struct open_file *f,
+		  struct expected *e)
+{
+	bool nack = verdict == NACK || verdict == NACK_FRONT;
+	__u32 flags = MPMCQ_LEASES_ALL | (nack ? MPMCQ_LEASES_FRONT : 0);
+	bool all = l->flags & MPMCQ_LEASES_ALL;
+
+	if (l->flags & ~flags || (all && (l->ids || l->count)) ||
+	    (!all && (!l->count || l->count > 65536)))
+		may_fail(e, -EINVAL);
+	if (!readable(f))
+		may_fail(e, -EBADF);
+}
+
+void check_dead(const struct mpmcq_dead *d, bool revive, const struct open_file *f,
+		struct expected *e)
+{
+	if (d->flags)
+		may_fail(e, -EINVAL);
+	if (!readable(f) || (revive && !writable(f)))
+		may_fail(e, -EBADF);
+}

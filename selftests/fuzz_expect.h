@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which results a call may have, of queues as they are known to be (fuzz_model.h)
+ */
+#ifndef MPMCQ_FUZZ_EXPECT_H
+#define MPMCQ_FUZZ_EXPECT_H
+
+#include "fuzz_model.h"
+
+#define ERRORS	12
+
+/* Any of these errors, or a value from @min to @max. */
+struct expected {
+	int errors;
+	int error[ERRORS];
+	ssize_t min;
+	ssize_t max;
+};
+
+#define NOTHING	((struct expected){ .min = 1 })
+
+void may_fail(struct expected *e, int error);
+void may_return(struct expected *e, ssize_t min, ssize_t max);
+bool as_expected(const struct expected *e, ssize_t ret);
+
+/* The messages of a packed write, of which the first @good are well-formed. */
+struct batch {
+	__u32 n;
+	__u32 good;
+	struct expected wrong;		/* what the next one is refused with */
+	struct {
+		__u32 len;
+		__u32 number;
+		__u32 end;		/* of it, with its padding */
+	} of[BATCH];
+};
+
+/* A read or write, as far as its result depends on it. */
+struct request {
+	const struct open_file *file;
+	const struct batch *batch;	/* of a packed write */
+	bool write;
+	bool vector;		/* that of 0 bytes does nothing, and is not wrong */
+	bool may_wait;
+	bool may_refuse;	/* to wait; both if others decide */
+	bool cancelled;		/* in the end, rather than interrupted */
+	bool early;		/* perhaps before it has begun */
+	bool flaky;		/* pages come and go */
+	bool faulty;		/* pages may have to be fetched, or may not be had */
+	bool quiet;		/* no signal will come */
+	size_t total;		/* bytes asked for */
+	size_t there;		/* of which so many, from the first on, are accessible */
+	__u32 reopened;		/* of the queue, when the call began */
+	struct expected refusal;	/* by the kernel, before the driver is asked */
+};
+
+/* Of a queue that is exact before the call is made, of others after it. */
+struct expected expect(const struct request *r);
+/* Whether the driver is asked. */
+bool gets_through(const struct request *r);
+/* What poll may tell of @f, or has to if @must. */
+__u32 ready_events(const struct open_file *f, bool must);
+/* What of the first @size bytes of @info cannot be so; NULL if all can. */
+const char *misinformed(const struct mpmcq_info *info, __u32 size, const struct open_file *f);
+
+/*
+ * Arguments: what each may be refused with is added to @e; nothing if it may not.
+ */
+bool are_open_flags(__u32 flags);
+/* Whether the @size bytes at @name are one, with nothing behind its end. */
+bool is_name(const char *name, size_t size);
+bool has_no_name(const struct mpmcq_create *create);
+void check_create(const struct mpmcq_create *c, const struct open_file *f, struct expected *e);
+void check_attach(const struct mpmcq_attach *a, const struct open_file *f, struct expected *e);
+void check_mode(const struct mpmcq_mode *m, const struct open_file *f, struct expected *e);
+/* Whether modes that are all right as such can be set: once there is a lease they stay. */
+void expect_mode(const struct mpmcq_mode *m, const struct open_file *f, struct expected *e);
+void check_leases(const struct mpmcq_leases *l, enum verdict verdict, const struct open_file *f,
+		  struct expected *e);
+void check_dead(const struct mpmcq_dead *d, bool revive, const struct open_file *f,
+		struct expected *e);
+
+#endif /* MPMCQ_FUZZ_EXPECT_H */

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Modes, leases, dead messages, the end
+ */
+#include <stddef.h>
+
+#include "fuzz.h"
+
+void call_mode(struct worker *w)
+{
+	static const __u32 most[] = { 0, 0, 1, 2, 5, 64, 1000, MPMCQ_MAX_HELD_MAX };
+	int i = draw_file(w), ret;
+	struct open_file *f = open_file(w, i);
+	const struct queue *q = f->queue;
+	struct mpmcq_mode req = { .modes = draw(w, 4) };
+	struct expected e;
+	struct args a;
+
+	if (req.modes & MPMCQ_MODE_LEASE || one_in(w, 32))
+		req.max_held = draw_of(w, most);
+	if (one_in(w, 32))
+		req.max_held = MPMCQ_MAX_HELD_MAX + 1 + draw(w, 2) * draw(w, 1U << 31);
+	if (one_in(w, 32))
+		req.modes ^= 1U << (2 + draw(w, 30));
+	if (one_in(w, 32))
+		req.reserved = 1U << draw(w, 32);
+	if (one_in(w, 64))
+		draw_garbage(w, &req, sizeof(req));
+	if (q->ordered)
+		req.modes &= ~MPMCQ_MODE_LEASE;
+	/* That of others stays as it is, but may be set again. */
+	if (i >= OWN || f->fixed)
+		req.modes = f->modes;
+	a = lay_out_args(w, &req, sizeof(req), sizeof(req), true);
+	e = a.refusal;
+	check_mode(&req, f, &e);
+	if (!e.errors)
+		expect_mode(&req, f, &e);
+	ret = call_args(w, i, MPMCQ_IOC_MODE, &a);
+	if (!returned(w, "ioctl: MODE", ret, &e) || ret)
+		return;
+	f->modes = req.modes | (f->modes & MPMCQ_MODE_DEAD);
+	if (has_mode(f, MPMCQ_MODE_LEASE) && !f->max_held)
+		f->max_held = most_held(q, req.max_held);
+}
+
+/* An id for a call about what @f holds. */
+static __u64 draw_id(struct worker *w, const struct open_file *f)
+{
+	__u32 kind = draw(w, 8), which = draw(w, 1U << 30);
+	const struct open_file *other = &w->open[draw(w, OPEN_FILES)];
+	__u64 random = (__u64)draw(w, 1U << 31) << 32 | which;
+
+	/* What is not known by its id could be hit by chance. */
+	if (f->held.n && !at(&f->held, 0)->id)
+		return random | 1ULL << 62;
+	if (kind < 5 && f->held.n)
+		return at(&f->held, which % f->held.n)->id;
+	if (kind == 5 && other->queue && other->held.n && at(&other->held, 0)->id)
+		return at(&other->held, which % other->held.n)->id;
+	if ((kind == 6 || f->pooled) && w->stales)
+		return w->stale[which % (w->stales < STALE ? w->stales : STALE)];
+	return random | 1ULL << 62;
+}
+
+/* The first @done of those that are named have been dealt with. */
+static int end_named(struct worker *w, struct open_file *f, const __u64 *ids, __u32 n,
+		     __u32 done, enum verdict verdict)
+{
+	int faults = 0;
+	__u32 i, j;
+
+	for (i = 0; i < n; i++) {
+		int held = find_held(f, ids[i]);
+
+		for (j = 0; j < i && ids[j] != ids[i]; j++)
+			;
+		if (held < 0 || j < i)
+			continue;
+		if (done) {
+			faults |= end_lease(w->world, f, held, verdict);
+			done--;
+		} else {
+			hold(w->world, f->queue, at(&f->held, held));
+		}
+	}
+	return faults;
+}
+
+/* Before it is done: others may have them at once. */
+static void let_named_go(struct worker *w, const struct open_file *f, const __u64 *ids, __u32 n)
+{
+	__u32 i, j;
+
+	for (i = 0; i < n; i++) {
+		int held = find_held(f, ids[i]);
+
+		for (j = 0; j < i && ids[j] != ids[i]; j++)
+			;
+		if (held >= 0 && j == i)
+			let_go(w->world, f->queue, at(&f->held, held));
+	}
+}
+
+/* Mostly one that may hold messages. */
+static int draw_leased_file(struct worker *w)
+{
+	int i, j, from = draw_file(w), n = is_alone(w) ? COMMON + 1 : LAST;
+
+	if (one_in(w, 8))
+		return from;
+	for (i = 0; i < n; i++) {
+		j = (from + i) % n;
+		if (has_mode(open_file(w, j), MPMCQ_MODE_LEASE))
+			return j;
+	}
+	return from;
+}
+
+/* Ids of which only so many are in memory that can be read. */
+static __u64 cut_off_ids(struct worker *w, const __u64 *ids, __u32 there)
+{
+	struct arena *a = w->arena;
+	size_t bytes = there * sizeof(*ids);
+
+	memcpy(a->view[GOOD] + a->size - bytes, ids, bytes);
+	return (unsigned long)(a->view[GOOD] + a->size - bytes);
+}
+
+/* Arguments for ACK and the like. */
+static void draw_leases(struct worker *w, struct mpmcq_leases *req, enum verdict verdict,
+			const __u64 *ids, __u32 n)
+{
+	*req = (struct mpmcq_leases){
+		.size = sizeof(*req), .done = JUNK,
+		.flags = verdict == NACK_FRONT ? MPMCQ_LEASES_FRONT : 0,
+	};
+	if (one_in(w, 4)) {
+		req->flags |= MPMCQ_LEASES_ALL;
+	} else {
+		req->ids = (unsigned long)ids;
+		req->count = n;
+	}
+	switch (draw(w, 64)) {
+	case 0:
+		req->flags ^= 1U << draw(w, 32);
+		break;
+	case 1:
+		req->count = !req->count;
+		break;
+	case 2:
+		req->count = 65537 + draw(w, 2) * draw(w, 1U << 31);
+		break;
+	case 3:
+		req->ids = (unsigned long)ids;
+		break;
+	case 4:
+		draw_garbage(w, req, sizeof(*req));
+		req->flags |= 4;
+		break;
+	}
+}
+
+/* What was done has to be as many as were held, of @named, and the result according to it. */
+static void check_done(struct worker *w, const char *name, const struct open_file *f, int ret,
+		       __u32 done, __u32 held, __u32 named)
+{
+	bool exact = !f->queue->timed && !f->pooled && ret != -EFAULT;
+	const struct expected e = { .min = exact ? held : 0, .max = f->pooled ? named : held };
+
+	returned(w, name, done, &e);
+	if (ret != -EFAULT)
+		has_to(w, name, ret, done < named ? -ENOENT : 0);
+}
+
+void call_leases(struct worker *w)
+{
+	static const unsigned int cmds[] = {
+		[ACK] = MPMCQ_IOC_ACK, [NACK] = MPMCQ_IOC_NACK, [NACK_FRONT] = MPMCQ_IOC_NACK,
+		[REJECT] = MPMCQ_IOC_REJECT, [TOUCH] = MPMCQ_IOC_TOUCH,
+	};
+	static const char *const names[] = {
+		[ACK] = "ioctl: ACK", [NACK] = "ioctl: NACK", [NACK_FRONT] = "ioctl: NACK",
+		[REJECT] = "ioctl: REJECT", [TOUCH] = "ioctl: TOUCH",
+	};
+	static const enum verdict verdicts[] = {
+		ACK, ACK, ACK, ACK, NACK, NACK, NACK_FRONT, NACK_FRONT, REJECT, TOUCH,
+	};
+	enum verdict verdict = draw_of(w, verdicts);
+	int i = draw_leased_file(w), ret, faults = 0;
+	struct open_file *f = open_file(w, i);
+	bool exact = !f->queue->timed && !f->pooled, cut_off, all;
+	__u32 n = one_in(w, 16) ? 1 + draw(w, BATCH) : 1 + draw(w, 4), j, held, done;
+	__u64 *ids = w->arena->ids;
+	struct mpmcq_leases req;
+	struct expected e;
+	struct args a;
+
+	for (j = 0; j < n; j++)
+		ids[j] = draw_id(w, f);
+	draw_leases(w, &req, verdict, ids, n);
+	all = req.flags & MPMCQ_LEASES_ALL;
+	if (cmds[verdict] == MPMCQ_IOC_NACK)
+		verdict = req.flags & MPMCQ_LEASES_FRONT ? NACK_FRONT : NACK;
+	a = lay_out_args(w, &req, sizeof(req), sizeof(req), exact);
+	cut_off = exact && !all && one_in(w, 16);
+	if (cut_off) {
+		req.size = sizeof(req);
+		req.ids = cut_off_ids(w, ids, draw(w, n));
+		a = (struct args){ .at = (unsigned char *)&req, .refusal = NOTHING };
+	}
+	e = a.refusal;
+	check_leases(&req, verdict, f, &e);
+	held = all ? f->held.n : count_held(f, ids, n, verdict);
+	if (e.errors) {
+		ret = call_args(w, i, cmds[verdict], &a);
+		returned(w, names[verdict], ret, &e);
+		return;
+	}
+
+	if (a.read_only || cut_off) {
+		may_fail(&e, -EFAULT);
+	} else {
+		may_return(&e, 0, 0);
+		may_fail(&e, -ENOENT);
+	}
+	if (verdict != TOUCH && all)
+		let_all_go(w->world, f);
+	else if (verdict != TOUCH)
+		let_named_go(w, f, ids, n);
+	ret = call_args(w, i, cmds[verdict], &a);
+	if (!returned(w, names[verdict], ret, &e))
+		return;
+	done = held;
+	if (!a.read_only) {
+		memcpy(&done, a.at + offsetof(struct mpmcq_leases, done), sizeof(done));
+		check_done(w, names[verdict], f, ret, done, held, all ? done : n);
+	}
+	if (verdict == TOUCH)
+		return;
+	if (all)
+		faults = end_all_leases(w->world, f, verdict);
+	else
+		faults = end_named(w, f, ids, n, f->queue->timed ? n : done, verdict);
+	tell_faults(w, names[verdict], ret, faults);
+}
+
+void call_dead(struct worker *w)
+{
+	static const __u32 counts[] = { 0, 0, 1, 2, 10, UINT32_MAX };
+	int i = draw_file(w), ret;
+	struct open_file *f = open_file(w, i);
+	bool revive = one_in(w, 2);
+	struct mpmcq_dead req = { .count = draw_of(w, counts), .done = JUNK };
+	const char *name = revive ? "ioctl: REVIVE" : "ioctl: PURGE";
+	struct queue *q = f->queue;
+	struct expected e;
+	struct args a;
+	__u32 done, n;
+	bool valid;
+
+	if (one_in(w, 32))
+		req.flags = 1U << draw(w, 32);
+	if (one_in(w, 64))
+		draw_garbage(w, &req, sizeof(req));
+	a = lay_out_args(w, &req, sizeof(req), sizeof(req), q->exact);
+	e = a.refusal;
+	check_dead(&req, revive, f, &e);
+	valid = !e.errors;
+	if (valid && a.read_only)
+		may_fail(&e, -EFAULT);
+	else if (valid)
+		may_return(&e, 0, 0);
+	ret = call_args(w, i, revive ? MPMCQ_IOC_REVIVE : MPMCQ_IOC_PURGE, &a);
+	if (!returned(w, name, ret, &e) || !valid)
+		return;
+	memcpy(&done, a.at + offsetof(struct mpmcq_dead, done), sizeof(done));
+	if (q->exact) {
+		n = end_dead(q, req.count, revive);
+		has_to(w, name, a.read_only ? n : done, n);
+		turn(q);
+		return;
+	}
+	if (done > q->like.capacity)
+		complain(w, name, done, " messages");
+	if (!revive)
+		count(q, PURGED, done);
+}
+
+/* Other workers have to know when the queue may be closed. */
+void close_or_reopen(struct worker *w, struct queue *q, int fd, bool reopen)
+{
+	__u32 begun = load(&q->closings), all_done, old = load(&q->reopened);
+
+	all_done = load(&q->closings_done) == begun;
+	if (!reopen)
+		increment(&q->closings);
+	has_to(w, reopen ? "ioctl: REOPEN" : "ioctl: CLOSE",
+	       result(ioctl(fd, reopen ? MPMCQ_IOC_REOPEN : MPMCQ_IOC_CLOSE, 0)), 0);
+	q->closed = !reopen;
+	if (!reopen)
+		increment(&q->closings_done);
+	/* Those that began later may take effect later. */
+	while (reopen && all_done && old < begun &&
+	       !__atomic_compare_exchange_n(&q->reopened, &old, begun, false, __ATOMIC_SEQ_CST,
+					    __ATOMIC_SEQ_CST))
+		;
+}
+
+void call_close(struct worker *w)
+{
+	int i = draw_file(w), fd = w->files.fd[i];
+	struct open_file *f = open_file(w, i);
+	struct queue *q = f->queue;
+	bool reopen = one_in(w, 2), again = one_in(w, 4);
+	struct expected e = NOTHING;
+	unsigned long arg = one_in(w, 8) ? 1UL << draw(w, 8 * sizeof(long)) : 0;
+
+	if (arg)
+		may_fail(&e, -EINVAL);
+	if (!writable(f))
+		may_fail(&e, -EBADF);
+	if (e.errors) {
+		returned(w, "ioctl: CLOSE or REOPEN",
+			 result(ioctl(fd, reopen ? MPMCQ_IOC_REOPEN : MPMCQ_IOC_CLOSE, arg)), &e);
+		return;
+	}
+	/* One's own stays closed for some calls. */
+	if (q->exact) {
+		close_or_reopen(w, q, fd, q->closed ? !again : reopen);
+		return;
+	}
+	if (!reopen) {
+		close_or_reopen(w, q, fd, false);
+		usleep(draw(w, 1000));
+	}
+	close_or_reopen(w, q, fd, true);
+}

@@ -1,0 +1,554 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What is known of queues, and what is wrong with messages that arrive
+ */
+#include "fuzz_model.h"
+
+void *share(size_t n)
+{
+	void *mem = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return mem == MAP_FAILED ? NULL : mem;
+}
+
+struct world *new_world(__u32 workers, __u32 calls)
+{
+	struct world *world = share(sizeof(*world));
+
+	if (!world)
+		return NULL;
+	world->workers = workers;
+	world->calls = calls;
+	world->numbers = 16 * calls;
+	for (world->ids_size = 1024; world->ids_size < 64 * workers * calls;)
+		world->ids_size *= 2;
+	world->entries = share((size_t)workers * world->numbers * sizeof(*world->entries));
+	world->ids = share(world->ids_size * sizeof(*world->ids));
+	return world->entries && world->ids ? world : NULL;
+}
+
+void count(struct queue *q, enum count which, __u32 n)
+{
+	__atomic_add_fetch(&q->counts[which], n, __ATOMIC_RELAXED);
+}
+
+/*
+ * Lists
+ */
+bool list_init(struct list *list, __u32 most)
+{
+	/* Twice, so that they are moved to the start but now and then. */
+	*list = (struct list){ .size = 2 * most };
+	list->array = share(list->size * sizeof(*list->array));
+	return list->array;
+}
+
+void append(struct list *list, struct message m)
+{
+	if (!list->n)
+		list->first = 0;
+	if (list->first + list->n == list->size) {
+		memmove(list->array, at(list, 0), list->n * sizeof(m));
+		list->first = 0;
+	}
+	list->n++;
+	*at(list, list->n - 1) = m;
+}
+
+static struct message take_at(struct list *list, __u32 i)
+{
+	struct message m = *at(list, i);
+
+	memmove(at(list, 1), at(list, 0), i * sizeof(m));
+	list->first++;
+	list->n--;
+	return m;
+}
+
+/*
+ * Queues that are exact
+ */
+void begin_queue(struct world *world, struct queue *q)
+{
+	q->serial = increment(&world->serial);
+	memset(q->counts, 0, sizeof(q->counts));
+	memset(q->shorts_sent, 0, sizeof(q->shorts_sent));
+	memset(q->shorts_gone, 0, sizeof(q->shorts_gone));
+	q->filling = true;
+	q->closed = false;
+	q->fuzzy = false;
+	q->vague = false;
+	q->mixed = false;
+	q->files = 0;
+	q->writers = 0;
+	q->leased = 0;
+	q->ready.n = 0;
+	q->returned.n = 0;
+	q->dead.n = 0;
+}
+
+__u32 room(const struct queue *q)
+{
+	return q->like.capacity - q->ready.n - q->returned.n - q->dead.n - q->leased;
+}
+
+bool can_drop(const struct queue *q)
+{
+	return q->like.flags & MPMCQ_DROP_OLDEST && q->ready.n;
+}
+
+bool drained(const struct queue *q, bool dead)
+{
+	return q->closed && room(q) + (dead ? 0 : q->dead.n) == q->like.capacity;
+}
+
+__u32 waiting(const struct queue *q, bool dead)
+{
+	return dead ? q->dead.n : q->returned.n + q->ready.n;
+}
+
+const struct message *nth(const struct queue *q, bool dead, __u32 i)
+{
+	if (dead)
+		return at(&q->dead, i);
+	return i < q->returned.n ? at(&q->returned, i) : at(&q->ready, i - q->returned.n);
+}
+
+__u32 choices(const struct queue *q, bool dead)
+{
+	__u32 n = waiting(q, dead);
+
+	return n && (dead || !q->vague) ? 1 : n;
+}
+
+static struct message take_nth(struct queue *q, bool dead, __u32 i)
+{
+	struct message m;
+
+	if (dead)
+		return take_at(&q->dead, i);
+	m = i < q->returned.n ? take_at(&q->returned, i) : take_at(&q->ready, i - q->returned.n);
+	if (!waiting(q, false)) {
+		q->fuzzy = false;
+		q->vague = false;
+	}
+	return m;
+}
+
+static void set_aside(struct queue *q, struct message m)
+{
+	count(q, REJECTED, 1);
+	append(&q->dead, m);
+}
+
+static void to_returned(struct queue *q, struct message m)
+{
+	/* Behind those of ready that are there already. */
+	if (q->fuzzy && q->ready.n) {
+		q->vague = true;
+		q->mixed = true;
+	}
+	append(&q->returned, m);
+}
+
+static void give_back(struct queue *q, struct message m, bool front)
+{
+	count(q, RETURNED, 1);
+	if (q->like.max_deliveries && m.deliveries >= q->like.max_deliveries)
+		set_aside(q, m);
+	else if (front)
+		to_returned(q, m);
+	else
+		append(&q->ready, m);
+}
+
+void hand_back(struct queue *q, bool dead, bool packed)
+{
+	if (dead || !q->ready.n)
+		return;
+	if (packed)
+		q->fuzzy = true;
+	else if (!q->fuzzy && !q->vague && !q->returned.n)
+		append(&q->returned, take_at(&q->ready, 0));
+}
+
+__u32 end_dead(struct queue *q, __u32 most, bool revive)
+{
+	__u32 n = most && most < q->dead.n ? most : q->dead.n, i;
+
+	for (i = 0; i < n; i++) {
+		struct message m = take_at(&q->dead, 0);
+
+		m.deliveries = 0;
+		if (revive)
+			append(&q->ready, m);
+	}
+	if (!revive)
+		count(q, PURGED, n);
+	return n;
+}
+
+/*
+ * Accounts
+ */
+static bool is_short(const struct message *m)
+{
+	return m->len < sizeof(struct record);
+}
+
+struct entry *entry_of(const struct world *world, __u32 worker, __u32 number)
+{
+	return &world->entries[(size_t)worker * world->numbers + number];
+}
+
+struct entry *entry(const struct world *world, const struct message *m)
+{
+	return entry_of(world, m->producer, m->number);
+}
+
+void write_message(void *buf, __u32 len, __u32 worker, __u32 number)
+{
+	struct record rec = { .producer = worker, .number = number, .len = len };
+	unsigned char *bytes = buf;
+
+	if (len < sizeof(rec)) {
+		fill(buf, len, len);
+		return;
+	}
+	fill(bytes + sizeof(rec), len - sizeof(rec), number + worker);
+	memcpy(buf, &rec, sizeof(rec));
+	rec.sum = sum_of(buf, len);
+	memcpy(buf, &rec, sizeof(rec));
+}
+
+void will_send(struct world *world, const struct queue *q, __u32 worker, __u32 number)
+{
+	struct entry *e = entry_of(world, worker, number);
+
+	e->queue = q->serial;
+	__atomic_store_n(&e->state, IN_DOUBT, __ATOMIC_SEQ_CST);
+}
+
+void not_sent(struct world *world, __u32 worker, __u32 number)
+{
+	entry_of(world, worker, number)->state = NOT_SENT;
+}
+
+void sent(struct world *world, struct queue *q, __u32 worker, __u32 number, __u32 len)
+{
+	const struct message m = { .len = len, .producer = worker, .number = number };
+
+	if (is_short(&m)) {
+		increment(&q->shorts_sent[len]);
+		not_sent(world, worker, number);
+	} else {
+		entry(world, &m)->state = WRITTEN;
+	}
+	count(q, SENT, 1);
+	if (!q->exact)
+		return;
+	if (!room(q) && q->ready.n) {
+		take_at(&q->ready, 0);
+		count(q, DROPPED, 1);
+	}
+	append(&q->ready, m);
+}
+
+int gone(struct world *world, struct queue *q, const struct message *m)
+{
+	if (!is_short(m))
+		return increment(&entry(world, m)->gone) > 1 ? REPEATED : 0;
+	increment(&q->shorts_gone[m->len]);
+	return 0;
+}
+
+int hold(struct world *world, const struct queue *q, const struct message *m)
+{
+	if (is_short(m) || q->timed || q->pooled)
+		return 0;
+	return increment(&entry(world, m)->out) > 1 ? REPEATED : 0;
+}
+
+void let_go(struct world *world, const struct queue *q, const struct message *m)
+{
+	if (!is_short(m) && !q->timed && !q->pooled)
+		decrement(&entry(world, m)->out);
+}
+
+/* Notes that a delivery has that id; false if another had it. */
+static bool is_new_id(struct world *world, const struct queue *q, __u64 id)
+{
+	__u64 key = ((__u64)q->serial << 48) + id + 1, old;
+	__u32 i = (key * 0x9e3779b97f4a7c15ULL >> 32) % world->ids_size, tries;
+
+	for (tries = 0; tries < 64; tries++, i = (i + 1) % world->ids_size) {
+		old = 0;
+		if (__atomic_compare_exchange_n(&world->ids[i], &old, key, false,
+						__ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			return true;
+		if (old == key)
+			return false;
+	}
+	return true;
+}
+
+/* Takes the message from where it has to be, and learns of its deliveries. */
+static bool take_message(struct queue *q, bool dead, struct message *m)
+{
+	__u32 i, n = choices(q, dead);
+
+	for (i = 0; i < n; i++) {
+		const struct message *have = nth(q, dead, i);
+
+		if (have->len != m->len || (!is_short(m) && (have->producer != m->producer ||
+							     have->number != m->number)))
+			continue;
+		m->deliveries = take_nth(q, dead, i).deliveries;
+		return true;
+	}
+	if (n)
+		take_nth(q, dead, 0);
+	return false;
+}
+
+int arrived(struct world *world, const struct open_file *f, struct order *order, const void *buf,
+	    __u32 len, struct message *m)
+{
+	struct queue *q = f->queue;
+	const struct entry *e;
+	struct record rec;
+	int faults = 0;
+
+	*m = (struct message){ .len = len };
+	if (is_short(m)) {
+		if (!is_filled(buf, len, len))
+			return TORN;
+	} else {
+		if (!is_whole(buf, len))
+			return TORN;
+		memcpy(&rec, buf, sizeof(rec));
+		if (rec.producer >= world->workers || rec.number >= world->numbers)
+			return UNKNOWN;
+		m->producer = rec.producer;
+		m->number = rec.number;
+		e = entry(world, m);
+		if (e->queue != q->serial || e->state == NOT_SENT)
+			return UNKNOWN;
+		/* With leases that others may end, it can be so by now. */
+		if (e->gone && !q->timed && !q->pooled)
+			faults |= REPEATED;
+		if (q->ordered && m->number < order->next[m->producer])
+			faults |= REORDERED;
+		if (q->ordered)
+			order->next[m->producer] = m->number + 1;
+	}
+	if (q->exact && !take_message(q, has_mode(f, MPMCQ_MODE_DEAD), m))
+		faults |= REORDERED;
+	return faults;
+}
+
+int delivered(struct world *world, struct open_file *f, struct message m)
+{
+	struct queue *q = f->queue;
+	int faults = 0;
+
+	count(q, RECEIVED, 1);
+	if (!has_mode(f, MPMCQ_MODE_LEASE))
+		return gone(world, q, &m);
+	if (f->pooled)
+		return 0;
+	m.deliveries++;
+	if (q->exact)
+		q->leased++;
+	/* Of those that a queue that is timed took back nobody has told us. */
+	if (f->held.n == f->max_held) {
+		faults = q->timed ? 0 : EXCESSIVE;
+		take_at(&f->held, 0);
+	}
+	append(&f->held, m);
+	return faults | hold(world, q, &m);
+}
+
+/* Whether a header and padding may stand around that message. */
+static bool is_labelled(struct world *world, const struct open_file *f, const struct mpmcq_msg *msg,
+			const void *padding, const struct message *m)
+{
+	static const unsigned char zeros[8];
+	__u32 kept = has_mode(f, MPMCQ_MODE_LEASE), max = f->queue->like.max_deliveries;
+
+	if (msg->flags || msg->reserved || !is_new_id(world, f->queue, msg->id))
+		return false;
+	if (memcmp(padding, zeros, MPMCQ_MSG_SPACE(m->len) - sizeof(*msg) - m->len))
+		return false;
+	if (f->queue->exact && !(f->queue->mixed && is_short(m)))
+		return msg->deliveries == m->deliveries + kept;
+	return msg->deliveries >= kept && (!max || msg->deliveries <= max);
+}
+
+int arrived_packed(struct world *world, struct open_file *f, struct order *order,
+		   const unsigned char *buf, __u32 len, __u64 *ids, __u32 *n)
+{
+	struct mpmcq_msg msg;
+	struct message m;
+	int faults = 0;
+
+	for (*n = 0; len; ++*n) {
+		if (len < sizeof(msg))
+			return faults | MISLABELLED;
+		memcpy(&msg, buf, sizeof(msg));
+		if (!msg.len || msg.len > f->queue->like.msg_size || MPMCQ_MSG_SPACE(msg.len) > len)
+			return faults | MISLABELLED;
+		faults |= arrived(world, f, order, buf + sizeof(msg), msg.len, &m);
+		if (faults & (TORN | UNKNOWN))
+			return faults;
+		if (!is_labelled(world, f, &msg, buf + sizeof(msg) + msg.len, &m))
+			faults |= MISLABELLED;
+		m.id = msg.id;
+		ids[*n] = msg.id;
+		faults |= delivered(world, f, m);
+		buf += MPMCQ_MSG_SPACE(msg.len);
+		len -= MPMCQ_MSG_SPACE(msg.len);
+	}
+	return faults;
+}
+
+int balance(const struct world *world, const struct queue *q, __u32 from, __u32 n, __s64 unnamed)
+{
+	const struct entry *entries = entry_of(world, from, 0);
+	__s64 missing = 0, doubtful = 0;
+	int faults = 0;
+	size_t i;
+
+	for (i = 0; i < (size_t)n * world->numbers; i++) {
+		const struct entry *e = &entries[i];
+
+		if (e->queue != q->serial)
+			continue;
+		if (e->gone > 1)
+			faults |= REPEATED;
+		else if (e->gone && e->state == NOT_SENT)
+			faults |= UNKNOWN;
+		else if (!e->gone && (e->doubt || e->state == IN_DOUBT))
+			doubtful++;
+		else if (!e->gone && e->state == WRITTEN)
+			missing++;
+	}
+	for (i = 1; i < sizeof(struct record); i++) {
+		if (q->shorts_gone[i] > q->shorts_sent[i])
+			faults |= REPEATED;
+		else if (q->shorts_gone[i] < q->shorts_sent[i])
+			missing += q->shorts_sent[i] - q->shorts_gone[i];
+	}
+	if (missing > unnamed)
+		faults |= LOST;
+	else if (missing + doubtful < unnamed)
+		faults |= REPEATED;
+	return faults;
+}
+
+/*
+ * Leases
+ */
+int end_lease(struct world *world, struct open_file *f, __u32 i, enum verdict verdict)
+{
+	struct message m = take_at(&f->held, i);
+	struct queue *q = f->queue;
+
+	if (q->exact)
+		q->leased--;
+	if (verdict == ACK) {
+		/* Whether it had ended before, nobody has told us. */
+		if (q->timed)
+			return 0;
+		count(q, ACKED, 1);
+		return gone(world, q, &m);
+	}
+	if (!q->exact)
+		return 0;
+	if (verdict == REJECT)
+		set_aside(q, m);
+	else
+		give_back(q, m, verdict == NACK_FRONT);
+	return 0;
+}
+
+int find_held(const struct open_file *f, __u64 id)
+{
+	__u32 i;
+
+	for (i = 0; i < f->held.n; i++)
+		if (at(&f->held, i)->id == id)
+			return i;
+	return -1;
+}
+
+__u32 count_held(const struct open_file *f, const __u64 *ids, __u32 n, enum verdict verdict)
+{
+	__u32 i, j, held = 0;
+
+	for (i = 0; i < n; i++) {
+		for (j = 0; verdict != TOUCH && j < i && ids[j] != ids[i]; j++)
+			;
+		if (find_held(f, ids[i]) >= 0 && (verdict == TOUCH || j == i))
+			held++;
+	}
+	return held;
+}
+
+void let_all_go(struct world *world, const struct open_file *f)
+{
+	__u32 i;
+
+	for (i = 0; i < f->held.n; i++)
+		let_go(world, f->queue, at(&f->held, i));
+}
+
+int end_all_leases(struct world *world, struct open_file *f, enum verdict verdict)
+{
+	int faults = 0;
+
+	while (f->held.n)
+		faults |= end_lease(world, f, 0, verdict);
+	return faults;
+}
+
+/*
+ * Open files
+ */
+void opened(struct open_file *f, struct queue *q, int access, __u32 modes, __u32 max_held)
+{
+	struct list held = f->held;
+
+	*f = (struct open_file){
+		.queue = q, .refs = 1, .access = access, .modes = modes, .max_held = max_held,
+		.held = held,
+	};
+	f->held.n = 0;
+	if (!q->exact)
+		return;
+	q->files++;
+	q->writers += writable(f);
+}
+
+void closed(struct world *world, struct open_file *f)
+{
+	struct queue *q = f->queue;
+
+	end_all_leases(world, f, NACK_FRONT);
+	f->queue = NULL;
+	if (!q->exact)
+		return;
+	if (writable(f) && !--q->writers && q->like.flags & MPMCQ_AUTO_CLOSE)
+		q->closed = true;
+	if (!--q->files && q->like.flags & MPMCQ_AUTO_DESTROY)
+		q->named = false;
+	if (!q->files && !q->named)
+		q->serial = 0;
+}
+
+__u32 most_held(const struct queue *q, __u32 max_held)
+{
+	if (!max_held)
+		max_held = MPMCQ_MAX_HELD_DEFAULT;
+	return max_held < q->like.capacity ? max_held : q->like.capacity;
+}
