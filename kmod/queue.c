@@ -95,7 +95,7 @@
 /* What a node, and a folder in sysfs with its files, take; about. */
 #define MPMCQ_NAME_BYTES	8192
 
-/* What a slot costs beyond the message: the two, and an entry in each ring. */
+/* What a slot costs beyond the message: header, room behind it, an entry in each ring. */
 static_assert(sizeof(struct mpmcq_slot) + MPMCQ_SLOT_BEHIND + 4 * sizeof(atomic64_t) <= 80);
 
 /* Zeroed memory for vfree(), or NULL. */
