@@ -10,6 +10,8 @@
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
+#include <linux/timer.h>
+#include <linux/uaccess.h>
 #include <linux/uio.h>
 
 #ifndef HAVE_FAULT_IN_IOV_ITER	/* before 5.16 */
@@ -58,6 +60,36 @@ static inline void mpmcq_buffer_init(struct iov_iter *i, unsigned int direction,
 	iov_iter_init(i, direction, iov, 1, len);
 #endif
 }
+
+/* The user's buffer that an iterator is over, where it is by now; NULL if it is no such. */
+static inline void __user *mpmcq_user_buffer(const struct iov_iter *i)
+{
+#ifdef HAVE_IOV_ITER_UBUF
+	if (likely(iter_is_ubuf(i)))
+		return i->ubuf + i->iov_offset;
+#else
+	if (likely(iter_is_iovec(i) && i->nr_segs == 1))
+		return i->iov->iov_base + i->iov_offset;
+#endif
+	return NULL;
+}
+
+/*
+ * From 6.11 to 7.1 processors that copy inline declare these two, but have them for Rust
+ * only.
+ */
+#ifdef HAVE_INLINE_COPY
+#if defined(INLINE_COPY_FROM_USER) && !defined(_copy_from_user)
+#define _copy_from_user	_inline_copy_from_user
+#endif
+#if defined(INLINE_COPY_TO_USER) && !defined(_copy_to_user)
+#define _copy_to_user	_inline_copy_to_user
+#endif
+#endif
+
+#ifndef HAVE_TIMER_DELETE_SYNC	/* before 6.2 */
+#define timer_delete_sync	del_timer_sync
+#endif
 
 /* What device_type's devnode() is given. */
 #ifdef HAVE_CONST_DEVNODE	/* from 6.2 on */

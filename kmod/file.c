@@ -222,6 +222,14 @@ static __always_inline ssize_t read_to(struct file *file, struct iov_iter *to, b
 	return read_by_mode(file, to, nowait);
 }
 
+/* Some of those who call by an iterator want it moved; copies by the pointer do not. */
+static ssize_t moved(struct iov_iter *i, size_t before, ssize_t ret)
+{
+	if (ret > 0 && iov_iter_count(i) == before)
+		iov_iter_advance(i, ret);
+	return ret;
+}
+
 /**
  * mpmcq_file_read_iter() - readv(2) and others, as the file's modes have it
  * @iocb: the read
@@ -233,7 +241,9 @@ static __always_inline ssize_t read_to(struct file *file, struct iov_iter *to, b
  */
 ssize_t mpmcq_file_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
-	return read_to(iocb->ki_filp, to, is_nowait(iocb));
+	size_t room = iov_iter_count(to);
+
+	return moved(to, room, read_to(iocb->ki_filp, to, is_nowait(iocb)));
 }
 
 /**
@@ -273,7 +283,9 @@ static __always_inline ssize_t write_from(struct file *file, struct iov_iter *fr
  */
 ssize_t mpmcq_file_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
-	return write_from(iocb->ki_filp, from, is_nowait(iocb));
+	size_t len = iov_iter_count(from);
+
+	return moved(from, len, write_from(iocb->ki_filp, from, is_nowait(iocb)));
 }
 
 /**

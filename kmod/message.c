@@ -42,31 +42,45 @@
  */
 #define MPMCQ_FAULT_TRIES	64
 
-/* Copies a message into a slot; false if pages are missing, and @from is as before then. */
-static bool copy_in(struct mpmcq_slot *slot, size_t len, struct iov_iter *from)
+/*
+ * Copies a message into a slot; false if pages are missing, and @from is as before then.
+ * By the pointer where there is one: what an iterator takes to be moved on, which nobody
+ * needs here, is a tenth of all that a call costs.
+ */
+static __always_inline bool copy_in(struct mpmcq_slot *slot, size_t len, struct iov_iter *from)
 {
+	const void __user *buf = mpmcq_user_buffer(from);
 	size_t copied;
 
 	pagefault_disable();
-	copied = _copy_from_iter(slot->data, len, from);
+	if (likely(buf))
+		copied = len - _copy_from_user(slot->data, buf, len);
+	else
+		copied = _copy_from_iter(slot->data, len, from);
 	pagefault_enable();
-	if (copied == len)
+	if (likely(copied == len))
 		return true;
-	iov_iter_revert(from, copied);
+	if (!buf)
+		iov_iter_revert(from, copied);
 	return false;
 }
 
 /* The same out of it. */
 static __always_inline bool copy_out(const struct mpmcq_slot *slot, size_t len, struct iov_iter *to)
 {
+	void __user *buf = mpmcq_user_buffer(to);
 	size_t copied;
 
 	pagefault_disable();
-	copied = _copy_to_iter(slot->data, len, to);
+	if (likely(buf))
+		copied = len - _copy_to_user(buf, slot->data, len);
+	else
+		copied = _copy_to_iter(slot->data, len, to);
 	pagefault_enable();
-	if (copied == len)
+	if (likely(copied == len))
 		return true;
-	iov_iter_revert(to, copied);
+	if (!buf)
+		iov_iter_revert(to, copied);
 	return false;
 }
 

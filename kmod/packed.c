@@ -39,6 +39,54 @@ static size_t space_of(u32 len)
 	return MPMCQ_MSG_SPACE((size_t)len);
 }
 
+/*
+ * A batch on its way from or to the user's buffer: by a pointer where there is one, as
+ * in message.c, which @iter follows in the end.
+ */
+struct cursor {
+	struct iov_iter *iter;
+	char __user *buf;
+	size_t moved;
+};
+
+static __always_inline struct cursor cursor_begin(struct iov_iter *iter)
+{
+	return (struct cursor) { .iter = iter, .buf = mpmcq_user_buffer(iter) };
+}
+
+/* Both copy up to @n bytes, all unless pages are missing, and return how many. */
+static __always_inline size_t cursor_read(struct cursor *c, void *data, size_t n)
+{
+	size_t copied;
+
+	if (likely(c->buf))
+		copied = n - _copy_from_user(data, c->buf + c->moved, n);
+	else
+		copied = _copy_from_iter(data, n, c->iter);
+	c->moved += copied;
+	return copied;
+}
+
+static __always_inline size_t cursor_write(struct cursor *c, const void *data, size_t n)
+{
+	size_t copied;
+
+	if (likely(c->buf))
+		copied = n - _copy_to_user(c->buf + c->moved, data, n);
+	else
+		copied = _copy_to_iter(data, n, c->iter);
+	c->moved += copied;
+	return copied;
+}
+
+/* The iterator is to be where it was in the beginning but for @bytes. */
+static void cursor_end(struct cursor *c, size_t bytes)
+{
+	if (!c->buf)
+		iov_iter_revert(c->iter, c->moved);
+	iov_iter_advance(c->iter, bytes);
+}
+
 /* Whether a header is right, and @rest bytes behind it enough for its message. */
 static int check_header(const struct mpmcq_queue *q, const struct mpmcq_msg *msg, size_t rest)
 {
@@ -81,38 +129,36 @@ static int fetch_header(struct mpmcq_queue *q, struct iov_iter *from, u32 *len)
 static unsigned int copy_batch_in(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 				  u32 len, struct iov_iter *from)
 {
-	size_t copied, space;
+	size_t rest = iov_iter_count(from), at = 0, done = 0;
+	struct cursor c = cursor_begin(from);
 	unsigned int i = 0;
 
 	pagefault_disable();
 	for (;;) {
 		struct mpmcq_slot *slot = mpmcq_slot(q, claim->index[i]);
-		struct mpmcq_msg *next;
+		size_t space = ALIGN((size_t)len, MPMCQ_ALIGN), copied;
+		const struct mpmcq_msg *next = (void *)slot->data + space;
 
-		space = ALIGN((size_t)len, MPMCQ_ALIGN);
-		copied = _copy_from_iter(slot->data, min(space + sizeof(*next),
-							 iov_iter_count(from)), from);
+		copied = cursor_read(&c, slot->data, min(space + sizeof(*next), rest));
 		if (unlikely(copied < len))
-			copied += _copy_from_iter(slot->data + copied, len - copied, from);
-		if (unlikely(copied < len)) {
-			copied += sizeof(*next);	/* its own header's */
+			copied += cursor_read(&c, slot->data + copied, len - copied);
+		if (unlikely(copied < len))
 			break;
-		}
 		mpmcq_slot_fill(slot, len);
 		trace_mpmcq_send(q->number, len);
-		if (unlikely(copied < space)) {
-			iov_iter_advance(from, space - copied);
-			copied = space;
-		}
-		copied -= space;
-		next = (struct mpmcq_msg *)(slot->data + space);
-		if (++i == claim->n || copied < sizeof(*next) ||
-		    check_header(q, next, iov_iter_count(from)))
+		done = at + space;
+		if (++i == claim->n || copied < space + sizeof(*next))
+			break;
+		at = done + sizeof(*next);
+		rest -= space + sizeof(*next);
+		if (check_header(q, next, rest))
 			break;
 		len = next->len;
 	}
 	pagefault_enable();
-	iov_iter_revert(from, copied);
+	cursor_end(&c, done);
+	if (!i)
+		iov_iter_revert(from, sizeof(struct mpmcq_msg));
 	return i;
 }
 
@@ -200,6 +246,8 @@ ssize_t mpmcq_packed_send(struct mpmcq_queue *q, struct iov_iter *from, bool now
 static unsigned int copy_batch_out(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 				   struct iov_iter *to, bool kept)
 {
+	struct cursor c = cursor_begin(to);
+	size_t done = 0;
 	unsigned int i;
 
 	pagefault_disable();
@@ -211,15 +259,15 @@ static unsigned int copy_batch_out(struct mpmcq_queue *q, const struct mpmcq_cla
 		slot->deliveries += kept;
 		if (slot->len % MPMCQ_ALIGN)
 			memset(slot->data + slot->len, 0, MPMCQ_ALIGN - slot->len % MPMCQ_ALIGN);
-		copied = _copy_to_iter(slot, space, to);
+		copied = cursor_write(&c, slot, space);
 		slot->deliveries -= kept;
-		if (copied < space) {
-			iov_iter_revert(to, copied);
+		if (copied < space)
 			break;
-		}
+		done += space;
 		trace_mpmcq_receive(q->number, slot->len);
 	}
 	pagefault_enable();
+	cursor_end(&c, done);
 	return i;
 }
 
