@@ -173,9 +173,10 @@ static inline void index_ring_init(struct index_ring *ring, atomic64_t *entries,
  *
  * Everything the caller wrote before is seen by whoever takes @index.
  *
+ * Return: where it was put, for index_ring_before().
  * Context: any, also interrupts; concurrent with every operation on the ring.
  */
-static inline void index_ring_put(struct index_ring *ring, u32 index)
+static inline s64 index_ring_put(struct index_ring *ring, u32 index)
 {
 	atomic64_t *entry;
 	s64 pos, old, ahead;
@@ -196,8 +197,10 @@ static inline void index_ring_put(struct index_ring *ring, u32 index)
 						 __index_ring_word(ring, pos, index))) /* FILL */
 			break;
 	}
+	old = pos;
 	/* Failing means that somebody else has moved it. */
 	atomic64_try_cmpxchg_release(&ring->tail, &pos, pos + 1);	/* MOVE */
+	return old;
 }
 
 /* All entries before @pos are filled: let tail be there or further on. */
@@ -223,11 +226,13 @@ static inline void __index_ring_move_tail(struct index_ring *ring, s64 pos)
  * long and starts where tail has been, so no position is filled before tail
  * is past the one a lap earlier.
  *
+ * Return: where the first was put, for index_ring_before().
  * Context: any, also interrupts; concurrent with every operation on the ring.
  */
-static inline void index_ring_put_n(struct index_ring *ring, const u32 *indices, unsigned int n)
+static inline s64 index_ring_put_n(struct index_ring *ring, const u32 *indices, unsigned int n)
 {
 	s64 pos = atomic64_read_acquire(&ring->tail);	/* TAIL */
+	s64 first = pos;
 	unsigned int done = 0;
 
 	while (done < n) {
@@ -243,11 +248,13 @@ static inline void index_ring_put_n(struct index_ring *ring, const u32 *indices,
 			pos = atomic64_read_acquire(&ring->tail);	/* TAIL */
 		} else if (atomic64_try_cmpxchg_release(entry, &old,
 					__index_ring_word(ring, pos, indices[done]))) { /* FILL */
+			if (!done++)
+				first = pos;
 			pos++;
-			done++;
 		}
 	}
 	__index_ring_move_tail(ring, pos);
+	return first;
 }
 
 /**
@@ -410,6 +417,31 @@ static inline bool index_ring_empty(const struct index_ring *ring)
 static inline bool index_ring_seems_empty(const struct index_ring *ring)
 {
 	return atomic64_read(&ring->tail) <= atomic64_read(&ring->head);
+}
+
+/**
+ * index_ring_head() - where the next index will be taken
+ * @ring: the ring
+ *
+ * Return: the position at this moment.
+ * Context: any, also interrupts; concurrent with every operation on the ring.
+ */
+static inline s64 index_ring_head(const struct index_ring *ring)
+{
+	return atomic64_read(&ring->head);
+}
+
+/**
+ * index_ring_before() - how many indices have yet to be taken before one
+ * @ring: the ring
+ * @pos: where that was put
+ *
+ * Return: so many at this moment; 0 or less if it is at the head, or has been taken.
+ * Context: any, also interrupts; concurrent with every operation on the ring.
+ */
+static inline s64 index_ring_before(const struct index_ring *ring, s64 pos)
+{
+	return pos - index_ring_head(ring);
 }
 
 /**

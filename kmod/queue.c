@@ -34,9 +34,38 @@
  * the wait queue, for whatever reason, looks once more and wakes the next task
  * if there is still something there.
  *
+ * So one wake-up stands for all that is there when the woken task looks that last time,
+ * and a put need not wake anybody if it relies on one before it: if, after WAKE, the
+ * index at the head is one that was put before.  For while that is in the ring,
+ *
+ *  - its putter has yet to look at head, and will wake a task, which looks later, or
+ *    rely in its turn; or
+ *  - it woke a task, when that index was in the ring.  Of those that were woken so, and
+ *    of those whom these woke, one has yet to look for the last time: it would have
+ *    found that index, and wake another; or
+ *  - it relied on one before it, which was in the ring then.  The same is true of that,
+ *    and when it had been taken, this one was there to be found.
+ *
+ * Nobody sleeps who went to sleep when there was an index: he would have taken it.
+ *
+ *	putter                          woken task
+ *	puts an index                   sees that head has moved
+ *	full barrier     WAKE           full barrier     AGAIN
+ *	looks at head                   looks at the ring
+ *
+ * Either the putter sees that there is no index before its own any more, or the task
+ * sees the putter's; whoever moved head.  So it is when the task leaves; and when it
+ * finds nothing and goes to sleep again, where the barrier is WAIT.
+ *
+ * A task may be long in coming to a processor while others sleep.  So with about each
+ * quarter of the capacity that is put another is woken; and whoever relies on others sees
+ * to it that a timer is armed, which wakes one in the next tick of the clock if there is
+ * still something, and goes on doing so.  The barriers LATE let the putter see that the
+ * timer has gone off, or the timer see what the putter saw and put.
+ *
  * The litmus tests of all this are WAKE+WAIT+task, WAKE+WAIT+poller,
- * WAKE+WAIT+sigio, WAKE+WAIT+pass-on and MOVE+WAKE+WAIT in
- * Documentation/litmus-tests/.
+ * WAKE+WAIT+sigio, WAKE+WAIT+pass-on, WAKE+WAIT+again, WAKE+AGAIN, WAKE+AGAIN+other,
+ * LATE+LATE and MOVE+WAKE+WAIT in Documentation/litmus-tests/.
  *
  * Between a put and its wake a waker must not be stopped, or sleepers would
  * sleep on; put_begin() keeps preemption away for these few instructions.  Not
@@ -75,12 +104,14 @@
 
 #include <linux/err.h>
 #include <linux/fs.h>
+#include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/log2.h>
 #include <linux/overflow.h>
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/timer.h>
 #include <linux/uio.h>
 #include <linux/vmalloc.h>
 
@@ -91,6 +122,12 @@
 #include "limits.h"
 #include "queue.h"
 #include "trace.h"
+
+/*
+ * So often a waiter looks before it sleeps, if there is another processor on which
+ * something may come.  It takes about as long as to sleep and to be woken does.
+ */
+#define MPMCQ_LOOKS	100
 
 /* What a node, and a folder in sysfs with its files, take; about. */
 #define MPMCQ_NAME_BYTES	8192
@@ -165,6 +202,8 @@ static void init_rings(struct mpmcq_queue *q)
 	index_ring_init(&q->dead, q->entries + 3 * capacity, order, 0);
 }
 
+static void wake_late(struct timer_list *late);
+
 /**
  * mpmcq_queue_create() - make an empty queue
  * @config: how it is to be
@@ -199,6 +238,7 @@ struct mpmcq_queue *mpmcq_queue_create(const struct mpmcq_config *config, bool l
 	q->number = atomic_inc_return(&number);
 	kref_init(&q->refs);
 	mutex_init(&q->writers_lock);
+	timer_setup(&q->late, wake_late, 0);
 	init_rings(q);
 	waiters_init(&q->readers, EPOLLIN | EPOLLRDNORM, POLL_IN);
 	waiters_init(&q->writers, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
@@ -217,6 +257,7 @@ static void mpmcq_queue_release(struct kref *refs)
 {
 	struct mpmcq_queue *q = container_of(refs, struct mpmcq_queue, refs);
 
+	timer_delete_sync(&q->late);
 	free_tables(q);
 	mpmcq_uncharge(q->user, bytes_of(&q->config), 1);
 	kfree(q);
@@ -247,13 +288,53 @@ void mpmcq_queue_put(struct mpmcq_queue *q)
 }
 
 /* After a full barrier. */
-static void wake_task(struct mpmcq_queue *q, struct mpmcq_waiters *w)
+static __always_inline bool has_sleepers(struct mpmcq_waiters *w)
 {
 	/* Whoever is not there yet sees what it waits for: WAIT. */
-	if (waitqueue_active(&w->tasks)) {
-		trace_mpmcq_wake(q->number, w == &q->writers);
-		wake_up_interruptible(&w->tasks);
+	return waitqueue_active(&w->tasks);
+}
+
+static noinline void wake_task(struct mpmcq_queue *q, struct mpmcq_waiters *w)
+{
+	trace_mpmcq_wake(q->number, w == &q->writers);
+	wake_up_interruptible(&w->tasks);
+}
+
+/* When those whom a put relies on may have come too late. */
+static void wake_late(struct timer_list *late)
+{
+	struct mpmcq_queue *q = container_of(late, struct mpmcq_queue, late);
+	bool again = false;
+
+	smp_mb();	/* LATE */
+	if (has_sleepers(&q->readers) && mpmcq_queue_readable(q, false)) {
+		wake_task(q, &q->readers);
+		again = true;
 	}
+	if (has_sleepers(&q->writers) && mpmcq_queue_writable(q)) {
+		wake_task(q, &q->writers);
+		again = true;
+	}
+	if (again)
+		mod_timer(late, jiffies + 1);
+}
+
+/*
+ * Whether whoever put @n indices at @pos leaves it to a task that was woken before to wake
+ * others, or to a putter about to wake one if that cannot be preempted.  After WAKE.
+ */
+static noinline bool rely_on_others(struct mpmcq_queue *q, const struct index_ring *ring,
+				    s64 pos, unsigned int n)
+{
+	s64 before = index_ring_before(ring, pos);
+	s64 quarter = -(s64)max(q->config.capacity / 4, 1U);
+
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) || before <= 0 ||
+	    ((before - 1) & quarter) != ((before + n - 1) & quarter))
+		return false;
+	smp_mb();	/* LATE */
+	timer_reduce(&q->late, jiffies + 1);
+	return true;
 }
 
 /*
@@ -262,17 +343,19 @@ static void wake_task(struct mpmcq_queue *q, struct mpmcq_waiters *w)
  * on.  What a closed queue has for them, they have to look at, all of them: it may be
  * the end.
  */
-static void wake_pollers(struct mpmcq_waiters *w, unsigned int n, bool closed)
+static noinline void wake_pollers(struct mpmcq_waiters *w, unsigned int n, bool closed)
 {
 	__wake_up(&w->pollers, TASK_INTERRUPTIBLE, closed ? 0 : n,
 		  closed ? NULL : poll_to_key(w->events));
 }
 
-/* After a full barrier. */
-static void wake(struct mpmcq_queue *q, struct mpmcq_waiters *w, unsigned int n)
+/* After WAKE; @ring is NULL if that put relies on no other. */
+static __always_inline void wake(struct mpmcq_queue *q, struct mpmcq_waiters *w,
+				 const struct index_ring *ring, s64 pos, unsigned int n)
 {
-	wake_task(q, w);
-	/* As in wake_task(). */
+	if (has_sleepers(w) && !(ring && rely_on_others(q, ring, pos, n)))
+		wake_task(q, w);
+	/* As in has_sleepers(). */
 	if (waitqueue_active(&w->pollers))
 		wake_pollers(w, n, mpmcq_queue_closed(q));
 }
@@ -280,9 +363,12 @@ static void wake(struct mpmcq_queue *q, struct mpmcq_waiters *w, unsigned int n)
 /* Sides of a queue, a bit for each. */
 enum { READERS = 1, WRITERS = 2, DEAD_READERS = 4 };
 
-/* Whoever waits for that ring; and, of a closed queue, for all to be home. */
+/*
+ * Whoever waits for that ring, where @n indices were put at @pos; and, of a closed
+ * queue, for all to be home.
+ */
 static __always_inline unsigned int wake_for(struct mpmcq_queue *q, const struct index_ring *ring,
-					     unsigned int n)
+					     s64 pos, unsigned int n)
 {
 	bool to_free = ring == &q->free, to_dead = ring == &q->dead, end;
 	unsigned int sides = 0;
@@ -290,15 +376,15 @@ static __always_inline unsigned int wake_for(struct mpmcq_queue *q, const struct
 	smp_mb();	/* WAKE */
 	end = (to_free || to_dead) && unlikely(mpmcq_queue_closed(q));
 	if (to_free || (ring == &q->ready && q->config.flags & MPMCQ_DROP_OLDEST)) {
-		wake(q, &q->writers, n);
+		wake(q, &q->writers, to_free ? ring : NULL, pos, n);
 		sides |= WRITERS;
 	}
 	if (to_dead || end) {
-		wake(q, &q->dead_readers, n);
+		wake(q, &q->dead_readers, NULL, pos, n);
 		sides |= DEAD_READERS;
 	}
 	if (!(to_free || to_dead) || end) {
-		wake(q, &q->readers, n);
+		wake(q, &q->readers, ring == &q->ready ? ring : NULL, pos, n);
 		sides |= READERS;
 	}
 	return sides;
@@ -337,9 +423,9 @@ static __always_inline void put_begin(void)
 }
 
 static __always_inline void put_end(struct mpmcq_queue *q, const struct index_ring *ring,
-				    unsigned int n)
+				    s64 pos, unsigned int n)
 {
-	unsigned int sides = wake_for(q, ring, n);
+	unsigned int sides = wake_for(q, ring, pos, n);
 
 	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
 		preempt_enable();
@@ -349,17 +435,21 @@ static __always_inline void put_end(struct mpmcq_queue *q, const struct index_ri
 static __always_inline void mpmcq_put_one(struct mpmcq_queue *q, struct index_ring *ring,
 					  u32 index)
 {
+	s64 pos;
+
 	put_begin();
-	index_ring_put(ring, index);
-	put_end(q, ring, 1);
+	pos = index_ring_put(ring, index);
+	put_end(q, ring, pos, 1);
 }
 
 static void mpmcq_put(struct mpmcq_queue *q, struct index_ring *ring, const u32 *indices,
 		      unsigned int n)
 {
+	s64 pos;
+
 	put_begin();
-	index_ring_put_n(ring, indices, n);
-	put_end(q, ring, n);
+	pos = index_ring_put_n(ring, indices, n);
+	put_end(q, ring, pos, n);
 }
 
 /*
@@ -517,18 +607,34 @@ int mpmcq_try_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 	return -EAGAIN;
 }
 
+static int look_a_while(struct mpmcq_queue *q, claim_fn fn, struct mpmcq_claim *claim)
+{
+	unsigned int looks = num_online_cpus() > 1 ? MPMCQ_LOOKS : 0;
+	int ret = -EAGAIN;
+
+	while (ret == -EAGAIN && looks-- && !need_resched()) {
+		cpu_relax();
+		ret = fn(q, claim);
+	}
+	return ret;
+}
+
 /*
- * Sleeps until @fn has something to say.  The copying is left to the
- * caller, who runs again and is in no wait queue.
+ * Waits until @fn has something to say, for what is put into @ring.  The copying is left
+ * to the caller, who runs again and is in no wait queue.
  */
-static int wait_for(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn fn,
-		    struct mpmcq_claim *claim)
+static int wait_for(struct mpmcq_queue *q, struct mpmcq_waiters *w, const struct index_ring *ring,
+		    claim_fn fn, struct mpmcq_claim *claim)
 {
 	DEFINE_WAIT(wait);
-	int ret;
+	int ret = look_a_while(q, fn, claim);
 
+	if (ret != -EAGAIN)
+		return ret;
 	trace_mpmcq_block(q->number, w == &q->writers);
 	for (;;) {
+		s64 head = index_ring_head(ring);
+
 		prepare_to_wait_exclusive(&w->tasks, &wait, TASK_INTERRUPTIBLE);	/* WAIT */
 		ret = fn(q, claim);
 		if (ret != -EAGAIN)
@@ -537,20 +643,55 @@ static int wait_for(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn fn,
 			ret = -ERESTARTSYS;
 			break;
 		}
-		schedule();
+		/* Else that look was not at what was at the head before the barrier. */
+		if (index_ring_head(ring) == head)
+			schedule();
+		else
+			cond_resched();
 	}
 	finish_wait(&w->tasks, &wait);
 	return ret;
 }
 
+/* What a waiter looks for when it has left the wait queue. */
+typedef bool (*left_fn)(struct mpmcq_queue *q, bool dead);
+
+/* Passes the wake-up on, if it had one, to who waits for what is put into @ring. */
+static void pass_on(struct mpmcq_queue *q, struct mpmcq_waiters *w, const struct index_ring *ring,
+		    left_fn is_left, bool dead)
+{
+	s64 head;
+
+	for (;;) {
+		head = index_ring_head(ring);
+		smp_mb();	/* AGAIN */
+		if (is_left(q, dead))
+			break;
+		/* Nothing is what was looked at after the barrier, if head was seen before. */
+		if (index_ring_head(ring) == head)
+			return;
+		cond_resched();
+	}
+	smp_mb();	/* WAKE */
+	if (has_sleepers(w))
+		wake_task(q, w);
+}
+
+static bool slot_left(struct mpmcq_queue *q, bool dead)
+{
+	return mpmcq_queue_writable(q);
+}
+
+static bool message_left(struct mpmcq_queue *q, bool dead)
+{
+	return mpmcq_queue_readable(q, dead) || mpmcq_queue_drained(q, dead);
+}
+
 static int wait_for_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 {
-	int ret = wait_for(q, &q->writers, claim_slots, claim);
+	int ret = wait_for(q, &q->writers, &q->free, claim_slots, claim);
 
-	if (mpmcq_queue_writable(q)) {
-		smp_mb();	/* WAKE */
-		wake_task(q, &q->writers);
-	}
+	pass_on(q, &q->writers, &q->free, slot_left, false);
 	return ret;
 }
 
@@ -626,12 +767,10 @@ int mpmcq_claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct i
 int mpmcq_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 {
 	struct mpmcq_waiters *w = claim->dead ? &q->dead_readers : &q->readers;
-	int ret = wait_for(q, w, mpmcq_try_claim_messages, claim);
+	const struct index_ring *ring = claim->dead ? &q->dead : &q->ready;
+	int ret = wait_for(q, w, ring, mpmcq_try_claim_messages, claim);
 
-	if (mpmcq_queue_readable(q, claim->dead) || mpmcq_queue_drained(q, claim->dead)) {
-		smp_mb();	/* WAKE */
-		wake_task(q, w);
-	}
+	pass_on(q, w, ring, message_left, claim->dead);
 	return ret;
 }
 
@@ -673,7 +812,7 @@ void mpmcq_publish_one(struct mpmcq_queue *q, u32 index)
 void mpmcq_free(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
 {
 	if (n == 1)
-		mpmcq_put_one(q, &q->free, *indices);
+		mpmcq_free_one(q, *indices);
 	else
 		mpmcq_put(q, &q->free, indices, n);
 }

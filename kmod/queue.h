@@ -5,6 +5,7 @@
 #include <linux/kref.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/timer.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 
@@ -115,6 +116,7 @@ struct mpmcq_counters {
  * @readers: who waits for a message
  * @writers: who waits for an empty slot
  * @dead_readers: who waits for a message in @dead
+ * @late: wakes, a tick later, those whom a put left to others to wake; armed by any putter
  *
  * Every index is at every moment in one ring or in the hands of one
  * operation or lease.  Who took it owns the slot until he puts it; nobody else
@@ -140,6 +142,7 @@ struct mpmcq_queue {
 	struct mpmcq_waiters readers;
 	struct mpmcq_waiters writers;
 	struct mpmcq_waiters dead_readers;
+	struct timer_list late;
 };
 
 /**

@@ -5,6 +5,7 @@
  */
 
 #include <poll.h>
+#include <time.h>
 
 #include "mpmcq_test.h"
 
@@ -465,6 +466,73 @@ TEST_F(queue, poller_takes_no_wakeup_from_writer)
 	EXPECT_EQ(1, finish_call(&poller[0]));
 	EXPECT_EQ(1, finish_call(&poller[1]));
 	EXPECT_EQ(self->capacity - 1, take_all(self->nb));
+}
+
+#define RT_RUNTIME "/proc/sys/kernel/sched_rt_runtime_us"
+
+/* How much of a second real-time tasks may have; false if that cannot be read or set. */
+static bool rt_runtime(const char *mode, int *us)
+{
+	FILE *file = fopen(RT_RUNTIME, mode);
+	bool done;
+
+	if (!file)
+		return false;
+	done = (*mode == 'r' ? fscanf(file, "%d", us) : fprintf(file, "%d", *us)) > 0;
+	return !fclose(file) && done;
+}
+
+static bool pin(pthread_t thread, int cpu)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	return !pthread_setaffinity_np(thread, sizeof(cpus), &cpus);
+}
+
+/* Leaves the processor to nobody until @call is done, or too much time has passed. */
+static bool spin_until_done(const struct call *call)
+{
+	time_t end = time(NULL) + 10;
+
+	while (!__atomic_load_n(&call->done, __ATOMIC_ACQUIRE))
+		if (time(NULL) > end)
+			return false;
+	return true;
+}
+
+/*
+ * The reader that the first message wakes does not get to run, on a processor that a
+ * real-time task has for itself; the other has the next message, though nobody sends any
+ * more.
+ */
+TEST_F_TIMEOUT(queue, woken_reader_cannot_run, 60)
+{
+	struct sched_param rt = { .sched_priority = 1 }, usual = { };
+	unsigned char buf[2][4];
+	struct call starved, other;
+	int runtime, unlimited = -1;
+	bool done, waited;
+
+	if (!rt_runtime("r", &runtime) || !rt_runtime("w", &unlimited))
+		SKIP(return, "no leave to set " RT_RUNTIME);
+	ASSERT_EQ(0, start_blocked(&starved, take, self->fd, buf[0], 4));
+	ASSERT_EQ(0, start_blocked(&other, take, self->fd, buf[1], 4));
+	ASSERT_TRUE(pin(starved.thread, 0) && pin(other.thread, 1) && pin(pthread_self(), 0));
+
+	ASSERT_EQ(0, pthread_setschedparam(pthread_self(), SCHED_FIFO, &rt));
+	put_msg(self->nb, 4, 0);
+	put_msg(self->nb, 4, 1);
+	done = spin_until_done(&other);
+	waited = !__atomic_load_n(&starved.done, __ATOMIC_ACQUIRE);
+	pthread_setschedparam(pthread_self(), SCHED_OTHER, &usual);
+
+	EXPECT_TRUE(done);
+	EXPECT_TRUE(waited);
+	EXPECT_EQ(4, finish_call(&starved));
+	EXPECT_EQ(4, finish_call(&other));
+	EXPECT_TRUE(rt_runtime("w", &runtime));
 }
 
 TEST_HARNESS_MAIN

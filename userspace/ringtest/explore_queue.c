@@ -52,8 +52,8 @@
 #define HANDS_BACK	"gGbBdDvx"	/* not in the order of a FIFO from then on */
 
 /*
- * The rings are @skew positions on at first, and @fill messages wait.  @flags and
- * @max_deliveries are the queue's.
+ * The rings are @skew positions on at first, and @fill messages wait.  @flags,
+ * @max_deliveries and @order are the queue's.
  */
 struct scenario {
 	const char *name;
@@ -61,12 +61,13 @@ struct scenario {
 	const char *scripts[MAX_THREADS];
 	unsigned int brief, full;	/* bounds on preemptions */
 	u32 flags, max_deliveries;
+	unsigned int order;	/* of the capacity; 0 for 1 */
 };
 
 #define ALL	SEARCH_ALL
 #define DROP	MPMCQ_DROP_OLDEST
 
-/* All with 2 slots. */
+/* With 2 slots where nothing else is said; with 8 a put may rely on the one before it. */
 static const struct scenario scenarios[] = {
 	{ "1 writer, 1 reader, twice", 1, 0, { "ss", "rr" }, ALL, ALL },
 	{ "reader that steals", 1, 0, { "r", "q", "s" }, ALL, ALL },
@@ -80,7 +81,7 @@ static const struct scenario scenarios[] = {
 	{ "exclusive poller that never reads", 1, 0, { "e", "r", "s" }, ALL, ALL },
 	{ "poller for room that never writes", 1, 2, { "o", "s", "r" }, ALL, ALL },
 	{ "poller, reader with a bad address", 1, 0, { "i", "G", "s" }, ALL, ALL },
-	{ "reader whose page is missing", 1, 1, { "g", "r", "s" }, 4, ALL },
+	{ "reader whose page is missing", 1, 1, { "g", "r", "s" }, 4, 6 },
 	{ "reader with a bad address", 1, 1, { "G", "r", "s" }, ALL, ALL },
 	{ "writer whose page is missing", 1, 1, { "f", "s", "r" }, 4, ALL },
 	{ "2 writers asleep", 1, 2, { "s", "s", "rr" }, 4, ALL },
@@ -101,6 +102,19 @@ static const struct scenario scenarios[] = {
 	{ "two at once, 2 readers", 1, 0, { "S", "r", "r" }, ALL, ALL },
 	{ "two at once, 2 writers", 1, 1, { "S", "s", "R" }, ALL, ALL },
 	{ "two at once, 2 writers, 2 readers", 1, 1, { "S", "S", "R", "R" }, 2, 4 },
+
+	{ "rely, 2 readers", 1, 0, { "r", "r", "ss" }, 4, ALL, .order = 3 },
+	{ "rely, 2 readers, 2 writers", 1, 0, { "r", "r", "s", "s" }, 3, 4, .order = 3 },
+	{ "rely, reader that steals", 1, 0, { "r", "q", "ss" }, 4, ALL, .order = 3 },
+	{ "rely, message too long for one of two readers", 1, 0, { "k", "r", "ls" }, 4, ALL,
+	  .order = 3 },
+	{ "rely, 2 writers asleep", 1, 8, { "s", "s", "rr" }, 4, ALL, .order = 3 },
+	{ "rely, writer that steals", 1, 8, { "s", "t", "rr" }, ALL, ALL, .order = 3 },
+	{ "rely, signal for one of two readers", 1, 0, { "r", "r", "ss", "0" }, 3, 4, .order = 3 },
+	{ "rely, poller, reader", 1, 0, { "i", "r", "ss" }, ALL, ALL, .order = 3 },
+	{ "rely, two at once, 3 readers", 1, 0, { "r", "r", "r", "Ss" }, 2, 3, .order = 3 },
+	{ "rely, one that comes back", 1, 1, { "G", "r", "ss" }, 3, ALL, .order = 3 },
+	{ "rely, close", 1, 0, { "r", "r", "ss", "c" }, 2, 3, .order = 3 },
 
 	{ "close, 1 writer, 1 reader", 1, 0, { "s", "rr", "c" }, ALL, ALL },
 	{ "close, nobody waits", 1, 0, { "t", "qq", "c" }, ALL, ALL },
@@ -549,7 +563,8 @@ static void set_up(void)
 {
 	memset(&now, 0, sizeof(now));
 	on_drop = NULL;
-	queue_set_up(1, scenario->skew, scenario->flags, scenario->max_deliveries, uses());
+	queue_set_up(scenario->order ?: 1, scenario->skew, scenario->flags,
+		     scenario->max_deliveries, uses());
 	for (unsigned int i = 0; i < scenario->fill; i++) {
 		unsigned int id = LINEAR_MAX_OPS - 1 - i;
 

@@ -73,25 +73,27 @@ static void note_taken(const struct index_ring *ring, u32 index)
  * What the functions of index_ring.h keep in their local variables is gone when they
  * return; that need not be told apart any more.
  */
-static void noted_put_n(struct index_ring *ring, const u32 *indices, unsigned int n)
+static s64 noted_put_n(struct index_ring *ring, const u32 *indices, unsigned int n)
 {
 	uint64_t seen = steps_seen(steps_self());
+	s64 pos;
 
 	for (unsigned int i = 0; i < n; i++)
 		note_put(ring, indices[i]);
-	index_ring_put_n(ring, indices, n);
+	pos = index_ring_put_n(ring, indices, n);
 	steps_forget(seen);
-	saw(n);
+	return saw(pos);
 }
 
-static void noted_put(struct index_ring *ring, u32 index)
+static s64 noted_put(struct index_ring *ring, u32 index)
 {
 	uint64_t seen = steps_seen(steps_self());
+	s64 pos;
 
 	note_put(ring, index);
-	index_ring_put(ring, index);
+	pos = index_ring_put(ring, index);
 	steps_forget(seen);
-	saw(1);
+	return saw(pos);
 }
 
 static unsigned int noted_take_n(struct index_ring *ring, u32 *indices, unsigned int n)

@@ -76,6 +76,7 @@ planted explore_queue no-open 'comes after the end' --control close
 planted explore_queue no-still 'was the end, and it never was' --control reopen
 planted explore_queue no-dead 'sleeps though it is the end' --control 'end with'
 planted explore_queue heads-first 'was the end, and it never was' --control 'purge, end'
+planted explore_queue rely-on-taken 'somebody sleeps though' --control rely
 planted explore_queue drop-stays 'put that is in a ring' --control drop
 planted explore_queue drop-uncounted 'a message is lost' --control drop
 planted explore_queue drop-for-nothing 'not that of a FIFO' --control 'drop, writer with'
