@@ -283,8 +283,8 @@ ssize_t mpmcq_receive(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_c
 			ret = mpmcq_claim_messages(q, claim);
 		}
 		if (ret == -EMSGSIZE && claim->room < room) {
-			/* Not the message that pages were faulted in for. */
-			ret = mpmcq_try_again(++tries);
+			/* Others took the message that pages were faulted in for. */
+			ret = 0;
 			continue;
 		}
 		if (ret <= 0)

@@ -325,14 +325,15 @@ static int receive_batch(struct mpmcq_queue *q, struct iov_iter *to, struct mpmc
 {
 	size_t first, room = min(iov_iter_count(to), MPMCQ_BATCH * space_of(q->config.msg_size));
 	unsigned int done;
-	int ret = mpmcq_room(q, to, claim, room);
+	int ret;
 
-	if (ret)
-		return ret;
-	ret = claim_batch(q, to, claim, h, nowait, room);
-	/* Not the message that pages were faulted in for. */
-	if (ret == -EMSGSIZE && claim->room < room)
-		return 0;
+	do {
+		ret = mpmcq_room(q, to, claim, room);
+		if (ret)
+			return ret;
+		ret = claim_batch(q, to, claim, h, nowait, room);
+		/* Or others took the message that pages were faulted in for. */
+	} while (ret == -EMSGSIZE && claim->room < room);
 	if (ret <= 0)
 		return ret ?: -ENOMSG;
 
