@@ -93,7 +93,7 @@ static const struct scenario scenarios[] = {
 	{ "2 writers, 2 readers", 1, 1, { "s", "s", "r", "r" }, 3, 4 },
 	{ "signal for one of two writers", 1, 2, { "s", "s", "r", "0" }, ALL, ALL },
 	{ "signal for one of two readers", 1, 0, { "r", "r", "s", "0" }, ALL, ALL },
-	{ "two readers with bad addresses", 1, 1, { "G", "G", "q", "s" }, 2, 4 },
+	{ "two readers with bad addresses", 1, 1, { "G", "G", "q", "s" }, 2, 3 },
 	{ "writer with a bad address", 1, 1, { "F", "s", "s", "r" }, 2, 5 },
 	{ "poller, signal, two readers", 1, 0, { "i", "r", "r", "s", "1" }, 2, 3 },
 
