@@ -57,11 +57,12 @@
  * sees the putter's; whoever moved head.  So it is when the task leaves; and when it
  * finds nothing and goes to sleep again, where the barrier is WAIT.
  *
- * A task may be long in coming to a processor while others sleep.  So with about each
- * quarter of the capacity that is put another is woken; and whoever relies on others sees
- * to it that a timer is armed, which wakes one in the next tick of the clock if there is
- * still something, and goes on doing so.  The barriers LATE let the putter see that the
- * timer has gone off, or the timer see what the putter saw and put.
+ * A task may be long in coming to a processor while others sleep.  So when what waits
+ * grows by about a further quarter of the capacity another is woken; and whoever relies
+ * on others sees to it that a timer is armed, which wakes one in the next tick of the
+ * clock or the one after if there is still something, and goes on doing so.  The barriers
+ * LATE let the putter see that the timer has gone off, or the timer see what the putter
+ * saw and put.
  *
  * The litmus tests of all this are WAKE+WAIT+task, WAKE+WAIT+poller,
  * WAKE+WAIT+sigio, WAKE+WAIT+pass-on, WAKE+WAIT+again, WAKE+AGAIN, WAKE+AGAIN+other,
