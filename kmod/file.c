@@ -225,8 +225,7 @@ static __always_inline ssize_t read_to(struct file *file, struct iov_iter *to, b
 /* Some of those who call by an iterator want it moved; copies by the pointer do not. */
 static ssize_t moved(struct iov_iter *i, size_t before, ssize_t ret)
 {
-	if (ret > 0 && iov_iter_count(i) == before)
-		iov_iter_advance(i, ret);
+	iov_iter_advance(i, ret > 0 && iov_iter_count(i) == before ? ret : 0);
 	return ret;
 }
 
