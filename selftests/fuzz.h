@@ -125,6 +125,7 @@ static inline bool is_alone(const struct worker *w)
 /* Below @n; the same each time for a seed, a worker and how many it has drawn. */
 __u32 draw(struct worker *w, __u32 n);
 bool one_in(struct worker *w, __u32 n);
+__u32 draw_max_held(struct worker *w, __u32 modes);
 #define draw_of(w, array)	(array)[draw(w, ARRAY_SIZE(array))]
 
 void *draw_kernel_address(struct worker *w);

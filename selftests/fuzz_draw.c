@@ -18,6 +18,16 @@ bool one_in(struct worker *w, __u32 n)
 	return !draw(w, n);
 }
 
+__u32 draw_max_held(struct worker *w, __u32 modes)
+{
+	static const __u32 most[] = { 0, 0, 1, 2, 5, 64, 1000, MPMCQ_MAX_HELD_MAX };
+	__u32 n = modes & MPMCQ_MODE_LEASE || one_in(w, 32) ? draw_of(w, most) : 0;
+
+	if (one_in(w, 32))
+		n = MPMCQ_MAX_HELD_MAX + 1 + draw(w, 2) * draw(w, 1U << 31);
+	return n;
+}
+
 /* The addresses that user space cannot have on any machine. */
 void *draw_kernel_address(struct worker *w)
 {

@@ -132,7 +132,6 @@ int attach(int fd, int flags, __u32 modes, __u32 max_held)
 
 void call_attach(struct worker *w)
 {
-	static const __u32 most[] = { 0, 0, 1, 2, 5, 64, 1000, MPMCQ_MAX_HELD_MAX };
 	int by = draw_file(w), i = draw(w, OWN), ret;
 	struct open_file *f = open_file(w, by);
 	struct mpmcq_attach req = {
@@ -146,10 +145,7 @@ void call_attach(struct worker *w)
 	/* Where all messages have to keep their order none may come back. */
 	if (f->queue->ordered)
 		req.modes &= ~MPMCQ_MODE_LEASE;
-	if (req.modes & MPMCQ_MODE_LEASE || one_in(w, 32))
-		req.max_held = draw_of(w, most);
-	if (one_in(w, 32))
-		req.max_held = MPMCQ_MAX_HELD_MAX + 1 + draw(w, 2) * draw(w, 1U << 31);
+	req.max_held = draw_max_held(w, req.modes);
 	if (one_in(w, 32))
 		req.modes ^= 1U << (3 + draw(w, 29));
 	if (one_in(w, 32))

@@ -8,7 +8,6 @@
 
 void call_mode(struct worker *w)
 {
-	static const __u32 most[] = { 0, 0, 1, 2, 5, 64, 1000, MPMCQ_MAX_HELD_MAX };
 	int i = draw_file(w), ret;
 	struct open_file *f = open_file(w, i);
 	const struct queue *q = f->queue;
@@ -16,10 +15,7 @@ void call_mode(struct worker *w)
 	struct expected e;
 	struct args a;
 
-	if (req.modes & MPMCQ_MODE_LEASE || one_in(w, 32))
-		req.max_held = draw_of(w, most);
-	if (one_in(w, 32))
-		req.max_held = MPMCQ_MAX_HELD_MAX + 1 + draw(w, 2) * draw(w, 1U << 31);
+	req.max_held = draw_max_held(w, req.modes);
 	if (one_in(w, 32))
 		req.modes ^= 1U << (2 + draw(w, 30));
 	if (one_in(w, 32))
