@@ -173,7 +173,7 @@ static inline void index_ring_init(struct index_ring *ring, atomic64_t *entries,
  *
  * Everything the caller wrote before is seen by whoever takes @index.
  *
- * Return: where it was put, for index_ring_before().
+ * Return: where it was put, to be compared with index_ring_head().
  * Context: any, also interrupts; concurrent with every operation on the ring.
  */
 static inline s64 index_ring_put(struct index_ring *ring, u32 index)
@@ -226,7 +226,7 @@ static inline void __index_ring_move_tail(struct index_ring *ring, s64 pos)
  * long and starts where tail has been, so no position is filled before tail
  * is past the one a lap earlier.
  *
- * Return: where the first was put, for index_ring_before().
+ * Return: where the first was put, to be compared with index_ring_head().
  * Context: any, also interrupts; concurrent with every operation on the ring.
  */
 static inline s64 index_ring_put_n(struct index_ring *ring, const u32 *indices, unsigned int n)
@@ -429,19 +429,6 @@ static inline bool index_ring_seems_empty(const struct index_ring *ring)
 static inline s64 index_ring_head(const struct index_ring *ring)
 {
 	return atomic64_read(&ring->head);
-}
-
-/**
- * index_ring_before() - how many indices have yet to be taken before one
- * @ring: the ring
- * @pos: where that was put
- *
- * Return: so many at this moment; 0 or less if it is at the head, or has been taken.
- * Context: any, also interrupts; concurrent with every operation on the ring.
- */
-static inline s64 index_ring_before(const struct index_ring *ring, s64 pos)
-{
-	return pos - index_ring_head(ring);
 }
 
 /**

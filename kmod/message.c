@@ -53,10 +53,7 @@ static __always_inline bool copy_in(struct mpmcq_slot *slot, size_t len, struct 
 	size_t copied;
 
 	pagefault_disable();
-	if (likely(buf))
-		copied = len - _copy_from_user(slot->data, buf, len);
-	else
-		copied = _copy_from_iter(slot->data, len, from);
+	copied = mpmcq_copy_from(slot->data, buf, len, from);
 	pagefault_enable();
 	if (likely(copied == len))
 		return true;
@@ -72,10 +69,7 @@ static __always_inline bool copy_out(const struct mpmcq_slot *slot, size_t len, 
 	size_t copied;
 
 	pagefault_disable();
-	if (likely(buf))
-		copied = len - _copy_to_user(buf, slot->data, len);
-	else
-		copied = _copy_to_iter(slot->data, len, to);
+	copied = mpmcq_copy_to(buf, slot->data, len, to);
 	pagefault_enable();
 	if (likely(copied == len))
 		return true;

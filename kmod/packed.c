@@ -54,27 +54,24 @@ static __always_inline struct cursor cursor_begin(struct iov_iter *iter)
 	return (struct cursor) { .iter = iter, .buf = mpmcq_user_buffer(iter) };
 }
 
+static __always_inline char __user *cursor_at(const struct cursor *c)
+{
+	return likely(c->buf) ? c->buf + c->moved : NULL;
+}
+
 /* Both copy up to @n bytes, all unless pages are missing, and return how many. */
 static __always_inline size_t cursor_read(struct cursor *c, void *data, size_t n)
 {
-	size_t copied;
+	size_t copied = mpmcq_copy_from(data, cursor_at(c), n, c->iter);
 
-	if (likely(c->buf))
-		copied = n - _copy_from_user(data, c->buf + c->moved, n);
-	else
-		copied = _copy_from_iter(data, n, c->iter);
 	c->moved += copied;
 	return copied;
 }
 
 static __always_inline size_t cursor_write(struct cursor *c, const void *data, size_t n)
 {
-	size_t copied;
+	size_t copied = mpmcq_copy_to(cursor_at(c), data, n, c->iter);
 
-	if (likely(c->buf))
-		copied = n - _copy_to_user(c->buf + c->moved, data, n);
-	else
-		copied = _copy_to_iter(data, n, c->iter);
 	c->moved += copied;
 	return copied;
 }

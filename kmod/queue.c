@@ -327,7 +327,7 @@ static void wake_late(struct timer_list *late)
 static noinline bool rely_on_others(struct mpmcq_queue *q, const struct index_ring *ring,
 				    s64 pos, unsigned int n)
 {
-	s64 before = index_ring_before(ring, pos);
+	s64 before = pos - index_ring_head(ring);
 	s64 quarter = -(s64)max(q->config.capacity / 4, 1U);
 
 	if (IS_ENABLED(CONFIG_PREEMPT_RT) || before <= 0 ||
@@ -645,7 +645,7 @@ static int wait_for(struct mpmcq_queue *q, struct mpmcq_waiters *w, const struct
 			break;
 		}
 		/* Else that look was not at what was at the head before the barrier. */
-		if (index_ring_head(ring) == head)
+		if (index_ring_at_head(ring, head))
 			schedule();
 		else
 			cond_resched();
@@ -669,7 +669,7 @@ static void pass_on(struct mpmcq_queue *q, struct mpmcq_waiters *w, const struct
 		if (is_left(q, dead))
 			break;
 		/* Nothing is what was looked at after the barrier, if head was seen before. */
-		if (index_ring_head(ring) == head)
+		if (index_ring_at_head(ring, head))
 			return;
 		cond_resched();
 	}
