@@ -227,10 +227,16 @@ static inline void mpmcq_count(struct mpmcq_queue *q, enum mpmcq_counter which, 
 	this_cpu_add(q->counters->n[which], n);
 }
 
+/* create.c */
 struct mpmcq_queue *mpmcq_queue_create(const struct mpmcq_config *config, bool limited);
 struct mpmcq_queue *mpmcq_queue_get(struct mpmcq_queue *q);
 void mpmcq_queue_put(struct mpmcq_queue *q);
+u32 mpmcq_queue_depth(const struct mpmcq_queue *q);
+u32 mpmcq_queue_dead(const struct mpmcq_queue *q);
+u32 mpmcq_queue_leased(const struct mpmcq_queue *q);
+u64 mpmcq_queue_counter(const struct mpmcq_queue *q, enum mpmcq_counter which);
 
+/* queue.c */
 int mpmcq_claim_slot_else(struct mpmcq_queue *q, struct iov_iter *from, size_t bytes,
 			  bool nowait);
 int mpmcq_claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct iov_iter *from,
@@ -253,13 +259,10 @@ void mpmcq_queue_remove_writer(struct mpmcq_queue *q);
 void mpmcq_queue_close(struct mpmcq_queue *q);
 void mpmcq_queue_reopen(struct mpmcq_queue *q);
 
+void mpmcq_wake_late(struct timer_list *late);
 bool mpmcq_queue_readable(struct mpmcq_queue *q, bool dead);
 bool mpmcq_queue_drained(struct mpmcq_queue *q, bool dead);
 bool mpmcq_queue_writable(struct mpmcq_queue *q);
-u32 mpmcq_queue_depth(const struct mpmcq_queue *q);
 u32 mpmcq_queue_next_len(struct mpmcq_queue *q, bool dead);
-u32 mpmcq_queue_dead(const struct mpmcq_queue *q);
-u32 mpmcq_queue_leased(const struct mpmcq_queue *q);
-u64 mpmcq_queue_counter(const struct mpmcq_queue *q, enum mpmcq_counter which);
 
 #endif /* _MPMCQ_QUEUE_H */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * kmod/queue.c, kmod/claim.h, kmod/message.c and mpmcq_file_poll() of kmod/file.c, as
- * shipped but for their kernel includes (the Makefile takes those out), on kernel.h; and
- * a note of which ring has which index, taken whenever one is put or taken.
+ * create.c, queue.c, claim.h, message.c and mpmcq_file_poll() of kmod/, as shipped but for
+ * their kernel includes (the Makefile takes those out), on kernel.h; and a note of which
+ * ring has which index, taken whenever one is put or taken.
  */
 #ifndef _MPMCQ_RINGTEST_QUEUE_UNDER_TEST_H
 #define _MPMCQ_RINGTEST_QUEUE_UNDER_TEST_H
@@ -173,6 +173,7 @@ static int noted_claim_ready(struct mpmcq_queue *q, size_t room, s64 *pos)
 
 #define mpmcq_claim_ready(q, room, pos)		noted_claim_ready(q, room, pos)
 
+#include "create.c"
 #include "queue.c"
 #include "message.c"
 

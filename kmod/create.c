@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How a queue comes and goes, what memory it takes, and what it has counted
+ */
+
+#include <linux/err.h>
+#include <linux/kernel.h>
+#include <linux/log2.h>
+#include <linux/overflow.h>
+#include <linux/poll.h>
+#include <linux/slab.h>
+#include <linux/timer.h>
+#include <linux/vmalloc.h>
+
+#include <linux/mpmcq.h>
+
+#include "compat.h"
+#include "limits.h"
+#include "queue.h"
+
+/* What a node, and a folder in sysfs with its files, take; about. */
+#define MPMCQ_NAME_BYTES	8192
+
+/* What a slot costs beyond the message: header, room behind it, an entry in each ring. */
+static_assert(sizeof(struct mpmcq_slot) + MPMCQ_SLOT_BEHIND + 4 * sizeof(atomic64_t) <= 80);
+
+/* Zeroed memory for vfree(), or NULL. */
+static void *alloc_table(size_t n, size_t size)
+{
+	size_t bytes;
+
+	if (check_mul_overflow(n, size, &bytes))
+		return NULL;
+	return __vmalloc(bytes, MPMCQ_GFP | __GFP_ZERO);
+}
+
+static void waiters_init(struct mpmcq_waiters *w, __poll_t events, int band)
+{
+	init_waitqueue_head(&w->tasks);
+	init_waitqueue_head(&w->pollers);
+	w->async = NULL;
+	w->events = events;
+	w->band = band;
+}
+
+static bool config_valid(const struct mpmcq_config *config)
+{
+	return is_power_of_2(config->capacity) && config->capacity >= MPMCQ_CAPACITY_MIN &&
+		config->capacity <= MPMCQ_CAPACITY_MAX && config->msg_size &&
+		config->msg_size <= MPMCQ_MSG_SIZE_MAX && config->lease_ms <= INT_MAX;
+}
+
+static size_t stride_of(const struct mpmcq_config *config)
+{
+	return ALIGN(sizeof(struct mpmcq_slot) + config->msg_size, 8) + MPMCQ_SLOT_BEHIND;
+}
+
+/* All memory that a queue takes; within 2^37. */
+static size_t bytes_of(const struct mpmcq_config *config)
+{
+	return sizeof(struct mpmcq_queue) +
+		PAGE_ALIGN((size_t)config->capacity * 4 * sizeof(atomic64_t)) +
+		PAGE_ALIGN((size_t)config->capacity * stride_of(config)) +
+		num_possible_cpus() * sizeof(struct mpmcq_counters) +
+		(config->named ? MPMCQ_NAME_BYTES : 0);
+}
+
+static int alloc_tables(struct mpmcq_queue *q)
+{
+	q->counters = alloc_percpu_gfp(struct mpmcq_counters, MPMCQ_GFP);
+	q->entries = alloc_table(q->config.capacity, 4 * sizeof(*q->entries));
+	q->slots = alloc_table(q->config.capacity, q->stride);
+	return q->counters && q->entries && q->slots ? 0 : -ENOMEM;
+}
+
+static void free_tables(struct mpmcq_queue *q)
+{
+	vfree(q->slots);
+	vfree(q->entries);
+	free_percpu(q->counters);
+}
+
+static void init_rings(struct mpmcq_queue *q)
+{
+	u32 capacity = q->config.capacity;
+	unsigned int order = ilog2(capacity);
+
+	index_ring_init(&q->free, q->entries, order, capacity);
+	index_ring_init(&q->ready, q->entries + capacity, order, 0);
+	index_ring_init(&q->returned, q->entries + 2 * capacity, order, 0);
+	index_ring_init(&q->dead, q->entries + 3 * capacity, order, 0);
+}
+
+/**
+ * mpmcq_queue_create() - make an empty queue
+ * @config: how it is to be
+ * @limited: whether the limits of limits.c apply
+ *
+ * Return: the queue with one reference, or an ERR_PTR: -EINVAL for a value out of
+ * range, -ENOMEM, and those of mpmcq_charge().
+ * Context: may sleep.
+ */
+struct mpmcq_queue *mpmcq_queue_create(const struct mpmcq_config *config, bool limited)
+{
+	static atomic_t number;
+	struct mpmcq_queue *q;
+	int ret;
+
+	if (!config_valid(config))
+		return ERR_PTR(-EINVAL);
+	q = kzalloc(sizeof(*q), MPMCQ_GFP);
+	if (!q)
+		return ERR_PTR(-ENOMEM);
+	q->user = mpmcq_charge(bytes_of(config), 1, limited);
+	if (IS_ERR(q->user)) {
+		ret = PTR_ERR(q->user);
+		goto err_queue;
+	}
+	q->config = *config;
+	q->stride = stride_of(config);
+	ret = alloc_tables(q);
+	if (ret)
+		goto err_tables;
+
+	q->number = atomic_inc_return(&number);
+	kref_init(&q->refs);
+	mutex_init(&q->writers_lock);
+	timer_setup(&q->late, mpmcq_wake_late, 0);
+	init_rings(q);
+	waiters_init(&q->readers, EPOLLIN | EPOLLRDNORM, POLL_IN);
+	waiters_init(&q->writers, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
+	waiters_init(&q->dead_readers, EPOLLIN | EPOLLRDNORM, POLL_IN);
+	return q;
+
+err_tables:
+	free_tables(q);
+	mpmcq_uncharge(q->user, bytes_of(config), 1);
+err_queue:
+	kfree(q);
+	return ERR_PTR(ret);
+}
+
+static void mpmcq_queue_release(struct kref *refs)
+{
+	struct mpmcq_queue *q = container_of(refs, struct mpmcq_queue, refs);
+
+	timer_delete_sync(&q->late);
+	free_tables(q);
+	mpmcq_uncharge(q->user, bytes_of(&q->config), 1);
+	kfree(q);
+}
+
+/**
+ * mpmcq_queue_get() - take a reference
+ * @q: the queue; the caller has a reference, or something that keeps one
+ *
+ * Return: @q.
+ * Context: any.
+ */
+struct mpmcq_queue *mpmcq_queue_get(struct mpmcq_queue *q)
+{
+	kref_get(&q->refs);
+	return q;
+}
+
+/**
+ * mpmcq_queue_put() - drop a reference; the last one frees the queue and what is in it
+ * @q: the queue
+ *
+ * Context: may sleep.
+ */
+void mpmcq_queue_put(struct mpmcq_queue *q)
+{
+	kref_put(&q->refs, mpmcq_queue_release);
+}
+
+/**
+ * mpmcq_queue_depth() - about how many messages wait
+ * @q: the queue
+ *
+ * Return: 0 to the queue's capacity; exact when nobody sends or receives.
+ * Context: any.
+ */
+u32 mpmcq_queue_depth(const struct mpmcq_queue *q)
+{
+	return min(index_ring_count(&q->returned) + index_ring_count(&q->ready),
+		   q->config.capacity);
+}
+
+/**
+ * mpmcq_queue_counter() - how many messages something has happened to
+ * @q: the queue
+ * @which: what
+ *
+ * Context: any.
+ */
+u64 mpmcq_queue_counter(const struct mpmcq_queue *q, enum mpmcq_counter which)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu_ptr(q->counters, cpu)->n[which]);
+	return sum;
+}
+
+/**
+ * mpmcq_queue_dead() - about how many messages were set aside and are still there
+ * @q: the queue
+ *
+ * Context: any.
+ */
+u32 mpmcq_queue_dead(const struct mpmcq_queue *q)
+{
+	return index_ring_count(&q->dead);
+}
+
+/**
+ * mpmcq_queue_leased() - about how many messages readers hold
+ * @q: the queue
+ *
+ * Return: 0 to the queue's capacity; exact while no lease begins or ends.
+ * Context: any.
+ */
+u32 mpmcq_queue_leased(const struct mpmcq_queue *q)
+{
+	s64 ended = mpmcq_queue_counter(q, MPMCQ_ACKED) +
+		mpmcq_queue_counter(q, MPMCQ_RETURNED) +
+		mpmcq_queue_counter(q, MPMCQ_REJECTED);
+
+	return clamp_t(s64, mpmcq_queue_counter(q, MPMCQ_LEASED) - ended, 0, q->config.capacity);
+}
