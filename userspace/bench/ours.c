@@ -79,10 +79,12 @@ const struct transport packed_transport = {
 	.kind = KIND_OURS,
 	.open = packed_open,
 	.begin = packed_begin_worker,
+	.place = packed_place,
 	.send = packed_send,
 	.flush = packed_flush,
 	.finish = ours_finish,
 	.receive = packed_receive,
+	.take = packed_take,
 	.close = fd_close,
 };
 

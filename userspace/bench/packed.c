@@ -58,31 +58,48 @@ int packed_flush(struct channel *c)
 	return 0;
 }
 
+void *packed_place(struct channel *c)
+{
+	return c->pack->bytes + c->pack->end + sizeof(struct mpmcq_msg);
+}
+
 ssize_t packed_send(struct channel *c, const void *message, size_t size)
 {
 	struct mpmcq_msg header = { .len = size };
 	struct pack *p = c->pack;
 
 	memcpy(p->bytes + p->end, &header, sizeof(header));
-	memcpy(p->bytes + p->end + sizeof(header), message, size);
+	if (message != packed_place(c))
+		memcpy(packed_place(c), message, size);
 	p->end += MPMCQ_MSG_SPACE(size);
 	return p->end == p->room && packed_flush(c) < 0 ? -1 : (ssize_t)size;
 }
 
-ssize_t packed_receive(struct channel *c, void *message, size_t size)
+/* Receives more, when all have been handed out. */
+static ssize_t refill(struct channel *c)
+{
+	struct pack *p = c->pack;
+	ssize_t n;
+
+	c->calls++;
+	n = read(c->out, p->bytes, p->room);
+	if (n > 0) {
+		p->begin = 0;
+		p->end = n;
+	}
+	return n;
+}
+
+ssize_t packed_take(struct channel *c, const void **message)
 {
 	struct mpmcq_msg header = { };
 	struct pack *p = c->pack;
 
 	if (p->begin == p->end) {
-		ssize_t n;
+		ssize_t n = refill(c);
 
-		c->calls++;
-		n = read(c->out, p->bytes, p->room);
 		if (n <= 0)
 			return n;
-		p->begin = 0;
-		p->end = n;
 	}
 	if (p->end - p->begin >= sizeof(header))
 		memcpy(&header, p->bytes + p->begin, sizeof(header));
@@ -90,8 +107,17 @@ ssize_t packed_receive(struct channel *c, void *message, size_t size)
 		errno = EBADMSG;
 		return -1;
 	}
-	memcpy(message, p->bytes + p->begin + sizeof(header),
-	       header.len < size ? header.len : size);
+	*message = p->bytes + p->begin + sizeof(header);
 	p->begin += MPMCQ_MSG_SPACE(header.len);
 	return header.len;
+}
+
+ssize_t packed_receive(struct channel *c, void *message, size_t size)
+{
+	const void *taken;
+	ssize_t len = packed_take(c, &taken);
+
+	if (len > 0)
+		memcpy(message, taken, (size_t)len < size ? (size_t)len : size);
+	return len;
 }

@@ -46,9 +46,15 @@ struct run {
 static alignas(HEADROOM) char buffer[HEADROOM + MESSAGE_MAX + 1];
 static char *const message = buffer + HEADROOM;
 
-static void send_or_die(struct run *r)
+/* Where it is best made: a user who fills a pack does not copy into it. */
+static void *place(struct run *r)
 {
-	if (r->transport->send(&r->channel, message, r->load->size) < 0)
+	return r->transport->place ? r->transport->place(&r->channel) : message;
+}
+
+static void send_or_die(struct run *r, const void *at)
+{
+	if (r->transport->send(&r->channel, at, r->load->size) < 0)
 		err(EXIT_FAILURE, "%s: send", r->transport->name);
 }
 
@@ -61,9 +67,11 @@ static void flush_or_die(struct run *r)
 static void produce_fast(struct run *r, unsigned int self)
 {
 	for (unsigned int number = 0; number < r->load->messages; number++) {
-		message_fill(message, r->load->size, self, number);
+		void *at = place(r);
+
+		message_fill(at, r->load->size, self, number);
 		stamp_sent(r->stamps, self, number);
-		send_or_die(r);
+		send_or_die(r, at);
 	}
 	flush_or_die(r);
 }
@@ -94,26 +102,39 @@ static void produce_steadily(struct run *r, unsigned int self)
 		} else {
 			stamp_sent_at(r->stamps, self, number, due);
 		}
-		send_or_die(r);
+		send_or_die(r, message);
 		flush_or_die(r);
 		due += step * r->load->producers;
 	}
 }
 
+static ssize_t receive_or_die(struct run *r, const void **at)
+{
+	ssize_t length;
+
+	*at = message;
+	if (r->transport->take)
+		length = r->transport->take(&r->channel, at);
+	else
+		length = r->transport->receive(&r->channel, message, r->load->size + 1);
+	if (length < 0)
+		err(EXIT_FAILURE, "%s: receive", r->transport->name);
+	return length;
+}
+
 static void consume(struct run *r, unsigned int self)
 {
 	unsigned int producer, number;
+	const void *at;
 	ssize_t length;
 
 	do {
-		length = r->transport->receive(&r->channel, message, r->load->size + 1);
-		if (length < 0)
-			err(EXIT_FAILURE, "%s: receive", r->transport->name);
+		length = receive_or_die(r, &at);
 		if (!length && r->transport->finish)
 			break;
-		message_read(message, &producer, &number);
+		message_read(at, &producer, &number);
 		stamp_received(r->stamps, producer, number);
-	} while (ledger_enter(r->ledgers[self], message, length));
+	} while (ledger_enter(r->ledgers[self], at, length));
 }
 
 /* The producers are done. */
@@ -126,7 +147,7 @@ static void stop_consumers(struct run *r)
 	}
 	message_fill(message, r->load->size, STOP, 0);
 	for (unsigned int i = 0; i < r->load->consumers; i++)
-		send_or_die(r);
+		send_or_die(r, message);
 }
 
 static double seconds(const struct timeval *t)

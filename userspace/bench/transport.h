@@ -38,6 +38,8 @@ enum kind {
  * Calls return -1 and set errno when they fail; send and receive block.  A message has
  * HEADROOM bytes before it, aligned for a long.  The optional ones:
  * @begin: called first by each process that uses what the parent opened
+ * @place: where the next message to send is to be made, of @size bytes; send then gets this
+ * @take: as receive, but says where the message is, which stays until the next call
  * @flush: a producer has sent all, or pauses; none may stay behind
  * @finish: the producers are done, and receive is to return 0 from now on when there are
  *	no more messages; without it each consumer is sent a message to stop
@@ -48,10 +50,12 @@ struct transport {
 	enum kind kind;
 	int (*open)(struct channel *c, size_t size);
 	int (*begin)(struct channel *c, bool producer);
+	void *(*place)(struct channel *c);
 	ssize_t (*send)(struct channel *c, const void *message, size_t size);
 	int (*flush)(struct channel *c);
 	int (*finish)(struct channel *c);
 	ssize_t (*receive)(struct channel *c, void *message, size_t size);
+	ssize_t (*take)(struct channel *c, const void **message);
 	void (*close)(struct channel *c);
 };
 
