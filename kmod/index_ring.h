@@ -92,42 +92,52 @@
 #define INDEX_RING_EMPTY	(-1)
 
 /**
- * struct index_ring - a bounded lock-free FIFO of indices
+ * struct index_ring_table - where the entries of a ring are
  * @entries: 2^order entries, each lap << order | index
  * @mask: 2^order - 1, the bits of a word that are not of the lap
+ *
+ * Passed by value: a compiler keeps a copy in registers, but after a compare-and-swap
+ * loads again what is in memory.
+ */
+struct index_ring_table {
+	atomic64_t *entries;
+	s64 mask;
+};
+
+/**
+ * struct index_ring - a bounded lock-free FIFO of indices
+ * @table: its entries; written once, by index_ring_init()
  * @head: next position to take; takers compare-and-swap it
  * @tail: a position up to which all is filled; putters compare-and-swap it
  *
- * The first two are written once, by index_ring_init().  Takers and putters
- * have a cache line each.
+ * Takers and putters have a cache line each.
  */
 struct index_ring {
-	atomic64_t *entries;
-	s64 mask;
+	struct index_ring_table table;
 	atomic64_t head ____cacheline_aligned_in_smp;
 	atomic64_t tail ____cacheline_aligned_in_smp;
 };
 
 /* How many laps an entry is ahead of a position, times 2^order. */
-static inline s64 __index_ring_ahead(const struct index_ring *ring, s64 entry, s64 pos)
+static inline s64 __index_ring_ahead(struct index_ring_table table, s64 entry, s64 pos)
 {
-	return (entry | ring->mask) - (pos | ring->mask);
+	return (entry | table.mask) - (pos | table.mask);
 }
 
 /* What that is of one that is open to be filled there. */
-static inline s64 __index_ring_open(const struct index_ring *ring)
+static inline s64 __index_ring_open(struct index_ring_table table)
 {
-	return ~ring->mask;	/* -2^order */
+	return ~table.mask;	/* -2^order */
 }
 
-static inline u32 __index_ring_index(const struct index_ring *ring, s64 entry)
+static inline u32 __index_ring_index(struct index_ring_table table, s64 entry)
 {
-	return entry & ring->mask;
+	return entry & table.mask;
 }
 
-static inline s64 __index_ring_word(const struct index_ring *ring, s64 pos, u32 index)
+static inline s64 __index_ring_word(struct index_ring_table table, s64 pos, u32 index)
 {
-	return (pos & ~ring->mask) | index;
+	return (pos & ~table.mask) | index;
 }
 
 /*
@@ -137,9 +147,9 @@ static inline s64 __index_ring_word(const struct index_ring *ring, s64 pos, u32 
 #define INDEX_RING_STRIDE	(SMP_CACHE_BYTES / sizeof(atomic64_t) + 1)
 static_assert(INDEX_RING_STRIDE % 2);
 
-static inline atomic64_t *__index_ring_entry(const struct index_ring *ring, s64 pos)
+static inline atomic64_t *__index_ring_entry(struct index_ring_table table, s64 pos)
 {
-	return &ring->entries[(u64)pos * INDEX_RING_STRIDE & ring->mask];
+	return &table.entries[(u64)pos * INDEX_RING_STRIDE & table.mask];
 }
 
 /**
@@ -157,11 +167,11 @@ static inline void index_ring_init(struct index_ring *ring, atomic64_t *entries,
 	s64 size = 1LL << order;
 	s64 i;
 
-	ring->entries = entries;
-	ring->mask = size - 1;
+	ring->table.entries = entries;
+	ring->table.mask = size - 1;
 	/* Lap 0 is what the open entries hold, so positions start in lap 1. */
 	for (i = 0; i < size; i++)
-		atomic64_set(__index_ring_entry(ring, i), i < count ? size | i : 0);
+		atomic64_set(__index_ring_entry(ring->table, i), i < count ? size | i : 0);
 	atomic64_set(&ring->head, size);
 	atomic64_set(&ring->tail, size + count);
 }
@@ -178,23 +188,24 @@ static inline void index_ring_init(struct index_ring *ring, atomic64_t *entries,
  */
 static inline s64 index_ring_put(struct index_ring *ring, u32 index)
 {
+	const struct index_ring_table table = ring->table;
 	atomic64_t *entry;
-	s64 pos, old, ahead;
+	s64 pos, old, ahead, word;
 
 	for (;;) {
 		pos = atomic64_read_acquire(&ring->tail);	/* TAIL */
-		entry = __index_ring_entry(ring, pos);
+		entry = __index_ring_entry(table, pos);
 		old = atomic64_read(entry);
-		ahead = __index_ring_ahead(ring, old, pos);
+		ahead = __index_ring_ahead(table, old, pos);
 		if (!ahead) {
 			/* Another put was quicker; it may have stopped here. */
 			atomic64_try_cmpxchg_release(&ring->tail, &pos, pos + 1); /* MOVE */
 			continue;
 		}
-		if (ahead != __index_ring_open(ring))
+		if (ahead != __index_ring_open(table))
 			continue;	/* tail has moved since */
-		if (atomic64_try_cmpxchg_release(entry, &old,
-						 __index_ring_word(ring, pos, index))) /* FILL */
+		word = __index_ring_word(table, pos, index);
+		if (atomic64_try_cmpxchg_release(entry, &old, word))	/* FILL */
 			break;
 	}
 	old = pos;
@@ -231,27 +242,34 @@ static inline void __index_ring_move_tail(struct index_ring *ring, s64 pos)
  */
 static inline s64 index_ring_put_n(struct index_ring *ring, const u32 *indices, unsigned int n)
 {
+	const struct index_ring_table table = ring->table;
 	s64 pos = atomic64_read_acquire(&ring->tail);	/* TAIL */
 	s64 first = pos;
 	unsigned int done = 0;
 
 	while (done < n) {
-		atomic64_t *entry = __index_ring_entry(ring, pos);
+		atomic64_t *entry = __index_ring_entry(table, pos);
 		s64 old = atomic64_read(entry);
-		s64 ahead = __index_ring_ahead(ring, old, pos);
+		s64 ahead = __index_ring_ahead(table, old, pos);
 
+		if (ahead == __index_ring_open(table)) {
+			s64 word = __index_ring_word(table, pos, indices[done]);
+
+			if (atomic64_try_cmpxchg_release(entry, &old, word)) {	/* FILL */
+				done++;
+				pos++;
+			}
+			continue;
+		}
 		if (!ahead) {
 			/* Another's: our run ends, the next starts at tail again. */
 			pos++;
 			__index_ring_move_tail(ring, pos);
-		} else if (ahead != __index_ring_open(ring)) {
+		} else {
 			pos = atomic64_read_acquire(&ring->tail);	/* TAIL */
-		} else if (atomic64_try_cmpxchg_release(entry, &old,
-					__index_ring_word(ring, pos, indices[done]))) { /* FILL */
-			if (!done++)
-				first = pos;
-			pos++;
 		}
+		if (!done)
+			first = pos;
 	}
 	__index_ring_move_tail(ring, pos);
 	return first;
@@ -274,13 +292,13 @@ static inline int index_ring_peek(const struct index_ring *ring, s64 *pos)
 {
 	for (;;) {
 		s64 head = atomic64_read(&ring->head);
-		s64 entry = atomic64_read_acquire(__index_ring_entry(ring, head)); /* LOOK */
-		s64 ahead = __index_ring_ahead(ring, entry, head);
+		s64 entry = atomic64_read_acquire(__index_ring_entry(ring->table, head)); /* LOOK */
+		s64 ahead = __index_ring_ahead(ring->table, entry, head);
 
 		*pos = head;
 		if (!ahead)
-			return __index_ring_index(ring, entry);
-		if (ahead == __index_ring_open(ring))
+			return __index_ring_index(ring->table, entry);
+		if (ahead == __index_ring_open(ring->table))
 			return INDEX_RING_EMPTY;
 		/* head has moved since */
 	}
@@ -301,11 +319,11 @@ static inline int index_ring_peek(const struct index_ring *ring, s64 *pos)
  */
 static inline int index_ring_peek_behind(const struct index_ring *ring, s64 pos, unsigned int n)
 {
-	s64 entry = atomic64_read_acquire(__index_ring_entry(ring, pos + n));	/* LOOK */
+	s64 entry = atomic64_read_acquire(__index_ring_entry(ring->table, pos + n));	/* LOOK */
 
-	if (__index_ring_ahead(ring, entry, pos + n))
+	if (__index_ring_ahead(ring->table, entry, pos + n))
 		return INDEX_RING_EMPTY;
-	return __index_ring_index(ring, entry);
+	return __index_ring_index(ring->table, entry);
 }
 
 /**
@@ -444,7 +462,7 @@ static inline u32 index_ring_count(const struct index_ring *ring)
 {
 	s64 count = atomic64_read(&ring->tail) - atomic64_read(&ring->head);
 
-	return clamp_t(s64, count, 0, ring->mask + 1);
+	return clamp_t(s64, count, 0, ring->table.mask + 1);
 }
 
 /* Helps all puts that have filled an entry and not yet moved tail; where tail is then. */

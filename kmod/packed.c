@@ -41,7 +41,7 @@ static size_t space_of(u32 len)
 
 /*
  * A batch on its way from or to the user's buffer: by a pointer where there is one, as
- * in message.c, which @iter follows in the end.
+ * in message.c, which @iter follows in the end.  Both are past what has been @moved.
  */
 struct cursor {
 	struct iov_iter *iter;
@@ -54,25 +54,27 @@ static __always_inline struct cursor cursor_begin(struct iov_iter *iter)
 	return (struct cursor) { .iter = iter, .buf = mpmcq_user_buffer(iter) };
 }
 
-static __always_inline char __user *cursor_at(const struct cursor *c)
+static __always_inline void cursor_advance(struct cursor *c, size_t bytes)
 {
-	return likely(c->buf) ? c->buf + c->moved : NULL;
+	c->moved += bytes;
+	if (likely(c->buf))
+		c->buf += bytes;
 }
 
 /* Both copy up to @n bytes, all unless pages are missing, and return how many. */
 static __always_inline size_t cursor_read(struct cursor *c, void *data, size_t n)
 {
-	size_t copied = mpmcq_copy_from(data, cursor_at(c), n, c->iter);
+	size_t copied = mpmcq_copy_from(data, c->buf, n, c->iter);
 
-	c->moved += copied;
+	cursor_advance(c, copied);
 	return copied;
 }
 
 static __always_inline size_t cursor_write(struct cursor *c, const void *data, size_t n)
 {
-	size_t copied = mpmcq_copy_to(cursor_at(c), data, n, c->iter);
+	size_t copied = mpmcq_copy_to(c->buf, data, n, c->iter);
 
-	c->moved += copied;
+	cursor_advance(c, copied);
 	return copied;
 }
 
@@ -126,29 +128,26 @@ static int fetch_header(struct mpmcq_queue *q, struct iov_iter *from, u32 *len)
 static unsigned int copy_batch_in(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 				  u32 len, struct iov_iter *from)
 {
-	size_t rest = iov_iter_count(from), at = 0, done = 0;
+	size_t count = iov_iter_count(from), done = 0;
 	struct cursor c = cursor_begin(from);
 	unsigned int i = 0;
 
 	pagefault_disable();
 	for (;;) {
 		struct mpmcq_slot *slot = mpmcq_slot(q, claim->index[i]);
-		size_t space = ALIGN((size_t)len, MPMCQ_ALIGN), copied;
+		size_t space = ALIGN((size_t)len, MPMCQ_ALIGN), end = c.moved + space, copied;
 		const struct mpmcq_msg *next = (void *)slot->data + space;
 
-		copied = cursor_read(&c, slot->data, min(space + sizeof(*next), rest));
+		copied = cursor_read(&c, slot->data, min(space + sizeof(*next), count - c.moved));
 		if (unlikely(copied < len))
 			copied += cursor_read(&c, slot->data + copied, len - copied);
 		if (unlikely(copied < len))
 			break;
 		mpmcq_slot_fill(slot, len);
 		trace_mpmcq_send(q->number, len);
-		done = at + space;
-		if (++i == claim->n || copied < space + sizeof(*next))
-			break;
-		at = done + sizeof(*next);
-		rest -= space + sizeof(*next);
-		if (check_header(q, next, rest))
+		done = end;
+		if (++i == claim->n || c.moved < end + sizeof(*next) ||
+		    check_header(q, next, count - c.moved))
 			break;
 		len = next->len;
 	}

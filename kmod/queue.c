@@ -302,7 +302,7 @@ typedef int (*claim_fn)(struct mpmcq_queue *q, struct mpmcq_claim *claim);
 
 /*
  * What a look at a ring does: returns what it is there for, or -EAGAIN if the ring is
- * empty.  In @pos is where the head was.
+ * empty, and in @pos where its head was.
  */
 typedef int (*look_fn)(struct mpmcq_queue *q, struct index_ring *ring, struct mpmcq_claim *claim,
 		       s64 *pos);
@@ -395,35 +395,40 @@ static int claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim)
  * happen.  If not, nothing is taken that could tell, so the head has to be
  * looked at again: RECHECK in index_ring_at_head() pairs with LEN in
  * mpmcq_slot_fill(), see the litmus test RECHECK+LEN.
+ *
+ * What is wanted is copied, or a compiler would load it again after each index.
  */
 static int claim_from(struct mpmcq_queue *q, struct index_ring *ring, struct mpmcq_claim *claim,
 		      s64 *pos)
 {
+	const struct mpmcq_claim want = *claim;
+	s64 head;
 	int index;
 
-	while ((index = index_ring_peek(ring, pos)) != INDEX_RING_EMPTY) {
-		size_t room = claim->room;
+	while ((index = index_ring_peek(ring, &head)) != INDEX_RING_EMPTY) {
+		size_t room = want.room;
 		unsigned int n = 0;
 
 		do {
 			u32 len = READ_ONCE(mpmcq_slot(q, index)->len);
-			size_t space = claim->header + ALIGN((size_t)len, claim->align);
+			size_t space = want.header + ALIGN((size_t)len, want.align);
 
 			if (space > room)
 				break;
 			room -= space;
-			claim->index[n++] = index;
-		} while (n < claim->max &&
-			 (index = index_ring_peek_behind(ring, *pos, n)) != INDEX_RING_EMPTY);
+			want.index[n++] = index;
+		} while (n < want.max &&
+			 (index = index_ring_peek_behind(ring, head, n)) != INDEX_RING_EMPTY);
 
-		if (n && index_ring_take_at(ring, *pos, n)) {
+		if (n && index_ring_take_at(ring, head, n)) {
 			claim->n = n;
-			claim->id = mpmcq_delivery_id(q, ring, *pos);
+			claim->id = mpmcq_delivery_id(q, ring, head);
 			return n;
 		}
-		if (!n && index_ring_at_head(ring, *pos))
+		if (!n && index_ring_at_head(ring, head))
 			return -EMSGSIZE;
 	}
+	*pos = head;
 	return -EAGAIN;
 }
 

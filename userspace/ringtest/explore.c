@@ -226,7 +226,7 @@ static unsigned int filled(const struct index_ring *ring)
 {
 	s64 head = ring->head.counter, pos = head;
 
-	while (!__index_ring_ahead(ring, __index_ring_entry(ring, pos)->counter, pos))
+	while (!__index_ring_ahead(ring->table, __index_ring_entry(ring->table, pos)->counter, pos))
 		pos++;
 	return pos - head;
 }

@@ -125,8 +125,11 @@ static bool noted_take_at(struct index_ring *ring, s64 pos, unsigned int n)
 {
 	if (!index_ring_take_at(ring, pos, n))
 		return false;
-	for (s64 i = pos; i < pos + n; i++)
-		note_taken(ring, __index_ring_index(ring, __index_ring_entry(ring, i)->counter));
+	for (s64 i = pos; i < pos + n; i++) {
+		s64 entry = __index_ring_entry(ring->table, i)->counter;
+
+		note_taken(ring, __index_ring_index(ring->table, entry));
+	}
 	return true;
 }
 
@@ -219,7 +222,8 @@ static void leave_still(unsigned int i, bool still, const void *from, size_t siz
 
 static void leave_ring_still(unsigned int i, bool still, const struct index_ring *ring)
 {
-	leave_still(i, still, ring->entries, sizeof(*ring->entries) * (ring->mask + 1));
+	leave_still(i, still, ring->table.entries,
+		    sizeof(*ring->table.entries) * (ring->table.mask + 1));
 	leave_still(i + 1, still, ring, sizeof(*ring));
 }
 
@@ -280,7 +284,7 @@ static unsigned int filled(const struct index_ring *ring)
 {
 	s64 head = ring->head.counter, pos = head;
 
-	while (!__index_ring_ahead(ring, __index_ring_entry(ring, pos)->counter, pos))
+	while (!__index_ring_ahead(ring->table, __index_ring_entry(ring->table, pos)->counter, pos))
 		pos++;
 	return pos - head;
 }
@@ -439,7 +443,7 @@ static uint64_t hash_ring(uint64_t hash, const struct index_ring *ring)
 	hash = search_mix(hash, ring->head.counter);
 	hash = search_mix(hash, ring->tail.counter);
 	for (unsigned int i = 0; i < queue->config.capacity; i++)
-		hash = search_mix(hash, ring->entries[i].counter);
+		hash = search_mix(hash, ring->table.entries[i].counter);
 	return hash;
 }
 

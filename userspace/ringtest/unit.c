@@ -74,7 +74,7 @@ TEST_F(ring, entries_are_a_permutation)
 	bool seen[1 << MAX_ORDER] = { false };
 
 	for (u32 i = 0; i < self->size; i++) {
-		s64 at = __index_ring_entry(&self->ring, self->size + i) - self->entries;
+		s64 at = __index_ring_entry(self->ring.table, self->size + i) - self->entries;
 
 		ASSERT_LE(0, at);
 		ASSERT_GT(self->size, at);
@@ -90,8 +90,8 @@ TEST_F(ring, neighbours_are_on_different_lines)
 	if (self->size <= 2 * line)
 		return;		/* there is one line only, or the next but one is the same */
 	for (u32 i = 0; i < self->size; i++) {
-		s64 a = __index_ring_entry(&self->ring, i) - self->entries;
-		s64 b = __index_ring_entry(&self->ring, i + 1) - self->entries;
+		s64 a = __index_ring_entry(self->ring.table, i) - self->entries;
+		s64 b = __index_ring_entry(self->ring.table, i + 1) - self->entries;
 
 		ASSERT_NE(a / line, b / line);
 	}
