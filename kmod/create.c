@@ -34,11 +34,13 @@ static void *alloc_table(size_t n, size_t size)
 	return __vmalloc(bytes, MPMCQ_GFP | __GFP_ZERO);
 }
 
-static void waiters_init(struct mpmcq_waiters *w, __poll_t events, int band)
+static void waiters_init(struct mpmcq_waiters *w, const struct index_ring *ring,
+			 __poll_t events, int band)
 {
 	init_waitqueue_head(&w->tasks);
 	init_waitqueue_head(&w->pollers);
 	w->async = NULL;
+	w->ring = ring;
 	w->events = events;
 	w->band = band;
 }
@@ -127,9 +129,9 @@ struct mpmcq_queue *mpmcq_queue_create(const struct mpmcq_config *config, bool l
 	mutex_init(&q->writers_lock);
 	timer_setup(&q->late, mpmcq_wake_late, 0);
 	init_rings(q);
-	waiters_init(&q->readers, EPOLLIN | EPOLLRDNORM, POLL_IN);
-	waiters_init(&q->writers, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
-	waiters_init(&q->dead_readers, EPOLLIN | EPOLLRDNORM, POLL_IN);
+	waiters_init(&q->readers, &q->ready, EPOLLIN | EPOLLRDNORM, POLL_IN);
+	waiters_init(&q->writers, &q->free, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
+	waiters_init(&q->dead_readers, &q->dead, EPOLLIN | EPOLLRDNORM, POLL_IN);
 	return q;
 
 err_tables:

@@ -131,10 +131,21 @@ static __always_inline bool has_sleepers(struct mpmcq_waiters *w)
 	return waitqueue_active(&w->tasks);
 }
 
+/* Whoever wakes others soon waits itself as a rule: so the scheduler is told, as by pipes. */
 static noinline void wake_task(struct mpmcq_queue *q, struct mpmcq_waiters *w)
 {
 	trace_mpmcq_wake(q->number, w == &q->writers);
+	wake_up_interruptible_sync_poll(&w->tasks, w->events);
+}
+
+/* Returns whether there was a task to wake, and something for it. */
+static bool wake_late(struct mpmcq_queue *q, struct mpmcq_waiters *w, bool is_left)
+{
+	if (!is_left || !has_sleepers(w))
+		return false;
+	trace_mpmcq_wake(q->number, w == &q->writers);
 	wake_up_interruptible(&w->tasks);
+	return true;
 }
 
 /**
@@ -146,17 +157,11 @@ static noinline void wake_task(struct mpmcq_queue *q, struct mpmcq_waiters *w)
 void mpmcq_wake_late(struct timer_list *late)
 {
 	struct mpmcq_queue *q = container_of(late, struct mpmcq_queue, late);
-	bool again = false;
+	bool again;
 
 	smp_mb();	/* LATE */
-	if (has_sleepers(&q->readers) && mpmcq_queue_readable(q, false)) {
-		wake_task(q, &q->readers);
-		again = true;
-	}
-	if (has_sleepers(&q->writers) && mpmcq_queue_writable(q)) {
-		wake_task(q, &q->writers);
-		again = true;
-	}
+	again = wake_late(q, &q->readers, mpmcq_queue_readable(q, false));
+	again |= wake_late(q, &q->writers, mpmcq_queue_writable(q));
 	if (again)
 		mod_timer(late, jiffies + 1);
 }
@@ -467,11 +472,11 @@ static int look_a_while(struct mpmcq_queue *q, claim_fn fn, struct mpmcq_claim *
 }
 
 /*
- * Waits until @fn has something to say, for what is put into @ring.  The copying is left
- * to the caller, who runs again and is in no wait queue.
+ * Waits until @fn has something to say.  The copying is left to the caller, who runs again
+ * and is in no wait queue.
  */
-static int wait_for(struct mpmcq_queue *q, struct mpmcq_waiters *w, const struct index_ring *ring,
-		    claim_fn fn, struct mpmcq_claim *claim)
+static int wait_for(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn fn,
+		    struct mpmcq_claim *claim)
 {
 	DEFINE_WAIT(wait);
 	int ret = look_a_while(q, fn, claim);
@@ -480,7 +485,7 @@ static int wait_for(struct mpmcq_queue *q, struct mpmcq_waiters *w, const struct
 		return ret;
 	trace_mpmcq_block(q->number, w == &q->writers);
 	for (;;) {
-		s64 head = index_ring_head(ring);
+		s64 head = index_ring_head(w->ring);
 
 		prepare_to_wait_exclusive(&w->tasks, &wait, TASK_INTERRUPTIBLE);	/* WAIT */
 		ret = fn(q, claim);
@@ -491,7 +496,7 @@ static int wait_for(struct mpmcq_queue *q, struct mpmcq_waiters *w, const struct
 			break;
 		}
 		/* Else that look was not at what was at the head before the barrier. */
-		if (index_ring_at_head(ring, head))
+		if (index_ring_at_head(w->ring, head))
 			schedule();
 		else
 			cond_resched();
@@ -503,19 +508,18 @@ static int wait_for(struct mpmcq_queue *q, struct mpmcq_waiters *w, const struct
 /* What a waiter looks for when it has left the wait queue. */
 typedef bool (*left_fn)(struct mpmcq_queue *q, bool dead);
 
-/* Passes the wake-up on, if it had one, to who waits for what is put into @ring. */
-static void pass_on(struct mpmcq_queue *q, struct mpmcq_waiters *w, const struct index_ring *ring,
-		    left_fn is_left, bool dead)
+/* Passes the wake-up on, if it had one. */
+static void pass_on(struct mpmcq_queue *q, struct mpmcq_waiters *w, left_fn is_left, bool dead)
 {
 	s64 head;
 
 	for (;;) {
-		head = index_ring_head(ring);
+		head = index_ring_head(w->ring);
 		smp_mb();	/* AGAIN */
 		if (is_left(q, dead))
 			break;
 		/* Nothing is what was looked at after the barrier, if head was seen before. */
-		if (index_ring_at_head(ring, head))
+		if (index_ring_at_head(w->ring, head))
 			return;
 		cond_resched();
 	}
@@ -536,9 +540,9 @@ static bool message_left(struct mpmcq_queue *q, bool dead)
 
 static int wait_for_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 {
-	int ret = wait_for(q, &q->writers, &q->free, claim_slots, claim);
+	int ret = wait_for(q, &q->writers, claim_slots, claim);
 
-	pass_on(q, &q->writers, &q->free, slot_left, false);
+	pass_on(q, &q->writers, slot_left, false);
 	return ret;
 }
 
@@ -614,10 +618,9 @@ int mpmcq_claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct i
 int mpmcq_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 {
 	struct mpmcq_waiters *w = claim->dead ? &q->dead_readers : &q->readers;
-	const struct index_ring *ring = claim->dead ? &q->dead : &q->ready;
-	int ret = wait_for(q, w, ring, mpmcq_try_claim_messages, claim);
+	int ret = wait_for(q, w, mpmcq_try_claim_messages, claim);
 
-	pass_on(q, w, ring, message_left, claim->dead);
+	pass_on(q, w, message_left, claim->dead);
 	return ret;
 }
 

@@ -49,16 +49,18 @@ struct mpmcq_config {
  * @pollers: poll, select, epoll, io_uring; apart from @tasks so that a poller
  *	who does nothing cannot swallow a blocked task's wake-up
  * @async: open files that want SIGIO
+ * @ring: where what they wait for is put
  * @events: what @pollers are told
  * @band: what @async are told, POLL_IN or POLL_OUT
  *
  * The first three have locks of their own and may be looked at without, after
- * a full barrier; the last two are written once.
+ * a full barrier; the last three are written once.
  */
 struct mpmcq_waiters {
 	wait_queue_head_t tasks;
 	wait_queue_head_t pollers;
 	struct fasync_struct *async;
+	const struct index_ring *ring;
 	__poll_t events;
 	int band;
 };
