@@ -342,11 +342,12 @@ static inline bool index_ring_take_at(struct index_ring *ring, s64 pos, unsigned
 }
 
 /**
- * index_ring_at_head() - whether what was peeked at is still at the head
+ * index_ring_at_head() - whether the head is still where it was
  * @ring: the ring
- * @pos: from index_ring_peek()
+ * @pos: from index_ring_peek() or index_ring_head()
  *
- * If so, what the caller has read through the index since it peeked belongs to
+ * If so, nothing was taken since, and looks at the ring were looks at the entry there.
+ * And what the caller has read through the index since it peeked belongs to
  * that index at that position, provided that it was read by READ_ONCE() and
  * that owners store it by smp_store_release().  Whoever overwrote it had the
  * index in hand, so head was moved before; who has read the new value and

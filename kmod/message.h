@@ -30,7 +30,8 @@ static inline void mpmcq_slot_fill(struct mpmcq_slot *slot, u32 len)
  * @n: bytes
  * @from: the user's buffers
  *
- * Both this and mpmcq_copy_to() stop where a page is missing if faults are disabled.
+ * Both this and mpmcq_copy_to() stop before a missing page, perhaps long before, if faults
+ * are disabled.  What was not copied of @data is undefined, but no memory of others.
  *
  * Return: how many bytes were copied.
  * Context: any in which user memory may be accessed.

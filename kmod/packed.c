@@ -41,7 +41,8 @@ static size_t space_of(u32 len)
 
 /*
  * A batch on its way from or to the user's buffer: by a pointer where there is one, as
- * in message.c, which @iter follows in the end.  Both are past what has been @moved.
+ * in message.c, which @iter follows in the end.  Whichever is used is past what has been
+ * @moved.
  */
 struct cursor {
 	struct iov_iter *iter;

@@ -131,17 +131,32 @@ static __always_inline bool has_sleepers(struct mpmcq_waiters *w)
 	return waitqueue_active(&w->tasks);
 }
 
-/* Whoever wakes others soon waits itself as a rule: so the scheduler is told, as by pipes. */
+/*
+ * With the hint that pipes give the scheduler, too: that the one who wakes is likely to
+ * wait soon.  There is nothing that says so when many are sent at a time, and then it costs
+ * little: it only tells where the woken task is to run.
+ */
 static noinline void wake_task(struct mpmcq_queue *q, struct mpmcq_waiters *w)
 {
 	trace_mpmcq_wake(q->number, w == &q->writers);
-	wake_up_interruptible_sync_poll(&w->tasks, w->events);
+	wake_up_interruptible_sync(&w->tasks);
 }
 
-/* Returns whether there was a task to wake, and something for it. */
-static bool wake_late(struct mpmcq_queue *q, struct mpmcq_waiters *w, bool is_left)
+/* What a waiter looks for when it has left the wait queue. */
+typedef bool (*left_fn)(struct mpmcq_queue *q, bool dead);
+
+static bool slot_left(struct mpmcq_queue *q, bool dead)
 {
-	if (!is_left || !has_sleepers(w))
+	return mpmcq_queue_writable(q);
+}
+
+/*
+ * Returns whether there was a task to wake, and something for it.  Whom the timer has
+ * interrupted will not wait, so without the hint.
+ */
+static bool wake_late(struct mpmcq_queue *q, struct mpmcq_waiters *w, left_fn is_left)
+{
+	if (!has_sleepers(w) || !is_left(q, false))
 		return false;
 	trace_mpmcq_wake(q->number, w == &q->writers);
 	wake_up_interruptible(&w->tasks);
@@ -160,8 +175,8 @@ void mpmcq_wake_late(struct timer_list *late)
 	bool again;
 
 	smp_mb();	/* LATE */
-	again = wake_late(q, &q->readers, mpmcq_queue_readable(q, false));
-	again |= wake_late(q, &q->writers, mpmcq_queue_writable(q));
+	again = wake_late(q, &q->readers, mpmcq_queue_readable);
+	again |= wake_late(q, &q->writers, slot_left);
 	if (again)
 		mod_timer(late, jiffies + 1);
 }
@@ -333,7 +348,7 @@ static __always_inline int look_in(struct mpmcq_queue *q, struct index_ring *fir
 		if (ret != -EAGAIN)
 			break;
 		ret = look(q, first, claim, &pos);
-		if (pos == before)
+		if (ret != -EAGAIN || pos == before)
 			break;
 	}
 	return ret;
@@ -505,9 +520,6 @@ static int wait_for(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn fn,
 	return ret;
 }
 
-/* What a waiter looks for when it has left the wait queue. */
-typedef bool (*left_fn)(struct mpmcq_queue *q, bool dead);
-
 /* Passes the wake-up on, if it had one. */
 static void pass_on(struct mpmcq_queue *q, struct mpmcq_waiters *w, left_fn is_left, bool dead)
 {
@@ -526,11 +538,6 @@ static void pass_on(struct mpmcq_queue *q, struct mpmcq_waiters *w, left_fn is_l
 	smp_mb();	/* WAKE */
 	if (has_sleepers(w))
 		wake_task(q, w);
-}
-
-static bool slot_left(struct mpmcq_queue *q, bool dead)
-{
-	return mpmcq_queue_writable(q);
 }
 
 static bool message_left(struct mpmcq_queue *q, bool dead)

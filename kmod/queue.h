@@ -49,7 +49,8 @@ struct mpmcq_config {
  * @pollers: poll, select, epoll, io_uring; apart from @tasks so that a poller
  *	who does nothing cannot swallow a blocked task's wake-up
  * @async: open files that want SIGIO
- * @ring: where what they wait for is put
+ * @ring: where most of what they wait for is put, and puts may rely on one before them
+ *	(not on that of @dead_readers)
  * @events: what @pollers are told
  * @band: what @async are told, POLL_IN or POLL_OUT
  *

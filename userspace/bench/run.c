@@ -95,14 +95,16 @@ static void produce_steadily(struct run *r, unsigned int self)
 	unsigned long long due = now_ns() + (self + 1) * step;
 
 	for (unsigned int number = 0; number < r->load->messages; number++) {
-		message_fill(message, r->load->size, self, number);
+		void *at = place(r);
+
+		message_fill(at, r->load->size, self, number);
 		if (now_ns() < due) {
 			sleep_until(due);
 			stamp_sent(r->stamps, self, number);
 		} else {
 			stamp_sent_at(r->stamps, self, number, due);
 		}
-		send_or_die(r, message);
+		send_or_die(r, at);
 		flush_or_die(r);
 		due += step * r->load->producers;
 	}

@@ -8,6 +8,7 @@
  * the parent adds them up.
  */
 #define _GNU_SOURCE
+#include <assert.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +79,7 @@ struct ledger *ledger_new(size_t size, unsigned int producers, unsigned int mess
 {
 	struct ledger *l = shared_memory(ledger_bytes(producers, messages));
 
+	assert(size >= MESSAGE_MIN);
 	l->size = size;
 	l->producers = producers;
 	l->messages = messages;
@@ -180,7 +182,7 @@ void verdict_add(struct verdict *sum, const struct verdict *v)
  * The self test: what two consumers received from two producers, with and
  * without a fault planted, and what the ledgers must say of it.
  */
-#define TEST_SIZE	61	/* the last word is not a whole one */
+#define TEST_SIZE	157	/* more words than are done at a time, the last not a whole one */
 #define TEST_MESSAGES	10
 
 static void enter(struct ledger *l, unsigned int producer, unsigned int number)

@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 /*
- * In a longer message each word after the first shows tearing.  Of this one nothing but
+ * No message is shorter.  In a longer one each word after the first shows tearing.  Of this one nothing but
  * whose and which it is; halves of two are another message, which is then lost or repeated.
  */
 #define MESSAGE_MIN	8

@@ -366,7 +366,7 @@ static inline void shim_wake_up(wait_queue_head_t *head, int exclusive, void *ke
 }
 
 #define wake_up_interruptible(head)			shim_wake_up(head, 1, NULL)
-#define wake_up_interruptible_sync_poll(head, events)	shim_wake_up(head, 1, NULL)
+#define wake_up_interruptible_sync(head)		shim_wake_up(head, 1, NULL)
 #define wake_up_interruptible_all(head)			shim_wake_up(head, 0, NULL)
 #define __wake_up(head, state, exclusive, key)		shim_wake_up(head, exclusive, key)
 #define poll_to_key(events)				((void *)(uintptr_t)(events))
