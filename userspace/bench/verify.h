@@ -10,8 +10,9 @@
 #include <stddef.h>
 
 /*
- * No message is shorter.  In a longer one each word after the first shows tearing.  Of this one nothing but
- * whose and which it is; halves of two are another message, which is then lost or repeated.
+ * No message is shorter.  In a longer one each word after the first shows tearing.  Of
+ * this one nothing but whose and which it is; halves of two are another message, which is
+ * then lost or repeated.
  */
 #define MESSAGE_MIN	8
 #define STOP		UINT_MAX	/* as a producer: the consumer is to stop */
