@@ -1848,7 +1848,7 @@ static bool load_failing(struct __test_metadata *_metadata, unsigned int nth, in
 	return injected;
 }
 
-#define FIRST_OF_OURS	12	/* of which each stands alone */
+#define FIRST_OF_OURS	32	/* up to where the module's numbers and class are registered */
 #define TRIES		6
 
 /* How many points the kernel has before it calls the module, which differs: in @most, too. */
