@@ -66,8 +66,7 @@ static inline int mpmcq_claim_slot(struct mpmcq_queue *q, struct iov_iter *from,
  * @room: bytes in the buffer
  * @pos: out: where it was in ready
  *
- * That is when no message has come back and the next one fits.  A put to returned that
- * had not ended before may be taken for one that has not begun.  See claim_from() on the
+ * That is when no message has come back and the next one fits.  See claim_from() on the
  * length.
  *
  * Return: the index, which is now in the caller's hands; %INDEX_RING_EMPTY if it is not
@@ -78,7 +77,7 @@ static inline int mpmcq_claim_ready(struct mpmcq_queue *q, size_t room, s64 *pos
 {
 	int index;
 
-	if (unlikely(!index_ring_seems_empty(&q->returned)))
+	if (unlikely(!index_ring_empty(&q->returned)))
 		return INDEX_RING_EMPTY;
 	do {
 		index = index_ring_peek(&q->ready, pos);

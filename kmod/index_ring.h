@@ -17,30 +17,32 @@
  *
  *	lap << order | index
  *
- * and is "filled" for position P if its lap is that of P, and "open" if it
- * still has the lap before.  A put fills the entry at tail by a
- * compare-and-swap and then moves tail on; a take moves head on by a
- * compare-and-swap over a filled entry:
+ * and is "filled" for position P if its lap is that of P or a later one, and "open"
+ * if it still has the lap before.  A put fills the first open entry by a
+ * compare-and-swap; a take moves head on by a compare-and-swap over a filled entry:
  *
- *	         head            tail
- *	          v               v
+ *	         head   tail       end
+ *	          v      v          v
  *	| taken | filled | filled | open | open |
+ *
+ * tail is a hint where the end, the first open entry, is to be looked for.  A put goes
+ * on from there over filled ones, and at last stores the position after its own in tail,
+ * where NCQ has a compare-and-swap.  So tail lags behind while a put is stopped before
+ * that store, and goes back when it is late.
  *
  * What holds at all times:
  *
  *  - Entries are filled in the order of their positions: a position is filled
- *    only by a put that read tail there, or that itself has found or made all
- *    entries from tail up to there filled.
- *  - tail never passes an entry that is not filled.  It may lag behind
- *    filled ones when a put is stopped before it moves tail on; whoever comes
- *    next moves it.
- *  - No position is filled before tail is past the position one lap earlier.
- *    So if the entry at tail is of a later lap, then tail has moved since it
- *    was read: looking again is progress.
+ *    only by a put that has found all entries before it filled, or knows it from tail.
+ *  - tail never passes an entry that is not filled.
  *  - An entry that is overwritten has been taken: the indices put into the
  *    positions since then, and the one in hand, would otherwise be more than
  *    exist.
  *  - A ring is empty exactly when the entry at head is open.
+ *
+ * Who goes on from tail and finds an entry of a later lap knows that all before that
+ * are filled, and goes on behind it.  So however far tail lags, a lap of entries and one
+ * more is all there is to look at, unless others put meanwhile.
  *
  * Positions are 64 bits wide and never wrap in practice: at 10^9 operations a
  * second it takes 292 years.  So a compare-and-swap that succeeds has seen no
@@ -51,15 +53,14 @@
  * What a thread wrote before it put an index is seen by the thread that takes
  * it: FILL releases, LOOK acquires.
  *
- * A put that finds tail moved past an entry must not fill the next one in
- * sight of anybody who might still see the former one open, or a take could
- * report the ring empty after a put that had completed: MOVE releases, TAIL
- * acquires, and FILL passes that on.  (In the kernel's memory model FILL would
- * do so whatever TAIL is, in that of C11 it would not.)
+ * A put that finds an entry filled must not fill the next one in sight of anybody who
+ * might still see the former one open, or a take could report the ring empty after a
+ * put that had completed.  It finds it by LOOK, which acquires what FILL released, or by
+ * TAIL, which acquires what MOVE released; and FILL passes that on.  (In the kernel's
+ * memory model FILL would do so whatever LOOK and TAIL are, in that of C11 it would not.)
  *
- * Who counts indices looks at tails, and then at heads.  One that it sees to have
- * come to a ring, it sees to have left the one where it was: MOVE releases, TAIL
- * acquires.
+ * Who counts indices looks for ends, and then at heads.  One that it sees to have
+ * come to a ring, by LOOK or by TAIL, it sees to have left the one where it was.
  *
  * head needs no order of its own: the entry is found by the position that was
  * read (an address dependency), what it protects is handed over by the entry,
@@ -68,15 +69,15 @@
  *  Label    Operation                              Pairs with
  *  FILL     compare-and-swap of an entry, release  LOOK
  *  LOOK     load of an entry, acquire              FILL
- *  MOVE     compare-and-swap of tail, release      TAIL
+ *  MOVE     store of tail, release                 TAIL
  *  TAIL     load of tail, acquire                  MOVE
  *  TAKE     compare-and-swap of head, relaxed      TAKE
  *  RECHECK  load of head after smp_rmb()           the owner's store-release
  *                                                  to what was peeked at
  *
- * Their litmus tests are FILL+LOOK, FILL+LOOK+reuse, MOVE+TAIL, MOVE+TAIL+help,
- * MOVE+TAIL+heads, MOVE+TAIL+round, TAKE+TAKE and RECHECK+LEN in
- * Documentation/litmus-tests/.
+ * Their litmus tests are FILL+LOOK, FILL+LOOK+reuse, FILL+LOOK+walk, FILL+LOOK+heads,
+ * MOVE+TAIL, MOVE+TAIL+walk, MOVE+TAIL+heads, MOVE+TAIL+round, TAKE+TAKE and
+ * RECHECK+LEN in Documentation/litmus-tests/.
  */
 #ifndef _MPMCQ_INDEX_RING_H
 #define _MPMCQ_INDEX_RING_H
@@ -108,7 +109,7 @@ struct index_ring_table {
  * struct index_ring - a bounded lock-free FIFO of indices
  * @table: its entries; written once, by index_ring_init()
  * @head: next position to take; takers compare-and-swap it
- * @tail: a position up to which all is filled; putters compare-and-swap it
+ * @tail: a position up to which all is filled, not always the last; putters store it
  *
  * Takers and putters have a cache line each.
  */
@@ -176,8 +177,38 @@ static inline void index_ring_init(struct index_ring *ring, atomic64_t *entries,
 	atomic64_set(&ring->tail, size + count);
 }
 
+/*
+ * Goes on from @pos, up to which all is filled, to the first open entry.  Returns its
+ * position, and in @entry what it holds.
+ */
+static inline s64 __index_ring_walk(struct index_ring_table table, s64 pos, s64 *entry)
+{
+	for (;;) {
+		s64 ahead;
+
+		*entry = atomic64_read_acquire(__index_ring_entry(table, pos));	/* LOOK */
+		ahead = __index_ring_ahead(table, *entry, pos);
+		if (ahead == __index_ring_open(table))
+			return pos;
+		/* Behind it, in the lap that it has. */
+		pos += ahead + 1;
+	}
+}
+
+/* Puts @index into the first open entry, found from @pos on; returns its position. */
+static inline s64 __index_ring_fill(struct index_ring_table table, s64 pos, u32 index)
+{
+	s64 old;
+
+	do {
+		pos = __index_ring_walk(table, pos, &old);
+	} while (!atomic64_try_cmpxchg_release(__index_ring_entry(table, pos), &old,
+					       __index_ring_word(table, pos, index))); /* FILL */
+	return pos;
+}
+
 /**
- * index_ring_put() - put an index at the tail
+ * index_ring_put() - put an index at the end
  * @ring: the ring
  * @index: an index that is in the caller's hands and in no ring
  *
@@ -188,54 +219,21 @@ static inline void index_ring_init(struct index_ring *ring, atomic64_t *entries,
  */
 static inline s64 index_ring_put(struct index_ring *ring, u32 index)
 {
-	const struct index_ring_table table = ring->table;
-	atomic64_t *entry;
-	s64 pos, old, ahead, word;
+	s64 pos = atomic64_read_acquire(&ring->tail);	/* TAIL */
 
-	for (;;) {
-		pos = atomic64_read_acquire(&ring->tail);	/* TAIL */
-		entry = __index_ring_entry(table, pos);
-		old = atomic64_read(entry);
-		ahead = __index_ring_ahead(table, old, pos);
-		if (!ahead) {
-			/* Another put was quicker; it may have stopped here. */
-			atomic64_try_cmpxchg_release(&ring->tail, &pos, pos + 1); /* MOVE */
-			continue;
-		}
-		if (ahead != __index_ring_open(table))
-			continue;	/* tail has moved since */
-		word = __index_ring_word(table, pos, index);
-		if (atomic64_try_cmpxchg_release(entry, &old, word))	/* FILL */
-			break;
-	}
-	old = pos;
-	/* Failing means that somebody else has moved it. */
-	atomic64_try_cmpxchg_release(&ring->tail, &pos, pos + 1);	/* MOVE */
-	return old;
-}
-
-/* All entries before @pos are filled: let tail be there or further on. */
-static inline void __index_ring_move_tail(struct index_ring *ring, s64 pos)
-{
-	s64 tail = atomic64_read(&ring->tail);
-
-	while (tail < pos)
-		if (atomic64_try_cmpxchg_release(&ring->tail, &tail, pos))	/* MOVE */
-			return;
+	pos = __index_ring_fill(ring->table, pos, index);
+	atomic64_set_release(&ring->tail, pos + 1);	/* MOVE */
+	return pos;
 }
 
 /**
- * index_ring_put_n() - put several indices at the tail
+ * index_ring_put_n() - put several indices at the end
  * @ring: the ring
  * @indices: indices that are in the caller's hands and in no ring
  * @n: how many
  *
  * They come out in the order given; other putters' may come between.  Each one
  * can be taken as soon as it is in, before the call returns.
- *
- * tail is moved once for a run of our own entries.  A run is at most a lap
- * long and starts where tail has been, so no position is filled before tail
- * is past the one a lap earlier.
  *
  * Return: where the first was put, to be compared with index_ring_head().
  * Context: any, also interrupts; concurrent with every operation on the ring.
@@ -245,33 +243,15 @@ static inline s64 index_ring_put_n(struct index_ring *ring, const u32 *indices, 
 	const struct index_ring_table table = ring->table;
 	s64 pos = atomic64_read_acquire(&ring->tail);	/* TAIL */
 	s64 first = pos;
-	unsigned int done = 0;
+	unsigned int done;
 
-	while (done < n) {
-		atomic64_t *entry = __index_ring_entry(table, pos);
-		s64 old = atomic64_read(entry);
-		s64 ahead = __index_ring_ahead(table, old, pos);
-
-		if (ahead == __index_ring_open(table)) {
-			s64 word = __index_ring_word(table, pos, indices[done]);
-
-			if (atomic64_try_cmpxchg_release(entry, &old, word)) {	/* FILL */
-				done++;
-				pos++;
-			}
-			continue;
-		}
-		if (!ahead) {
-			/* Another's: our run ends, the next starts at tail again. */
-			pos++;
-			__index_ring_move_tail(ring, pos);
-		} else {
-			pos = atomic64_read_acquire(&ring->tail);	/* TAIL */
-		}
+	for (done = 0; done < n; done++) {
+		pos = __index_ring_fill(table, pos, indices[done]);
 		if (!done)
 			first = pos;
+		pos++;
 	}
-	__index_ring_move_tail(ring, pos);
+	atomic64_set_release(&ring->tail, pos);	/* MOVE */
 	return first;
 }
 
@@ -424,21 +404,6 @@ static inline bool index_ring_empty(const struct index_ring *ring)
 }
 
 /**
- * index_ring_seems_empty() - whether there is nothing to take, but for what is being put
- * @ring: the ring
- *
- * Cheaper than index_ring_empty().
- *
- * Return: true if every index whose put had ended before the call has been taken; what
- * tail and head were does not matter otherwise, nor which was read first.
- * Context: any, also interrupts; concurrent with every operation on the ring.
- */
-static inline bool index_ring_seems_empty(const struct index_ring *ring)
-{
-	return atomic64_read(&ring->tail) <= atomic64_read(&ring->head);
-}
-
-/**
  * index_ring_head() - where the next index will be taken
  * @ring: the ring
  *
@@ -448,6 +413,15 @@ static inline bool index_ring_seems_empty(const struct index_ring *ring)
 static inline s64 index_ring_head(const struct index_ring *ring)
 {
 	return atomic64_read(&ring->head);
+}
+
+/* Where the first open entry is. */
+static inline s64 __index_ring_end(const struct index_ring *ring)
+{
+	s64 tail = atomic64_read_acquire(&ring->tail);	/* TAIL */
+	s64 entry;
+
+	return __index_ring_walk(ring->table, tail, &entry);
 }
 
 /**
@@ -461,21 +435,9 @@ static inline s64 index_ring_head(const struct index_ring *ring)
  */
 static inline u32 index_ring_count(const struct index_ring *ring)
 {
-	s64 count = atomic64_read(&ring->tail) - atomic64_read(&ring->head);
+	s64 count = __index_ring_end(ring) - atomic64_read(&ring->head);
 
 	return clamp_t(s64, count, 0, ring->table.mask + 1);
-}
-
-/* Helps all puts that have filled an entry and not yet moved tail; where tail is then. */
-static inline s64 __index_ring_settle(struct index_ring *ring)
-{
-	s64 pos = atomic64_read_acquire(&ring->tail);	/* TAIL */
-
-	while (index_ring_peek_behind(ring, pos, 0) != INDEX_RING_EMPTY) {
-		__index_ring_move_tail(ring, pos + 1);
-		pos = atomic64_read_acquire(&ring->tail);	/* TAIL */
-	}
-	return pos;
 }
 
 /**
@@ -484,8 +446,8 @@ static inline s64 __index_ring_settle(struct index_ring *ring)
  * @b: another, or NULL
  * @n: how many
  *
- * Heads and tails move while they are read, but only forwards, and tails are read
- * first.  So between the last look at a tail and the first at a head there were at
+ * Heads and ends move while they are looked for, but only forwards, and ends are found
+ * first.  So between the last look for an end and the first at a head there were at
  * least as many indices in the rings as are counted; with @n all that there are, all
  * of them.
  *
@@ -493,13 +455,14 @@ static inline s64 __index_ring_settle(struct index_ring *ring)
  * they did not.
  * Context: any, also interrupts; concurrent with every operation on the rings.
  */
-static inline bool index_ring_hold_all(struct index_ring *a, struct index_ring *b, u32 n)
+static inline bool index_ring_hold_all(const struct index_ring *a, const struct index_ring *b,
+				       u32 n)
 {
-	s64 count = __index_ring_settle(a);
+	s64 count = __index_ring_end(a);
 
 	if (b)
-		count += __index_ring_settle(b);
-	/* Heads are read after tails, by TAIL. */
+		count += __index_ring_end(b);
+	/* Heads are read after ends, by LOOK and TAIL. */
 	count -= atomic64_read(&a->head);
 	if (b)
 		count -= atomic64_read(&b->head);

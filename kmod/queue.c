@@ -66,7 +66,7 @@
  *
  * The litmus tests of all this are WAKE+WAIT+task, WAKE+WAIT+poller,
  * WAKE+WAIT+sigio, WAKE+WAIT+pass-on, WAKE+WAIT+again, WAKE+AGAIN, WAKE+AGAIN+other,
- * LATE+LATE and MOVE+WAKE+WAIT in Documentation/litmus-tests/.
+ * LATE+LATE, MOVE+WAKE+WAIT and LOOK+WAKE+WAIT in Documentation/litmus-tests/.
  *
  * Between a put and its wake a waker must not be stopped, or sleepers would
  * sleep on; put_begin() keeps preemption away for these few instructions.  Not
@@ -93,13 +93,13 @@
  *
  * Indices are counted one after the other, and a queue may be reopened meanwhile.  If
  * it was, and an index counted that came home after that, then the receiver sees that
- * the queue was reopened: STILL, and the MOVE of index_ring.h.
+ * the queue was reopened: STILL, and the FILL and MOVE of index_ring.h.
  *
  * Closing is not only seen by those who look for the end.  Who asks for SIGIO passes
  * WAIT and looks whether the queue is closed; who closes it passes WAKE and looks who
  * wants SIGIO.  Tasks and pollers it wakes under the lock of their wait queue.
  *
- * The litmus tests are OPEN+END, WAKE+END, WAKE+END+help, MOVE+STILL and
+ * The litmus tests are OPEN+END, WAKE+END, FILL+STILL, MOVE+STILL and
  * WAKE+WAIT+close.
  */
 

@@ -47,11 +47,11 @@ caught 'planted fault: ring that claims before it fills, explored' '^not ok' \
 	"$dir/explore-naive" --control
 caught 'planted fault: ring in which a pause stops the others (Vyukov)' '^not ok' \
 	"$dir/pause-vyukov"
-caught 'planted fault: put that does not help' '^not ok' "$dir/pause-no-help"
-caught 'planted fault: heads that are looked at before tails' '^not ok.*and never did' \
+caught 'planted fault: put that waits for tail' '^not ok' "$dir/pause-wait-for-tail"
+caught 'planted fault: heads that are looked at before ends' '^not ok.*and never did' \
 	"$dir/explore-heads-first" --control 'all in'
-caught 'planted fault: count that does not help puts' '^not ok.*and did all the time' \
-	"$dir/explore-no-settle" --control 'all in'
+caught 'planted fault: count that ends at tail' '^not ok.*and did all the time' \
+	"$dir/explore-count-to-tail" --control 'all in'
 
 # planted PROGRAM FAULT PATTERN [ARG...]: one in the queue, named as in the Makefile
 planted() {
@@ -80,7 +80,7 @@ planted explore_queue rely-on-taken 'somebody sleeps though' --control rely
 planted explore_queue drop-stays 'put that is in a ring' --control drop
 planted explore_queue drop-uncounted 'a message is lost' --control drop
 planted explore_queue drop-for-nothing 'not that of a FIFO' --control 'drop, writer with'
-planted pause_queue no-help 'stopped for good'
+planted pause_queue wait-for-tail 'stopped for good'
 planted pause_queue no-wake 'stopped for good'
 echo '# every order of accesses to the queue'
 wait "$exploring" || status=1

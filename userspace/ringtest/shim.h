@@ -94,6 +94,12 @@ static inline void atomic64_set(atomic64_t *v, s64 i)
 	__atomic_store_n(&v->counter, i, __ATOMIC_RELAXED);
 }
 
+static inline void atomic64_set_release(atomic64_t *v, s64 i)
+{
+	step_at(v);
+	__atomic_store_n(&v->counter, i, SHIM_RELEASE);
+}
+
 static inline bool shim_cmpxchg(atomic64_t *v, s64 *old, s64 new, int order)
 {
 	bool done;
