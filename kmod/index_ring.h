@@ -184,14 +184,12 @@ static inline void index_ring_init(struct index_ring *ring, atomic64_t *entries,
 static inline s64 __index_ring_walk(struct index_ring_table table, s64 pos, s64 *entry)
 {
 	for (;;) {
-		s64 ahead;
-
 		*entry = atomic64_read_acquire(__index_ring_entry(table, pos));	/* LOOK */
-		ahead = __index_ring_ahead(table, *entry, pos);
-		if (ahead == __index_ring_open(table))
+		/* Less than any that is filled there. */
+		if (*entry < __index_ring_word(table, pos, 0))
 			return pos;
 		/* Behind it, in the lap that it has. */
-		pos += ahead + 1;
+		pos += __index_ring_ahead(table, *entry, pos) + 1;
 	}
 }
 
