@@ -6,5 +6,6 @@
 #include <linux/atomic.h>
 
 #define atomic64_try_cmpxchg_release	atomic64_try_cmpxchg_relaxed
+#define atomic64_set_release		atomic64_set
 
 #include "ring_whole.c"
