@@ -4,7 +4,8 @@
  *
  * Any number of threads put and take at the same time.  An operation that is
  * stopped half-way, at any instruction and for good, holds up nobody: every
- * loop below goes round again only because another operation made progress.
+ * loop below goes round again only because another operation made progress, or at
+ * most a lap of times.
  *
  * This is NCQ of R. Nikolaev, "A Scalable, Portable, and Memory-Efficient
  * Lock-Free FIFO Queue", DISC 2019, with operations on several indices added.
@@ -33,7 +34,8 @@
  * What holds at all times:
  *
  *  - Entries are filled in the order of their positions: a position is filled
- *    only by a put that has found all entries before it filled, or knows it from tail.
+ *    only by a put that has found all entries before it filled, or knows it from tail
+ *    or from an entry of a later lap.
  *  - tail never passes an entry that is not filled.
  *  - An entry that is overwritten has been taken: the indices put into the
  *    positions since then, and the one in hand, would otherwise be more than
@@ -76,7 +78,7 @@
  *                                                  to what was peeked at
  *
  * Their litmus tests are FILL+LOOK, FILL+LOOK+reuse, FILL+LOOK+walk, FILL+LOOK+heads,
- * MOVE+TAIL, MOVE+TAIL+walk, MOVE+TAIL+heads, MOVE+TAIL+round, TAKE+TAKE and
+ * FILL+LOOK+round, MOVE+TAIL, MOVE+TAIL+walk, MOVE+TAIL+heads, MOVE+TAIL+round, TAKE+TAKE and
  * RECHECK+LEN in Documentation/litmus-tests/.
  */
 #ifndef _MPMCQ_INDEX_RING_H
@@ -228,12 +230,12 @@ static inline s64 index_ring_put(struct index_ring *ring, u32 index)
  * index_ring_put_n() - put several indices at the end
  * @ring: the ring
  * @indices: indices that are in the caller's hands and in no ring
- * @n: how many
+ * @n: how many; 0 puts none
  *
  * They come out in the order given; other putters' may come between.  Each one
  * can be taken as soon as it is in, before the call returns.
  *
- * Return: where the first was put, to be compared with index_ring_head().
+ * Return: where the first was put, if any, to be compared with index_ring_head().
  * Context: any, also interrupts; concurrent with every operation on the ring.
  */
 static inline s64 index_ring_put_n(struct index_ring *ring, const u32 *indices, unsigned int n)

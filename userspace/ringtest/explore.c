@@ -71,9 +71,12 @@ static const struct scenario scenarios[] = {
 	{ "all in two rings? two at once, capacity 4", 2, 3, 2, { "S", "r", "h" }, false },
 	{ "all in one ring? 2 consumers, capacity 2", 1, 1, 1, { "s", "r", "r", "H" }, false },
 	{ "all in one ring? round and round, capacity 2", 1, 1, 1, { "rsr", "r", "H" }, false },
+	{ "all in one ring? behind by a lap, capacity 2", 1, 1, 2, { "rH", "rsrsr" }, false },
 	{ "all in one ring? two at once, capacity 4", 2, 3, 3, { "R", "r", "H" }, false },
 	{ "all in two rings? 2 producers, capacity 4", 2, 3, 2, { "s", "s", "r", "h" }, true },
 #endif
+	{ "send behind by a lap, capacity 2", 1, 1, 0, { "s", "srsrsr" }, false },
+	{ "receive behind by a lap, capacity 2", 1, 1, 1, { "r", "srsrsrs" }, false },
 	{ "two at once through laps, capacity 2", 1, 1, 0, { "SS", "RR", "r" }, true },
 	{ "2 producers, 1 consumer, twice, capacity 2", 1, 1, 0, { "ss", "s", "rr" }, true },
 	{ "2 producers, 1 consumer, twice, capacity 4", 2, 3, 1, { "ss", "s", "rr" }, true },

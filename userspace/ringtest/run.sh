@@ -53,6 +53,11 @@ caught 'planted fault: heads that are looked at before ends' '^not ok.*and never
 caught 'planted fault: count that ends at tail' '^not ok.*and did all the time' \
 	"$dir/explore-count-to-tail" --control 'all in'
 
+for what in 'all in one ring? behind' 'send behind' 'receive behind'; do
+	caught "planted fault: a later lap is taken for open ($what)" '^not ok' \
+		"$dir/explore-later-is-open" --control "$what"
+done
+
 # planted PROGRAM FAULT PATTERN [ARG...]: one in the queue, named as in the Makefile
 planted() {
 	caught "planted fault in the queue: $2 ($1)" "^not ok.*$3" "$dir/$1-$2" "${@:4}"
