@@ -78,8 +78,8 @@
  *                                                  to what was peeked at
  *
  * Their litmus tests are FILL+LOOK, FILL+LOOK+reuse, FILL+LOOK+walk, FILL+LOOK+heads,
- * FILL+LOOK+round, MOVE+TAIL, MOVE+TAIL+walk, MOVE+TAIL+heads, MOVE+TAIL+round, TAKE+TAKE and
- * RECHECK+LEN in Documentation/litmus-tests/.
+ * FILL+LOOK+round, MOVE+TAIL, MOVE+TAIL+walk, MOVE+TAIL+heads, MOVE+TAIL+round,
+ * TAKE+TAKE and RECHECK+LEN in Documentation/litmus-tests/.
  */
 #ifndef _MPMCQ_INDEX_RING_H
 #define _MPMCQ_INDEX_RING_H
