@@ -163,45 +163,71 @@ static bool is_nowait(const struct kiocb *iocb)
 	return (iocb->ki_filp->f_flags & O_NONBLOCK) || (iocb->ki_flags & IOCB_NOWAIT);
 }
 
+/* As below, when the next message is not to be had at once. */
+static noinline ssize_t wait_for_next(struct mpmcq_file *f, struct iov_iter *to, bool nowait)
+{
+	u32 index;
+	struct mpmcq_claim claim = { .nowait = nowait, .index = &index };
+	ssize_t ret;
+
+	mpmcq_holder_end_all(f->holder, MPMCQ_ACK);
+	ret = mpmcq_receive(f->queue, to, &claim);
+	if (ret > 0)
+		mpmcq_holder_keep(f->holder, &claim, 1, 0);
+	return ret;
+}
+
 /*
  * A read that takes one message, and acknowledges what the one before delivered.  It is
  * the only kind of read of this file, one at a time, so there is room for the message.
  */
-static ssize_t read_one_leased(struct mpmcq_file *f, struct iov_iter *to,
-			       struct mpmcq_claim *claim)
+static ssize_t read_one_leased(struct mpmcq_file *f, struct iov_iter *to, bool nowait)
 {
 	ssize_t ret;
+	u32 index;
+	u64 id;
 
 	if (test_and_set_bit_lock(MPMCQ_READING, &f->reading))
 		return -EBUSY;
-	mpmcq_holder_end_all(f->holder, MPMCQ_ACK);
-	ret = mpmcq_receive_kept_now(f->queue, to, claim);
-	if (!ret)
-		ret = mpmcq_receive(f->queue, to, claim);
-	if (ret > 0)
-		mpmcq_holder_keep(f->holder, claim, 1, 0);
+	ret = mpmcq_receive_kept_now(f->queue, to, &index, &id);
+	if (likely(ret))
+		mpmcq_holder_keep_next(f->holder, id, index);
+	else
+		ret = wait_for_next(f, to, nowait);
 	clear_bit_unlock(MPMCQ_READING, &f->reading);
 	return ret;
 }
 
-static noinline ssize_t read_by_mode(struct file *file, struct iov_iter *to, bool nowait)
+static ssize_t read_packed(struct file *file, struct iov_iter *to, u32 modes, bool nowait)
 {
 	struct mpmcq_file *f = file->private_data;
-	u32 modes = smp_load_acquire(&f->modes), index;	/* USE */
 	struct mpmcq_holder *h = modes & MPMCQ_MODE_LEASE ? f->holder : NULL;
 	struct mpmcq_claim claim = {
 		.nowait = nowait,
 		.dead = modes & MPMCQ_MODE_DEAD,
 		/* Who must not wait is told that there is none yet. */
 		.held = file->f_flags & O_NONBLOCK ? NULL : mpmcq_holder_held(h),
-		.index = &index,
 	};
+
+	return mpmcq_packed_receive(f->queue, to, &claim, h);
+}
+
+static noinline ssize_t read_by_mode(struct file *file, struct iov_iter *to, bool nowait)
+{
+	struct mpmcq_file *f = file->private_data;
+	u32 modes = smp_load_acquire(&f->modes), index;	/* USE */
+	struct mpmcq_claim claim;
 	ssize_t ret;
 
 	if (modes & MPMCQ_MODE_PACKED)
-		return mpmcq_packed_receive(f->queue, to, &claim, h);
-	if (h)
-		return read_one_leased(f, to, &claim);
+		return read_packed(file, to, modes, nowait);
+	if (modes & MPMCQ_MODE_LEASE)
+		return read_one_leased(f, to, nowait);
+	claim = (struct mpmcq_claim){
+		.nowait = nowait,
+		.dead = modes & MPMCQ_MODE_DEAD,
+		.index = &index,
+	};
 	ret = mpmcq_receive(f->queue, to, &claim);
 	if (ret > 0)
 		mpmcq_free_one(f->queue, index);

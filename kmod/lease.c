@@ -264,6 +264,7 @@ static void link_lease(struct mpmcq_holder *h, u64 id, u32 index)
 	list_add_tail(&lease->held, &h->held);
 	lease->id = id;
 	lease->index = index;
+	WRITE_ONCE(h->n, h->n + 1);
 	mpmcq_slot(h->q, index)->deliveries++;
 	if (h->q->config.lease_ms) {
 		/* Under the lock, so that they are in the order of due. */
@@ -291,9 +292,36 @@ void mpmcq_holder_keep(struct mpmcq_holder *h, const struct mpmcq_claim *claim, 
 	for (i = 0; i < n; i++)
 		link_lease(h, claim->id + i * MPMCQ_ID_STEP, claim->index[i]);
 	h->reserved -= reserved;
-	WRITE_ONCE(h->n, h->n + n);
 	expire_later(h);
 	spin_unlock(&h->lock);
+}
+
+/**
+ * mpmcq_holder_keep_next() - hold a message, and acknowledge the one before
+ * @h: the table; holds one message at most, and no other call is about to add one
+ * @id: names the delivery
+ * @index: the message, which has been delivered
+ *
+ * Context: process.
+ */
+void mpmcq_holder_keep_next(struct mpmcq_holder *h, u64 id, u32 index)
+{
+	struct mpmcq_lease *before;
+	u32 done = 0;
+
+	mpmcq_count(h->q, MPMCQ_LEASED, 1);
+	spin_lock(&h->lock);
+	before = list_first_entry_or_null(&h->held, struct mpmcq_lease, held);
+	if (before)
+		done = unlink_lease(h, before);
+	link_lease(h, id, index);
+	expire_later(h);
+	spin_unlock(&h->lock);
+	/* As settle_messages() does. */
+	if (before) {
+		mpmcq_count(h->q, MPMCQ_ACKED, 1);
+		mpmcq_free_one(h->q, done);
+	}
 }
 
 /* Under the lock. */

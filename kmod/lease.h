@@ -29,6 +29,7 @@ u32 mpmcq_holder_reserve(struct mpmcq_holder *h, u32 n);
 void mpmcq_holder_unreserve(struct mpmcq_holder *h, u32 n);
 void mpmcq_holder_keep(struct mpmcq_holder *h, const struct mpmcq_claim *claim, unsigned int n,
 		       u32 reserved);
+void mpmcq_holder_keep_next(struct mpmcq_holder *h, u64 id, u32 index);
 
 u32 mpmcq_holder_end(struct mpmcq_holder *h, const u64 *ids, u32 n, enum mpmcq_verdict verdict);
 u32 mpmcq_holder_end_all(struct mpmcq_holder *h, enum mpmcq_verdict verdict);

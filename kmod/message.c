@@ -219,22 +219,21 @@ ssize_t mpmcq_receive_now(struct mpmcq_queue *q, struct iov_iter *to)
  * mpmcq_receive_kept_now() - take one message and copy it, in the usual case
  * @q: the queue
  * @to: where the message goes
- * @claim: @index; @n and @id are set here
+ * @index: where to say which it was
+ * @id: where to name the delivery
  *
  * As mpmcq_receive_now(), but the message is left in the caller's hands, to be kept.
  *
  * Return, context: as mpmcq_receive_now().
  */
 ssize_t mpmcq_receive_kept_now(struct mpmcq_queue *q, struct iov_iter *to,
-			       struct mpmcq_claim *claim)
+			       u32 *index, u64 *id)
 {
 	s64 pos;
-	ssize_t len = receive_ready(q, to, claim->index, &pos);
+	ssize_t len = receive_ready(q, to, index, &pos);
 
-	if (likely(len)) {
-		claim->n = 1;
-		claim->id = mpmcq_delivery_id(q, &q->ready, pos);
-	}
+	if (likely(len))
+		*id = mpmcq_delivery_id(q, &q->ready, pos);
 	return len;
 }
 

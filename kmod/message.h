@@ -59,8 +59,7 @@ static __always_inline size_t mpmcq_copy_to(void __user *buf, const void *data, 
 
 ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, bool nowait);
 ssize_t mpmcq_receive_now(struct mpmcq_queue *q, struct iov_iter *to);
-ssize_t mpmcq_receive_kept_now(struct mpmcq_queue *q, struct iov_iter *to,
-			       struct mpmcq_claim *claim);
+ssize_t mpmcq_receive_kept_now(struct mpmcq_queue *q, struct iov_iter *to, u32 *index, u64 *id);
 ssize_t mpmcq_receive(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *claim);
 
 int mpmcq_room(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *claim,

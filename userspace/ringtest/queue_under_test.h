@@ -354,8 +354,8 @@ static ssize_t receive_otherwise(struct iov_iter *to, u32 *index, const struct w
 static ssize_t receive_kept(u64 *value, u32 *index, const struct want *want)
 {
 	struct iov_iter to = iter_for(want);
-	struct mpmcq_claim claim = { .index = index };
-	ssize_t ret = mpmcq_receive_kept_now(queue, &to, &claim);
+	u64 id;
+	ssize_t ret = mpmcq_receive_kept_now(queue, &to, index, &id);
 
 	if (!ret)
 		ret = receive_otherwise(&to, index, want);
