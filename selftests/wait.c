@@ -491,13 +491,6 @@ static bool pin(pthread_t thread, int cpu)
 	return !pthread_setaffinity_np(thread, sizeof(cpus), &cpus);
 }
 
-static bool become_realtime(pthread_t thread)
-{
-	struct sched_param rt = { .sched_priority = 1 };
-
-	return !pthread_setschedparam(thread, SCHED_FIFO, &rt);
-}
-
 struct hog {
 	pthread_t thread;
 	bool runs, stop;
@@ -506,9 +499,10 @@ struct hog {
 /* Leaves a processor to nobody. */
 static void *spin(void *arg)
 {
+	struct sched_param rt = { .sched_priority = 1 };
 	struct hog *hog = arg;
 
-	if (!pin(pthread_self(), 0) || !become_realtime(pthread_self()))
+	if (!pin(pthread_self(), 0) || pthread_setschedparam(pthread_self(), SCHED_FIFO, &rt))
 		return NULL;
 	__atomic_store_n(&hog->runs, true, __ATOMIC_RELEASE);
 	while (!__atomic_load_n(&hog->stop, __ATOMIC_ACQUIRE))
