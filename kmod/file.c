@@ -212,26 +212,31 @@ static ssize_t read_packed(struct file *file, struct iov_iter *to, u32 modes, bo
 	return mpmcq_packed_receive(f->queue, to, &claim, h);
 }
 
+static ssize_t read_one(struct mpmcq_queue *q, struct iov_iter *to, u32 modes, bool nowait)
+{
+	u32 index;
+	struct mpmcq_claim claim = {
+		.nowait = nowait,
+		.dead = modes & MPMCQ_MODE_DEAD,
+		.index = &index,
+	};
+	ssize_t ret = mpmcq_receive(q, to, &claim);
+
+	if (ret > 0)
+		mpmcq_free_one(q, index);
+	return ret;
+}
+
 static noinline ssize_t read_by_mode(struct file *file, struct iov_iter *to, bool nowait)
 {
 	struct mpmcq_file *f = file->private_data;
-	u32 modes = smp_load_acquire(&f->modes), index;	/* USE */
-	struct mpmcq_claim claim;
-	ssize_t ret;
+	u32 modes = smp_load_acquire(&f->modes);	/* USE */
 
 	if (modes & MPMCQ_MODE_PACKED)
 		return read_packed(file, to, modes, nowait);
 	if (modes & MPMCQ_MODE_LEASE)
 		return read_one_leased(f, to, nowait);
-	claim = (struct mpmcq_claim){
-		.nowait = nowait,
-		.dead = modes & MPMCQ_MODE_DEAD,
-		.index = &index,
-	};
-	ret = mpmcq_receive(f->queue, to, &claim);
-	if (ret > 0)
-		mpmcq_free_one(f->queue, index);
-	return ret;
+	return read_one(f->queue, to, modes, nowait);
 }
 
 /* Reads as the file's modes have it. */

@@ -317,11 +317,7 @@ void mpmcq_holder_keep_next(struct mpmcq_holder *h, u64 id, u32 index)
 	link_lease(h, id, index);
 	expire_later(h);
 	spin_unlock(&h->lock);
-	/* As settle_messages() does. */
-	if (before) {
-		mpmcq_count(h->q, MPMCQ_ACKED, 1);
-		mpmcq_free_one(h->q, done);
-	}
+	settle_messages(h->q, &done, before ? 1 : 0, MPMCQ_ACK);
 }
 
 /* Under the lock. */
