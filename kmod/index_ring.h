@@ -144,15 +144,19 @@ static inline s64 __index_ring_word(struct index_ring_table table, s64 pos, u32 
 }
 
 /*
- * Neighbours in position lie a cache line and an entry apart.  That is an odd number of
- * entries, so each position of a lap has an entry of its own.
+ * Runs of neighbours in position share half a cache line, as who puts or takes many
+ * touches them one after the other; the next run lies in another line, so that those who
+ * put and those who take, close behind, seldom get in each other's way.  From one run to
+ * the next it is an odd number of runs, so each position of a lap has an entry of its own.
  */
-#define INDEX_RING_STRIDE	(SMP_CACHE_BYTES / sizeof(atomic64_t) + 1)
-static_assert(INDEX_RING_STRIDE % 2);
+#define INDEX_RING_RUN	4
+#define INDEX_RING_SKIP	(SMP_CACHE_BYTES / sizeof(atomic64_t) / INDEX_RING_RUN & ~1ULL)
 
 static inline atomic64_t *__index_ring_entry(struct index_ring_table table, s64 pos)
 {
-	return &table.entries[(u64)pos * INDEX_RING_STRIDE & table.mask];
+	u64 run = (u64)pos & ~(INDEX_RING_RUN - 1ULL);
+
+	return &table.entries[((u64)pos + run * INDEX_RING_SKIP) & table.mask];
 }
 
 /**
