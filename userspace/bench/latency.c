@@ -16,18 +16,6 @@
 #include "measure.h"
 #include "process.h"
 
-/* A prime, so that a sample may be at any place of a packed call. */
-#define SAMPLE_EVERY 17
-
-struct stamps {
-	unsigned int producers;
-	unsigned int messages;	/* of each producer */
-	unsigned int each;	/* samples of each producer */
-	bool all;
-	unsigned long long *received;
-	unsigned long long sent[];
-};
-
 static size_t stamps_bytes(unsigned int producers, unsigned int each)
 {
 	return sizeof(struct stamps) + 2 * sizeof(unsigned long long) * producers * each;
@@ -61,19 +49,7 @@ static long place(const struct stamps *s, unsigned int producer, unsigned int nu
 {
 	if (producer >= s->producers || number >= s->messages)
 		return -1;
-	if (s->all)
-		return (long)producer * s->each + number;
-	if (number % SAMPLE_EVERY)
-		return -1;
-	return (long)producer * s->each + number / SAMPLE_EVERY;
-}
-
-void stamp_sent(struct stamps *s, unsigned int producer, unsigned int number)
-{
-	long at = place(s, producer, number);
-
-	if (at >= 0)
-		s->sent[at] = now_ns();
+	return (long)producer * s->each + (s->all ? number : number / SAMPLE_EVERY);
 }
 
 void stamp_sent_at(struct stamps *s, unsigned int producer, unsigned int number,
@@ -85,12 +61,13 @@ void stamp_sent_at(struct stamps *s, unsigned int producer, unsigned int number,
 		s->sent[at] = ns;
 }
 
-void stamp_received(struct stamps *s, unsigned int producer, unsigned int number)
+void stamp_received_at(struct stamps *s, unsigned int producer, unsigned int number,
+		       unsigned long long ns)
 {
 	long at = place(s, producer, number);
 
 	if (at >= 0)
-		s->received[at] = now_ns();
+		s->received[at] = ns;
 }
 
 void samples_add(struct samples *s, unsigned long long ns)

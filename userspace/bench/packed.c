@@ -19,7 +19,7 @@ struct pack {
 	size_t room;
 	size_t begin;	/* of what is neither sent nor handed out yet */
 	size_t end;
-	char bytes[];
+	_Alignas(struct mpmcq_msg) char bytes[];
 };
 
 int packed_begin(struct channel *c)
@@ -65,12 +65,12 @@ void *packed_place(struct channel *c)
 
 ssize_t packed_send(struct channel *c, const void *message, size_t size)
 {
-	struct mpmcq_msg header = { .len = size };
+	struct mpmcq_msg *msg = packed_place(c) - sizeof(*msg);
 	struct pack *p = c->pack;
 
-	memcpy(p->bytes + p->end, &header, sizeof(header));
-	if (message != packed_place(c))
-		memcpy(packed_place(c), message, size);
+	*msg = (struct mpmcq_msg){ .len = size };
+	if (message != msg + 1)
+		memcpy(msg + 1, message, size);
 	p->end += MPMCQ_MSG_SPACE(size);
 	return p->end == p->room && packed_flush(c) < 0 ? -1 : (ssize_t)size;
 }
@@ -92,7 +92,7 @@ static ssize_t refill(struct channel *c)
 
 ssize_t packed_take(struct channel *c, const void **message)
 {
-	struct mpmcq_msg header = { };
+	const struct mpmcq_msg *msg;
 	struct pack *p = c->pack;
 
 	if (p->begin == p->end) {
@@ -101,15 +101,15 @@ ssize_t packed_take(struct channel *c, const void **message)
 		if (n <= 0)
 			return n;
 	}
-	if (p->end - p->begin >= sizeof(header))
-		memcpy(&header, p->bytes + p->begin, sizeof(header));
-	if (!header.len || MPMCQ_MSG_SPACE(header.len) > p->end - p->begin) {
+	msg = (const void *)(p->bytes + p->begin);
+	if (p->end - p->begin < sizeof(*msg) || !msg->len ||
+	    MPMCQ_MSG_SPACE(msg->len) > p->end - p->begin) {
 		errno = EBADMSG;
 		return -1;
 	}
-	*message = p->bytes + p->begin + sizeof(header);
-	p->begin += MPMCQ_MSG_SPACE(header.len);
-	return header.len;
+	*message = msg + 1;
+	p->begin += MPMCQ_MSG_SPACE(msg->len);
+	return msg->len;
 }
 
 ssize_t packed_receive(struct channel *c, void *message, size_t size)

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 /*
  * No message is shorter.  In a longer one each word after the first shows tearing.  Of
@@ -43,7 +44,18 @@ bool ledger_enter(struct ledger *l, const void *message, size_t length);
 struct verdict ledger_sum(struct ledger *const *l, unsigned int consumers);
 
 void message_fill(void *message, size_t size, unsigned int producer, unsigned int number);
-void message_read(const void *message, unsigned int *producer, unsigned int *number);
+
+/* Of one that is too short, or torn, what is there. */
+static inline void message_read(const void *message, unsigned int *producer,
+				unsigned int *number)
+{
+	unsigned long long id;
+
+	memcpy(&id, message, sizeof(id));
+	*producer = id >> 32;
+	*number = id;
+}
+
 bool verdict_clean(const struct verdict *v);
 void verdict_print(const struct verdict *v);	/* as a remark in TAP */
 void verdict_add(struct verdict *sum, const struct verdict *v);
