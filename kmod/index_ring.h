@@ -289,25 +289,36 @@ static inline int index_ring_peek(const struct index_ring *ring, s64 *pos)
 }
 
 /**
- * index_ring_peek_behind() - look at an index behind the one at the head
+ * index_ring_peek_n() - look at several indices, from the head on
  * @ring: the ring
- * @pos: from index_ring_peek()
- * @n: how far behind; all that are nearer have been peeked at
+ * @indices: out: the indices, in order
+ * @n: at most so many; at least 1
+ * @pos: out: as of index_ring_peek()
  *
- * As with index_ring_peek(), nothing may be believed until index_ring_take_at() has
- * returned true.
+ * As with that, nothing may be believed until index_ring_take_at() has returned true.
  *
- * Return: the index, or %INDEX_RING_EMPTY if there is none so far behind; if the head
- * has moved, perhaps one that was there.
+ * Return: how many there are; 0 if the ring is empty.
  * Context: any, also interrupts; concurrent with every operation on the ring.
  */
-static inline int index_ring_peek_behind(const struct index_ring *ring, s64 pos, unsigned int n)
+static inline unsigned int index_ring_peek_n(const struct index_ring *ring, u32 *indices,
+					     unsigned int n, s64 *pos)
 {
-	s64 entry = atomic64_read_acquire(__index_ring_entry(ring->table, pos + n));	/* LOOK */
+	const struct index_ring_table table = ring->table;
+	int index = index_ring_peek(ring, pos);
+	unsigned int got;
+	s64 at = *pos;
 
-	if (__index_ring_ahead(ring->table, entry, pos + n))
-		return INDEX_RING_EMPTY;
-	return __index_ring_index(ring->table, entry);
+	if (index == INDEX_RING_EMPTY)
+		return 0;
+	indices[0] = index;
+	for (got = 1; got < n; got++) {
+		s64 entry = atomic64_read_acquire(__index_ring_entry(table, ++at));	/* LOOK */
+
+		if (__index_ring_ahead(table, entry, at))
+			break;
+		indices[got] = __index_ring_index(table, entry);
+	}
+	return got;
 }
 
 /**
@@ -379,18 +390,11 @@ static inline int index_ring_take(struct index_ring *ring)
 static inline unsigned int index_ring_take_n(struct index_ring *ring, u32 *indices, unsigned int n)
 {
 	unsigned int got;
-	int index;
 	s64 pos;
 
-	while ((index = index_ring_peek(ring, &pos)) != INDEX_RING_EMPTY) {
-		got = 0;
-		do {
-			indices[got++] = index;
-		} while (got < n && (index = index_ring_peek_behind(ring, pos, got)) !=
-					INDEX_RING_EMPTY);
+	while ((got = index_ring_peek_n(ring, indices, n, &pos)))
 		if (index_ring_take_at(ring, pos, got))
 			return got;
-	}
 	return 0;
 }
 

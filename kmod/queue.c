@@ -108,6 +108,7 @@
 #include <linux/kernel.h>
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/stat.h>
 #include <linux/timer.h>
 #include <linux/uio.h>
 
@@ -121,6 +122,10 @@
 /*
  * So often a waiter looks before it sleeps, if there is another processor on which
  * something may come.  It takes about as long as to sleep and to be woken does.
+ *
+ * Who else wants this processor may be the one that is to bring it.  So where others sleep
+ * already, which are hands enough, a waiter makes way at once.  One that is alone looks all
+ * the same, and so gives the scheduler time to take the other one to another processor.
  */
 #define MPMCQ_LOOKS	100
 
@@ -422,24 +427,20 @@ static int claim_from(struct mpmcq_queue *q, struct index_ring *ring, struct mpm
 		      s64 *pos)
 {
 	const struct mpmcq_claim want = *claim;
+	unsigned int got, n;
 	s64 head;
-	int index;
 
-	while ((index = index_ring_peek(ring, &head)) != INDEX_RING_EMPTY) {
+	while ((got = index_ring_peek_n(ring, want.index, want.max, &head))) {
 		size_t room = want.room;
-		unsigned int n = 0;
 
-		do {
-			u32 len = READ_ONCE(mpmcq_slot(q, index)->len);
+		for (n = 0; n < got; n++) {
+			u32 len = READ_ONCE(mpmcq_slot(q, want.index[n])->len);
 			size_t space = want.header + ALIGN((size_t)len, want.align);
 
 			if (space > room)
 				break;
 			room -= space;
-			want.index[n++] = index;
-		} while (n < want.max &&
-			 (index = index_ring_peek_behind(ring, head, n)) != INDEX_RING_EMPTY);
-
+		}
 		if (n && index_ring_take_at(ring, head, n)) {
 			claim->n = n;
 			claim->id = mpmcq_delivery_id(q, ring, head);
@@ -474,12 +475,14 @@ int mpmcq_try_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 	return -EAGAIN;
 }
 
-static int look_a_while(struct mpmcq_queue *q, claim_fn fn, struct mpmcq_claim *claim)
+static int look_a_while(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn fn,
+			struct mpmcq_claim *claim)
 {
 	unsigned int looks = num_online_cpus() > 1 ? MPMCQ_LOOKS : 0;
 	int ret = -EAGAIN;
 
-	while (ret == -EAGAIN && looks-- && !need_resched()) {
+	while (ret == -EAGAIN && looks-- && !need_resched() &&
+	       (single_task_running() || !waitqueue_active(&w->tasks))) {
 		cpu_relax();
 		ret = fn(q, claim);
 	}
@@ -494,7 +497,7 @@ static int wait_for(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn fn,
 		    struct mpmcq_claim *claim)
 {
 	DEFINE_WAIT(wait);
-	int ret = look_a_while(q, fn, claim);
+	int ret = look_a_while(q, w, fn, claim);
 
 	if (ret != -EAGAIN)
 		return ret;

@@ -73,6 +73,7 @@ typedef unsigned int __poll_t;
 /* And nobody looks again where nothing can have changed; a look more is a step more. */
 #define num_online_cpus()		1U
 #define need_resched()			false
+#define single_task_running()		true
 #define cpu_relax()			((void)0)
 
 /* Time stands still: who relies on others gets no help from a timer. */

@@ -121,6 +121,19 @@ static int noted_peek(const struct index_ring *ring, s64 *pos)
 	return saw(index);
 }
 
+static unsigned int noted_peek_n(const struct index_ring *ring, u32 *indices, unsigned int n,
+				 s64 *pos)
+{
+	uint64_t seen = steps_seen(steps_self());
+	unsigned int got = index_ring_peek_n(ring, indices, n, pos);
+
+	steps_forget(seen);
+	saw(*pos);
+	for (unsigned int i = 0; i < got; i++)
+		saw(indices[i]);
+	return saw(got);
+}
+
 static bool noted_take_at(struct index_ring *ring, s64 pos, unsigned int n)
 {
 	if (!index_ring_take_at(ring, pos, n))
@@ -158,6 +171,7 @@ static int noted_take(struct index_ring *ring)
 #define index_ring_take(ring)			noted_take(ring)
 #define index_ring_take_n(ring, indices, n)	noted_take_n(ring, indices, n)
 #define index_ring_peek(ring, pos)		noted_peek(ring, pos)
+#define index_ring_peek_n(ring, indices, n, pos) noted_peek_n(ring, indices, n, pos)
 #define index_ring_take_at(ring, pos, n)	noted_take_at(ring, pos, n)
 #define index_ring_hold_all(a, b, n)		noted_hold_all(a, b, n)
 
@@ -185,6 +199,7 @@ static int noted_claim_ready(struct mpmcq_queue *q, size_t room, s64 *pos)
 #undef index_ring_take
 #undef index_ring_take_n
 #undef index_ring_peek
+#undef index_ring_peek_n
 #undef index_ring_take_at
 #undef index_ring_hold_all
 #undef mpmcq_claim_ready

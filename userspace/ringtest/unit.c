@@ -198,18 +198,25 @@ TEST_F(ring, stale_peek_is_noticed_a_lap_later)
 	EXPECT_EQ(0, index_ring_take(&self->ring));
 }
 
-/* From the head on, through the end of a lap, one behind the other. */
-TEST_F(ring, peek_behind_takes_nothing)
+/* From the head on, through the end of a lap, as many as there are or as asked for. */
+TEST_F(ring, peek_n_takes_nothing)
 {
+	u32 indices[(1 << MAX_ORDER) + 1];
 	s64 pos;
 
+	EXPECT_EQ(0, index_ring_peek_n(&self->ring, indices, 1, &pos));
 	for (u32 skew = 0; skew < self->size; skew++) {
 		for (u32 i = 0; i < self->size; i++)
 			index_ring_put(&self->ring, i);
-		ASSERT_EQ(0, index_ring_peek(&self->ring, &pos));
-		for (u32 i = 1; i < self->size; i++)
-			ASSERT_EQ((int)i, index_ring_peek_behind(&self->ring, pos, i));
-		ASSERT_EQ(INDEX_RING_EMPTY, index_ring_peek_behind(&self->ring, pos, self->size));
+		memset(indices, 0xff, sizeof(indices));
+		ASSERT_EQ(1, index_ring_peek_n(&self->ring, indices, 1, &pos));
+		ASSERT_EQ((u32)-1, indices[1]);
+		ASSERT_EQ(self->size,
+			  index_ring_peek_n(&self->ring, indices, self->size + 1, &pos));
+		for (u32 i = 0; i < self->size; i++)
+			ASSERT_EQ(i, indices[i]);
+		ASSERT_EQ((u32)-1, indices[self->size]);
+		ASSERT_TRUE(index_ring_at_head(&self->ring, pos));
 		ASSERT_EQ(self->size, index_ring_count(&self->ring));
 		for (u32 i = 0; i < self->size; i++)
 			ASSERT_EQ((int)i, index_ring_take(&self->ring));
