@@ -40,51 +40,16 @@ static size_t space_of(u32 len)
 }
 
 /*
- * A batch on its way from or to the user's buffer: by a pointer where there is one, as
- * in message.c, which @iter follows in the end.  Whichever is used is past what has been
- * @moved.
+ * After a batch was copied by the pointer or by @iter, of which @count was left before:
+ * to be left are @bytes less.
  */
-struct cursor {
-	struct iov_iter *iter;
-	char __user *buf;
-	size_t moved;
-};
-
-static __always_inline struct cursor cursor_begin(struct iov_iter *iter)
+static void settle_iter(struct iov_iter *iter, size_t count, ssize_t bytes)
 {
-	return (struct cursor) { .iter = iter, .buf = mpmcq_user_buffer(iter) };
-}
-
-static __always_inline void cursor_advance(struct cursor *c, size_t bytes)
-{
-	c->moved += bytes;
-	if (likely(c->buf))
-		c->buf += bytes;
-}
-
-/* Both copy up to @n bytes, all unless pages are missing, and return how many. */
-static __always_inline size_t cursor_read(struct cursor *c, void *data, size_t n)
-{
-	size_t copied = mpmcq_copy_from(data, c->buf, n, c->iter);
-
-	cursor_advance(c, copied);
-	return copied;
-}
-
-static __always_inline size_t cursor_write(struct cursor *c, const void *data, size_t n)
-{
-	size_t copied = mpmcq_copy_to(c->buf, data, n, c->iter);
-
-	cursor_advance(c, copied);
-	return copied;
-}
-
-/* The iterator is to be where it was in the beginning but for @bytes. */
-static void cursor_end(struct cursor *c, size_t bytes)
-{
-	if (!c->buf)
-		iov_iter_revert(c->iter, c->moved);
-	iov_iter_advance(c->iter, bytes);
+	iov_iter_revert(iter, count - iov_iter_count(iter));
+	if (bytes < 0)
+		iov_iter_revert(iter, -bytes);
+	else
+		iov_iter_advance(iter, bytes);
 }
 
 /* Whether a header is right, and @rest bytes behind it enough for its message. */
@@ -117,6 +82,13 @@ static int fetch_header(struct mpmcq_queue *q, struct iov_iter *from, u32 *len)
 	return ret;
 }
 
+static noinline size_t copy_rest_in(struct mpmcq_slot *slot, size_t copied, size_t len,
+				    const char __user *buf, struct iov_iter *from)
+{
+	return copied + mpmcq_copy_from(slot->data + copied, buf ? buf + copied : NULL,
+					len - copied, from);
+}
+
 /*
  * Copies messages into slots, until pages are missing or a header is wrong.  The header
  * of the first has been fetched, which says it is of @len bytes.
@@ -127,35 +99,37 @@ static int fetch_header(struct mpmcq_queue *q, struct iov_iter *from, u32 *len)
  * is tried once more by itself.
  */
 static unsigned int copy_batch_in(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
-				  u32 len, struct iov_iter *from)
+				  size_t len, struct iov_iter *from)
 {
-	size_t count = iov_iter_count(from), done = 0;
-	struct cursor c = cursor_begin(from);
+	const char __user *buf = mpmcq_user_buffer(from);
+	size_t count = iov_iter_count(from), rest = count;
+	ssize_t done = -sizeof(struct mpmcq_msg);
 	unsigned int i = 0;
 
 	pagefault_disable();
 	for (;;) {
 		struct mpmcq_slot *slot = mpmcq_slot(q, claim->index[i]);
-		size_t space = ALIGN((size_t)len, MPMCQ_ALIGN), end = c.moved + space, copied;
-		const struct mpmcq_msg *next = (void *)slot->data + space;
+		size_t space = space_of(len), copied;
+		const struct mpmcq_msg *next = (void *)slot + space;
 
-		copied = cursor_read(&c, slot->data, min(space + sizeof(*next), count - c.moved));
+		copied = mpmcq_copy_from(slot->data, buf, min(space, rest), from);
 		if (unlikely(copied < len))
-			copied += cursor_read(&c, slot->data + copied, len - copied);
+			copied = copy_rest_in(slot, copied, len, buf, from);
 		if (unlikely(copied < len))
 			break;
 		mpmcq_slot_fill(slot, len);
 		trace_mpmcq_send(q->number, len);
-		done = end;
-		if (++i == claim->n || c.moved < end + sizeof(*next) ||
-		    check_header(q, next, count - c.moved))
+		done += space;
+		rest -= copied;
+		if (++i == claim->n || copied < space ||
+		    check_header(q, next, rest))
 			break;
 		len = next->len;
+		if (likely(buf))
+			buf += copied;
 	}
 	pagefault_enable();
-	cursor_end(&c, done);
-	if (!i)
-		iov_iter_revert(from, sizeof(struct mpmcq_msg));
+	settle_iter(from, count, done);
 	return i;
 }
 
@@ -243,8 +217,8 @@ ssize_t mpmcq_packed_send(struct mpmcq_queue *q, struct iov_iter *from, bool now
 static unsigned int copy_batch_out(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 				   struct iov_iter *to, bool kept)
 {
-	struct cursor c = cursor_begin(to);
-	size_t done = 0;
+	char __user *buf = mpmcq_user_buffer(to);
+	size_t count = iov_iter_count(to), done = 0;
 	unsigned int i;
 
 	pagefault_disable();
@@ -256,7 +230,7 @@ static unsigned int copy_batch_out(struct mpmcq_queue *q, const struct mpmcq_cla
 		slot->deliveries += kept;
 		if (slot->len % MPMCQ_ALIGN)
 			memset(slot->data + slot->len, 0, MPMCQ_ALIGN - slot->len % MPMCQ_ALIGN);
-		copied = cursor_write(&c, slot, space);
+		copied = mpmcq_copy_to(buf ? buf + done : NULL, slot, space, to);
 		slot->deliveries -= kept;
 		if (copied < space)
 			break;
@@ -264,7 +238,7 @@ static unsigned int copy_batch_out(struct mpmcq_queue *q, const struct mpmcq_cla
 		trace_mpmcq_receive(q->number, slot->len);
 	}
 	pagefault_enable();
-	cursor_end(&c, done);
+	settle_iter(to, count, done);
 	return i;
 }
 
