@@ -144,13 +144,15 @@ static inline s64 __index_ring_word(struct index_ring_table table, s64 pos, u32 
 }
 
 /*
- * Runs of neighbours in position share half a cache line, as who puts or takes many
- * touches them one after the other; the next run lies in another line, so that those who
- * put and those who take, close behind, seldom get in each other's way.  From one run to
- * the next it is an odd number of runs, so each position of a lap has an entry of its own.
+ * Runs of neighbours in position lie together, half a cache line of 64 bytes, as who puts
+ * or takes many touches them one after the other.  In a table of more than two lines the
+ * next run lies in another line, so that those who put and those who take, close behind,
+ * seldom get in each other's way.  From one run to the next it is an odd number of runs,
+ * so each position of a lap has an entry of its own.
  */
 #define INDEX_RING_RUN	4
-#define INDEX_RING_SKIP	(SMP_CACHE_BYTES / sizeof(atomic64_t) / INDEX_RING_RUN & ~1ULL)
+#define INDEX_RING_SKIP	((SMP_CACHE_BYTES / sizeof(atomic64_t) / INDEX_RING_RUN) & ~1ULL)
+static_assert(!(INDEX_RING_RUN & (INDEX_RING_RUN - 1)));
 
 static inline atomic64_t *__index_ring_entry(struct index_ring_table table, s64 pos)
 {
@@ -295,7 +297,8 @@ static inline int index_ring_peek(const struct index_ring *ring, s64 *pos)
  * @n: at most so many; at least 1
  * @pos: out: as of index_ring_peek()
  *
- * As with that, nothing may be believed until index_ring_take_at() has returned true.
+ * As with that, nothing may be believed of the first until index_ring_take_at() or
+ * index_ring_at_head() has returned true; of the others, until the former has.
  *
  * Return: how many there are; 0 if the ring is empty.
  * Context: any, also interrupts; concurrent with every operation on the ring.
@@ -324,8 +327,8 @@ static inline unsigned int index_ring_peek_n(const struct index_ring *ring, u32 
 /**
  * index_ring_take_at() - take the indices that were peeked at
  * @ring: the ring
- * @pos: from index_ring_peek()
- * @n: how many, from @pos on; at least 1
+ * @pos: from index_ring_peek() or index_ring_peek_n()
+ * @n: how many, from @pos on; at least 1, no more than were peeked at
  *
  * Return: true if the indices are now in the caller's hands, false if the first was
  * taken by another; then none is.
@@ -339,7 +342,7 @@ static inline bool index_ring_take_at(struct index_ring *ring, s64 pos, unsigned
 /**
  * index_ring_at_head() - whether the head is still where it was
  * @ring: the ring
- * @pos: from index_ring_peek() or index_ring_head()
+ * @pos: from index_ring_peek(), index_ring_peek_n() or index_ring_head()
  *
  * If so, nothing was taken since, and looks at the ring were looks at the entry there.
  * And what the caller has read through the index since it peeked belongs to

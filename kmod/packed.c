@@ -40,8 +40,8 @@ static size_t space_of(u32 len)
 }
 
 /*
- * After a batch was copied by the pointer or by @iter, of which @count was left before:
- * to be left are @bytes less.
+ * After a batch was copied by the pointer or by @iter, of which @count was left before: to
+ * be left are @bytes less; if that is negative, more, by what was fetched before.
  */
 static void settle_iter(struct iov_iter *iter, size_t count, ssize_t bytes)
 {
@@ -103,7 +103,7 @@ static unsigned int copy_batch_in(struct mpmcq_queue *q, const struct mpmcq_clai
 {
 	const char __user *buf = mpmcq_user_buffer(from);
 	size_t count = iov_iter_count(from), rest = count;
-	ssize_t done = -sizeof(struct mpmcq_msg);
+	ssize_t done = -(ssize_t)sizeof(struct mpmcq_msg);	/* the first header */
 	unsigned int i = 0;
 
 	pagefault_disable();
@@ -121,8 +121,7 @@ static unsigned int copy_batch_in(struct mpmcq_queue *q, const struct mpmcq_clai
 		trace_mpmcq_send(q->number, len);
 		done += space;
 		rest -= copied;
-		if (++i == claim->n || copied < space ||
-		    check_header(q, next, rest))
+		if (++i == claim->n || copied < space || check_header(q, next, rest))
 			break;
 		len = next->len;
 		if (likely(buf))
@@ -243,15 +242,18 @@ static unsigned int copy_batch_out(struct mpmcq_queue *q, const struct mpmcq_cla
 }
 
 /*
- * Claims a batch, with room to hold it if it is to be held.  Who waits wants one
- * message: what room it had reserved would be lacking other reads of the open file.
+ * Claims a batch, of no more than may fit, with room to hold it if it is to be held.  Who
+ * waits wants one message: what room it had reserved would be lacking other reads of the
+ * open file.
  */
 static int claim_batch(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *claim,
 		       struct mpmcq_holder *h, bool nowait, size_t room)
 {
 	int ret;
 
-	claim->max = h ? mpmcq_holder_reserve(h, MPMCQ_BATCH) : MPMCQ_BATCH;
+	claim->max = clamp_t(size_t, claim->room / space_of(1), 1, MPMCQ_BATCH);
+	if (h)
+		claim->max = mpmcq_holder_reserve(h, claim->max);
 	if (!claim->max)
 		return -ENOBUFS;
 	ret = mpmcq_try_claim_messages(q, claim);

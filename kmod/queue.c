@@ -420,22 +420,19 @@ static int claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim)
  * happen.  If not, nothing is taken that could tell, so the head has to be
  * looked at again: RECHECK in index_ring_at_head() pairs with LEN in
  * mpmcq_slot_fill(), see the litmus test RECHECK+LEN.
- *
- * What is wanted is copied, or a compiler would load it again after each index.
  */
 static int claim_from(struct mpmcq_queue *q, struct index_ring *ring, struct mpmcq_claim *claim,
 		      s64 *pos)
 {
-	const struct mpmcq_claim want = *claim;
 	unsigned int got, n;
 	s64 head;
 
-	while ((got = index_ring_peek_n(ring, want.index, want.max, &head))) {
-		size_t room = want.room;
+	while ((got = index_ring_peek_n(ring, claim->index, claim->max, &head))) {
+		size_t room = claim->room;
 
 		for (n = 0; n < got; n++) {
-			u32 len = READ_ONCE(mpmcq_slot(q, want.index[n])->len);
-			size_t space = want.header + ALIGN((size_t)len, want.align);
+			u32 len = READ_ONCE(mpmcq_slot(q, claim->index[n])->len);
+			size_t space = claim->header + ALIGN((size_t)len, claim->align);
 
 			if (space > room)
 				break;
@@ -475,6 +472,13 @@ int mpmcq_try_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 	return -EAGAIN;
 }
 
+/* Only a guess: no barrier, as whoever is missed here is asleep and stays so. */
+static bool others_wait(struct mpmcq_waiters *w)
+{
+	/* Of no consequence, see above. */
+	return waitqueue_active(&w->tasks);
+}
+
 static int look_a_while(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn fn,
 			struct mpmcq_claim *claim)
 {
@@ -482,7 +486,7 @@ static int look_a_while(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn
 	int ret = -EAGAIN;
 
 	while (ret == -EAGAIN && looks-- && !need_resched() &&
-	       (single_task_running() || !waitqueue_active(&w->tasks))) {
+	       (single_task_running() || !others_wait(w))) {
 		cpu_relax();
 		ret = fn(q, claim);
 	}

@@ -54,8 +54,8 @@ struct mpmcq_config {
  * @events: what @pollers are told
  * @band: what @async are told, POLL_IN or POLL_OUT
  *
- * The first three have locks of their own and may be looked at without, after
- * a full barrier; the last three are written once.
+ * The first three have locks of their own and may be looked at without: after a full
+ * barrier, or to guess.  The last three are written once.
  */
 struct mpmcq_waiters {
 	wait_queue_head_t tasks;

@@ -19,11 +19,12 @@ FIXTURE_VARIANT(ring) {
 	unsigned int order;
 };
 
-/* 1 and 2: smaller than a cache line; 3: one line; 4: just two lines. */
+/* 1 and 2: smaller than a cache line; 3: one line; 4: just two lines; 5: more. */
 FIXTURE_VARIANT_ADD(ring, order_1) { .order = 1 };
 FIXTURE_VARIANT_ADD(ring, order_2) { .order = 2 };
 FIXTURE_VARIANT_ADD(ring, order_3) { .order = 3 };
 FIXTURE_VARIANT_ADD(ring, order_4) { .order = 4 };
+FIXTURE_VARIANT_ADD(ring, order_5) { .order = 5 };
 FIXTURE_VARIANT_ADD(ring, order_10) { .order = 10 };
 FIXTURE_VARIANT_ADD(ring, order_12) { .order = MAX_ORDER };
 
@@ -88,7 +89,7 @@ TEST_F(ring, runs_are_on_different_lines)
 	s64 line = SMP_CACHE_BYTES / sizeof(self->entries[0]);
 
 	if (self->size <= 2 * line)
-		return;		/* there is one line only, or the next but one is the same */
+		return;		/* there is no other line, or not always */
 	for (s64 i = 0; i < self->size; i++) {
 		s64 a = (__index_ring_entry(self->ring.table, i) - self->entries) / line;
 		s64 b = (__index_ring_entry(self->ring.table, i + 1) - self->entries) / line;
