@@ -13,7 +13,6 @@
 #include <sys/mman.h>
 
 #include "latency.h"
-#include "measure.h"
 #include "process.h"
 
 static size_t stamps_bytes(unsigned int producers, unsigned int each)

@@ -31,6 +31,7 @@ struct stamps {
 struct stamps *stamps_new(unsigned int producers, unsigned int messages, bool all);
 void stamps_free(struct stamps *s);
 void stamps_map(struct stamps *s);
+/* Of a sample. */
 void stamp_sent_at(struct stamps *s, unsigned int producer, unsigned int number,
 		   unsigned long long ns);
 void stamp_received_at(struct stamps *s, unsigned int producer, unsigned int number,

@@ -19,7 +19,7 @@ struct pack {
 	size_t room;
 	size_t begin;	/* of what is neither sent nor handed out yet */
 	size_t end;
-	_Alignas(struct mpmcq_msg) char bytes[];
+	char bytes[];	/* aligned as a struct mpmcq_msg */
 };
 
 int packed_begin(struct channel *c)

@@ -137,11 +137,14 @@ static void test_planted(void)
 
 static void test_messages(void)
 {
-	for (size_t i = 0; i < verify_plants(); i++) {
-		const char *name;
-		bool ok = verify_plant(i, &name);
+	const char *name;
+	bool ok;
 
+	for (size_t i = 0; i < verify_plants(); i++) {
+		ok = verify_plant(i, false, &name);
 		report(ok, "messages: ", name);
+		ok = verify_plant(i, true, &name);
+		report(ok, "messages of the usual size: ", name);
 	}
 }
 

@@ -60,6 +60,6 @@ bool verdict_clean(const struct verdict *v);
 void verdict_print(const struct verdict *v);	/* as a remark in TAP */
 void verdict_add(struct verdict *sum, const struct verdict *v);
 size_t verify_plants(void);
-bool verify_plant(size_t i, const char **name);
+bool verify_plant(size_t i, bool usual, const char **name);
 
 #endif /* VERIFY_H */
