@@ -472,10 +472,9 @@ int mpmcq_try_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 	return -EAGAIN;
 }
 
-/* Only a guess: no barrier, as whoever is missed here is asleep and stays so. */
 static bool others_wait(struct mpmcq_waiters *w)
 {
-	/* Of no consequence, see above. */
+	/* A guess, without a barrier: no wake-up depends on it. */
 	return waitqueue_active(&w->tasks);
 }
 
