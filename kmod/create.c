@@ -21,8 +21,8 @@
 /* What a node, and a folder in sysfs with its files, take; about. */
 #define MPMCQ_NAME_BYTES	8192
 
-/* What a slot costs beyond the message: header, room behind it, an entry in each ring. */
-static_assert(sizeof(struct mpmcq_slot) + MPMCQ_SLOT_BEHIND + 4 * sizeof(atomic64_t) <= 80);
+/* What a slot costs beyond the message: what goes before it, an entry in each ring. */
+static_assert(sizeof(struct mpmcq_slot) + 4 * sizeof(atomic64_t) <= 40);
 
 /* Zeroed memory for vfree(), or NULL. */
 static void *alloc_table(size_t n, size_t size)
@@ -54,7 +54,7 @@ static bool config_valid(const struct mpmcq_config *config)
 
 static size_t stride_of(const struct mpmcq_config *config)
 {
-	return ALIGN(sizeof(struct mpmcq_slot) + config->msg_size, 8) + MPMCQ_SLOT_BEHIND;
+	return ALIGN(sizeof(struct mpmcq_slot) + config->msg_size, 8);
 }
 
 /* All memory that a queue takes; within 2^37. */

@@ -53,7 +53,8 @@ static __always_inline bool copy_in(struct mpmcq_slot *slot, size_t len, struct 
 	size_t copied;
 
 	pagefault_disable();
-	copied = mpmcq_copy_from(slot->data, buf, len, from);
+	copied = likely(buf) ? len - _copy_from_user(slot->data, buf, len) :
+			       _copy_from_iter(slot->data, len, from);
 	pagefault_enable();
 	if (likely(copied == len))
 		return true;
@@ -69,7 +70,8 @@ static __always_inline bool copy_out(const struct mpmcq_slot *slot, size_t len, 
 	size_t copied;
 
 	pagefault_disable();
-	copied = mpmcq_copy_to(buf, slot->data, len, to);
+	copied = likely(buf) ? len - _copy_to_user(buf, slot->data, len) :
+			       _copy_to_iter(slot->data, len, to);
 	pagefault_enable();
 	if (likely(copied == len))
 		return true;

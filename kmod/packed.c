@@ -7,8 +7,10 @@
  * from, in order, before pages are waited for.  A call waits for nothing once it has
  * moved one message.
  *
- * The copies are as in message.c, but that into a slot may be longer than msg_size, by
- * the padding and %MPMCQ_SLOT_BEHIND.
+ * Short messages in one buffer are copied word by word, with the user's memory opened once
+ * for all that follow each other: to open and close it takes longer than such a copy.  While
+ * it is open nothing may be called.  All others are copied by the iterator, one by one; so is
+ * the one at which words end, whether it is long, or wrong, or pages are missing.
  */
 
 #include <linux/kernel.h>
@@ -28,32 +30,17 @@
 
 #define MPMCQ_ALIGN	8
 
-/* A slot begins like a message in the packed format. */
-static_assert(sizeof(struct mpmcq_slot) == sizeof(struct mpmcq_msg));
-static_assert(offsetof(struct mpmcq_slot, len) == offsetof(struct mpmcq_msg, len));
-static_assert(offsetof(struct mpmcq_slot, id) == offsetof(struct mpmcq_msg, id));
-static_assert(offsetof(struct mpmcq_slot, deliveries) == offsetof(struct mpmcq_msg, deliveries));
+/* Up to so many bytes are short.  For more, what a processor has for long copies pays. */
+#define MPMCQ_SHORT	1024U
 
-static size_t space_of(u32 len)
+static __always_inline size_t space_of(u32 len)
 {
 	return MPMCQ_MSG_SPACE((size_t)len);
 }
 
-/*
- * After a batch was copied by the pointer or by @iter, of which @count was left before: to
- * be left are @bytes less; if that is negative, more, by what was fetched before.
- */
-static void settle_iter(struct iov_iter *iter, size_t count, ssize_t bytes)
-{
-	iov_iter_revert(iter, count - iov_iter_count(iter));
-	if (bytes < 0)
-		iov_iter_revert(iter, -bytes);
-	else
-		iov_iter_advance(iter, bytes);
-}
-
 /* Whether a header is right, and @rest bytes behind it enough for its message. */
-static int check_header(const struct mpmcq_queue *q, const struct mpmcq_msg *msg, size_t rest)
+static __always_inline int check_header(const struct mpmcq_queue *q, const struct mpmcq_msg *msg,
+					size_t rest)
 {
 	if (!msg->len || msg->flags || msg->reserved)
 		return -EINVAL;
@@ -63,8 +50,8 @@ static int check_header(const struct mpmcq_queue *q, const struct mpmcq_msg *msg
 }
 
 /*
- * Fetches the first header and says how long its message is, which is all there.  Moves
- * on past it, or not at all if it fails.
+ * Fetches a header and says how long its message is, which is all there.  Moves on past it,
+ * or not at all if it fails.
  */
 static int fetch_header(struct mpmcq_queue *q, struct iov_iter *from, u32 *len)
 {
@@ -82,53 +69,124 @@ static int fetch_header(struct mpmcq_queue *q, struct iov_iter *from, u32 *len)
 	return ret;
 }
 
-static noinline size_t copy_rest_in(struct mpmcq_slot *slot, size_t copied, size_t len,
-				    const char __user *buf, struct iov_iter *from)
+/* Where an iterator is, if user memory can be accessed by words there; else NULL. */
+static char __user *buffer_of_words(const struct iov_iter *i)
 {
-	return copied + mpmcq_copy_from(slot->data + copied, buf ? buf + copied : NULL,
-					len - copied, from);
+	char __user *buf = mpmcq_user_buffer(i);
+
+	return IS_ENABLED(CONFIG_HAVE_EFFICIENT_UNALIGNED_ACCESS) ||
+		IS_ALIGNED((unsigned long)buf, sizeof(long)) ? buf : NULL;
+}
+
+/* False if pages are missing.  Four at a time, as a loop costs more than what it does here. */
+static __always_inline bool get_words(void *data, const void __user *buf, size_t bytes)
+{
+	const unsigned long __user *from = buf;
+	unsigned long *to = data;
+	size_t n = bytes / sizeof(*to);
+
+	for (; n >= 4; n -= 4, to += 4, from += 4) {
+		unsafe_get_user(to[0], &from[0], missing);
+		unsafe_get_user(to[1], &from[1], missing);
+		unsafe_get_user(to[2], &from[2], missing);
+		unsafe_get_user(to[3], &from[3], missing);
+	}
+	for (; n; n--)
+		unsafe_get_user(*to++, from++, missing);
+	return true;
+missing:
+	return false;
+}
+
+static __always_inline bool put_words(void __user *buf, const void *data, size_t bytes)
+{
+	const unsigned long *from = data;
+	unsigned long __user *to = buf;
+	size_t n = bytes / sizeof(*to);
+
+	for (; n >= 4; n -= 4, to += 4, from += 4) {
+		unsafe_put_user(from[0], &to[0], missing);
+		unsafe_put_user(from[1], &to[1], missing);
+		unsafe_put_user(from[2], &to[2], missing);
+		unsafe_put_user(from[3], &to[3], missing);
+	}
+	for (; n; n--)
+		unsafe_put_user(*from++, to++, missing);
+	return true;
+missing:
+	return false;
 }
 
 /*
- * Copies messages into slots, until pages are missing or a header is wrong.  The header
- * of the first has been fetched, which says it is of @len bytes.
- *
- * Each message comes with its padding and the header of the one behind it, for which a
- * slot has room: one copy for all.  If a page is missing, where it ended says little: some
- * processors load far ahead of what they store.  So what is still missing of the message
- * is tried once more by itself.
+ * Copies short messages into slots and moves on past them, until one is not short, wrong
+ * or not there.  Returns how many.
+ */
+static unsigned int copy_short_in(struct mpmcq_queue *q, const u32 *indices, unsigned int max,
+				  struct iov_iter *from)
+{
+	const char __user *buf = buffer_of_words(from);
+	size_t count = iov_iter_count(from), at = 0;
+	unsigned int n = 0;
+
+	if (!buf || !user_read_access_begin(buf, count))
+		return 0;
+	while (n < max && count - at >= sizeof(struct mpmcq_msg)) {
+		const struct mpmcq_msg __user *header = (void __user *)(buf + at);
+		struct mpmcq_slot *slot = mpmcq_slot(q, indices[n]);
+		struct mpmcq_msg msg;
+
+		unsafe_get_user(msg.len, &header->len, out);
+		unsafe_get_user(msg.flags, &header->flags, out);
+		unsafe_get_user(msg.reserved, &header->reserved, out);
+		if (check_header(q, &msg, count - at - sizeof(msg)) || msg.len > MPMCQ_SHORT ||
+		    !get_words(slot->data, header + 1, ALIGN(msg.len, MPMCQ_ALIGN)))
+			break;
+		mpmcq_slot_fill(slot, msg.len);
+		at += space_of(msg.len);
+		n++;
+	}
+out:
+	user_read_access_end();
+	iov_iter_advance(from, at);
+	return n;
+}
+
+/* Copies any message into a slot and moves on past it; false if that cannot be. */
+static bool copy_one_in(struct mpmcq_queue *q, struct mpmcq_slot *slot, struct iov_iter *from,
+			u32 *len)
+{
+	size_t copied;
+
+	if (fetch_header(q, from, len) < 0)
+		return false;
+	copied = _copy_from_iter(slot->data, *len, from);
+	if (copied < *len) {
+		iov_iter_revert(from, sizeof(struct mpmcq_msg) + copied);
+		return false;
+	}
+	iov_iter_advance(from, ALIGN((size_t)*len, MPMCQ_ALIGN) - *len);
+	mpmcq_slot_fill(slot, *len);
+	return true;
+}
+
+/*
+ * Copies messages into slots and moves on past them; returns how many.  The first is likely
+ * to be of @len bytes, and others of as many as the one before.
  */
 static unsigned int copy_batch_in(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
-				  size_t len, struct iov_iter *from)
+				  struct iov_iter *from, u32 len)
 {
-	const char __user *buf = mpmcq_user_buffer(from);
-	size_t count = iov_iter_count(from), rest = count;
-	ssize_t done = -(ssize_t)sizeof(struct mpmcq_msg);	/* the first header */
 	unsigned int i = 0;
 
 	pagefault_disable();
-	for (;;) {
-		struct mpmcq_slot *slot = mpmcq_slot(q, claim->index[i]);
-		size_t space = space_of(len), copied;
-		const struct mpmcq_msg *next = (void *)slot + space;
-
-		copied = mpmcq_copy_from(slot->data, buf, min(space, rest), from);
-		if (unlikely(copied < len))
-			copied = copy_rest_in(slot, copied, len, buf, from);
-		if (unlikely(copied < len))
+	while (i < claim->n) {
+		if (len <= MPMCQ_SHORT)
+			i += copy_short_in(q, claim->index + i, claim->n - i, from);
+		if (i == claim->n || !copy_one_in(q, mpmcq_slot(q, claim->index[i]), from, &len))
 			break;
-		mpmcq_slot_fill(slot, len);
-		trace_mpmcq_send(q->number, len);
-		done += space;
-		rest -= copied;
-		if (++i == claim->n || copied < space || check_header(q, next, rest))
-			break;
-		len = next->len;
-		if (likely(buf))
-			buf += copied;
+		i++;
 	}
 	pagefault_enable();
-	settle_iter(from, count, done);
 	return i;
 }
 
@@ -142,20 +200,22 @@ static int send_batch(struct mpmcq_queue *q, struct iov_iter *from, bool nowait)
 	size_t count = iov_iter_count(from);
 	u32 indices[MPMCQ_BATCH], len;
 	struct mpmcq_claim claim = { .nowait = nowait, .index = indices };
-	unsigned int done;
+	unsigned int done, i;
 	int ret = fetch_header(q, from, &len);
 
 	if (ret < 0)
 		return ret;
+	iov_iter_revert(from, sizeof(struct mpmcq_msg));
 	claim.max = min_t(size_t, count / space_of(len), MPMCQ_BATCH);
 	claim.max = clamp(index_ring_count(&q->free) / 2, 1U, claim.max);
-	ret = mpmcq_claim_slots(q, &claim, from, len);
-	if (ret < 0) {
-		iov_iter_revert(from, sizeof(struct mpmcq_msg));
+	ret = mpmcq_claim_slots(q, &claim, from, sizeof(struct mpmcq_msg) + len);
+	if (ret < 0)
 		return ret;
-	}
 
-	done = copy_batch_in(q, &claim, len, from);
+	done = copy_batch_in(q, &claim, from, len);
+	if (trace_mpmcq_send_enabled())
+		for (i = 0; i < done; i++)
+			trace_mpmcq_send(q->number, mpmcq_slot(q, indices[i])->len);
 	if (done)
 		mpmcq_publish(q, indices, done);
 	if (done == claim.n)
@@ -209,35 +269,90 @@ ssize_t mpmcq_packed_send(struct mpmcq_queue *q, struct iov_iter *from, bool now
 	return iov_iter_count(from) < all ? all - iov_iter_count(from) : ret;
 }
 
+/* The header of the message that was the @i-th of a claim, and is @kept after delivery. */
+static __always_inline struct mpmcq_msg header_of(const struct mpmcq_slot *slot,
+						  const struct mpmcq_claim *claim,
+						  unsigned int i, bool kept)
+{
+	return (struct mpmcq_msg) {
+		.len = slot->len,
+		.id = claim->id + i * MPMCQ_ID_STEP,
+		.deliveries = slot->deliveries + kept,
+	};
+}
+
 /*
- * Copies messages out, with headers and padding as they lie in the slots, until pages
- * are missing.
+ * Copies short messages out, from the @i-th on, and moves on past them, until one is not
+ * short or pages are missing.  Returns which that is.
  */
+static unsigned int copy_short_out(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
+				   unsigned int i, struct iov_iter *to, bool kept)
+{
+	char __user *buf = buffer_of_words(to);
+	size_t at = 0;
+
+	if (!buf || !user_write_access_begin(buf, iov_iter_count(to)))
+		return i;
+	for (; i < claim->n; i++) {
+		const struct mpmcq_slot *slot = mpmcq_slot(q, claim->index[i]);
+		struct mpmcq_msg __user *header = (void __user *)(buf + at);
+		struct mpmcq_msg msg = header_of(slot, claim, i, kept);
+		size_t whole = round_down(msg.len, MPMCQ_ALIGN);
+
+		if (msg.len > MPMCQ_SHORT)
+			break;
+		unsafe_put_user(msg.len, &header->len, out);
+		unsafe_put_user(msg.flags, &header->flags, out);
+		unsafe_put_user(msg.id, &header->id, out);
+		unsafe_put_user(msg.deliveries, &header->deliveries, out);
+		unsafe_put_user(msg.reserved, &header->reserved, out);
+		if (!put_words(header + 1, slot->data, whole))
+			break;
+		if (whole < msg.len) {
+			char __user *end = (char __user *)(header + 1) + whole;
+
+			unsafe_put_user(0ULL, (u64 __user *)end, out);
+			unsafe_copy_to_user(end, slot->data + whole, msg.len - whole, out);
+		}
+		at += space_of(msg.len);
+	}
+out:
+	user_write_access_end();
+	iov_iter_advance(to, at);
+	return i;
+}
+
+/* Copies the @i-th message out and moves on past it; false if pages are missing. */
+static bool copy_one_out(struct mpmcq_queue *q, const struct mpmcq_claim *claim, unsigned int i,
+			 struct iov_iter *to, bool kept)
+{
+	const struct mpmcq_slot *slot = mpmcq_slot(q, claim->index[i]);
+	struct mpmcq_msg msg = header_of(slot, claim, i, kept);
+	size_t count = iov_iter_count(to), padding = ALIGN((size_t)msg.len, MPMCQ_ALIGN) - msg.len;
+
+	if (_copy_to_iter(&msg, sizeof(msg), to) == sizeof(msg) &&
+	    _copy_to_iter(slot->data, msg.len, to) == msg.len &&
+	    iov_iter_zero(padding, to) == padding)
+		return true;
+	iov_iter_revert(to, count - iov_iter_count(to));
+	return false;
+}
+
+/* Copies messages out and moves on past them, until pages are missing; returns how many. */
 static unsigned int copy_batch_out(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 				   struct iov_iter *to, bool kept)
 {
-	char __user *buf = mpmcq_user_buffer(to);
-	size_t count = iov_iter_count(to), done = 0;
-	unsigned int i;
+	unsigned int i = 0;
 
 	pagefault_disable();
-	for (i = 0; i < claim->n; i++) {
-		struct mpmcq_slot *slot = mpmcq_slot(q, claim->index[i]);
-		size_t space = space_of(slot->len), copied;
-
-		slot->id = claim->id + i * MPMCQ_ID_STEP;
-		slot->deliveries += kept;
-		if (slot->len % MPMCQ_ALIGN)
-			memset(slot->data + slot->len, 0, MPMCQ_ALIGN - slot->len % MPMCQ_ALIGN);
-		copied = mpmcq_copy_to(buf ? buf + done : NULL, slot, space, to);
-		slot->deliveries -= kept;
-		if (copied < space)
+	while (i < claim->n) {
+		if (mpmcq_slot(q, claim->index[i])->len <= MPMCQ_SHORT)
+			i = copy_short_out(q, claim, i, to, kept);
+		if (i == claim->n || !copy_one_out(q, claim, i, to, kept))
 			break;
-		done += space;
-		trace_mpmcq_receive(q->number, slot->len);
+		i++;
 	}
 	pagefault_enable();
-	settle_iter(to, count, done);
 	return i;
 }
 
@@ -297,7 +412,7 @@ static int receive_batch(struct mpmcq_queue *q, struct iov_iter *to, struct mpmc
 			 struct mpmcq_holder *h, bool nowait)
 {
 	size_t first, room = min(iov_iter_count(to), MPMCQ_BATCH * space_of(q->config.msg_size));
-	unsigned int done;
+	unsigned int done, i;
 	int ret;
 
 	do {
@@ -312,6 +427,9 @@ static int receive_batch(struct mpmcq_queue *q, struct iov_iter *to, struct mpmc
 
 	first = space_of(mpmcq_slot(q, claim->index[0])->len);
 	done = copy_batch_out(q, claim, to, h);
+	if (trace_mpmcq_receive_enabled())
+		for (i = 0; i < done; i++)
+			trace_mpmcq_receive(q->number, mpmcq_slot(q, claim->index[i])->len);
 	finish_batch(q, claim, h, done);
 	if (!done && fault_in_iov_iter_writeable(to, first))
 		return -EFAULT;

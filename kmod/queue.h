@@ -151,14 +151,8 @@ struct mpmcq_queue {
 /**
  * struct mpmcq_slot - room for one message
  * @len: length of the message, in bytes
- * @flags: 0
- * @id: names the delivery, for a packed read
  * @deliveries: how often it has been delivered to somebody who kept it
- * @reserved: 0
- * @data: the message; behind it perhaps what came with it of the next, which is nobody's
- *
- * What comes before @data is as in struct mpmcq_msg, so that a packed read copies it
- * all at once.
+ * @data: the message
  *
  * Written by the owner of the index only.  @len is also peeked at by receives
  * that want to know whether the message at the head fits, see claim_from() and
@@ -166,15 +160,9 @@ struct mpmcq_queue {
  */
 struct mpmcq_slot {
 	u32 len;
-	u32 flags;
-	u64 id;
 	u32 deliveries;
-	u32 reserved;
 	u8 data[] __aligned(8);
 };
-
-/* Room for more behind the longest message and its padding, see copy_batch_in(). */
-#define MPMCQ_SLOT_BEHIND	sizeof(struct mpmcq_slot)
 
 /**
  * struct mpmcq_claim - what an operation wants, and what it has got

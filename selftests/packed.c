@@ -175,6 +175,33 @@ TEST_F(packed, different_lengths)
 	close(again);
 }
 
+/* Those that are copied one way and those that are copied another, behind each other. */
+TEST_F(packed, short_and_long)
+{
+	static const int lengths[] = { 1024, 1025, 1, 4096, 1017, 1031, 1023, 8 };
+	int offset, first, i, len, at, got, n = smaller(self->capacity, 4);
+	struct mpmcq_msg msg;
+
+	for (offset = 0; offset < 8; offset++)
+		for (first = 0; first < (int)ARRAY_SIZE(lengths); first++) {
+			for (i = at = 0; i < n; i++) {
+				len = lengths[(first + i) % ARRAY_SIZE(lengths)];
+				at += pack(large + offset + at, smaller(len, self->msg_size), i);
+			}
+			ASSERT_EQ(at, put(self->pk, large + offset, at));
+			memset(large, JUNK, at + 2 * MARGIN);
+			got = take(self->pk, large + 7 - offset, at + MARGIN);
+			ASSERT_EQ(at, got);
+			for (i = at = 0; i < n; i++) {
+				len = lengths[(first + i) % ARRAY_SIZE(lengths)];
+				at += unpack(large + 7 - offset + at, got - at,
+					     smaller(len, self->msg_size), i, &msg);
+			}
+			ASSERT_EQ(got, at);
+			ASSERT_TRUE(is_junk(large + 7 - offset + at, MARGIN));
+		}
+}
+
 /* Plain and packed writers and readers, in turn: one queue, one order. */
 TEST_F(packed, mixed_with_plain)
 {

@@ -115,6 +115,18 @@ TEST_F(trace, send_and_receive)
 		      "mpmcq_receive len=5", "mpmcq_receive len=1");
 }
 
+TEST_F(trace, packed)
+{
+	int pk = attach(self->fd, O_RDWR, MPMCQ_MODE_PACKED, 0);
+
+	ASSERT_LE(0, pk);
+	ASSERT_EQ(2, put_packed(pk, 2, 3, 1));
+	ASSERT_EQ(2, take_packed(pk, 2, 3, 1, NULL));
+	EXPECT_EVENTS("mpmcq_send len=3", "mpmcq_send len=3",
+		      "mpmcq_receive len=3", "mpmcq_receive len=3");
+	close(pk);
+}
+
 TEST_F(trace, reader_waits)
 {
 	struct call call;
