@@ -74,4 +74,8 @@ ssize_t fd_send(struct channel *c, const void *message, size_t size);
 ssize_t fd_receive(struct channel *c, void *message, size_t size);
 void fd_close(struct channel *c);
 
+/* Of ring_transport. */
+ssize_t ring_send(struct channel *c, const void *message, size_t size);
+ssize_t ring_receive(struct channel *c, void *message, size_t size);
+
 #endif /* TRANSPORT_H */
