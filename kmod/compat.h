@@ -67,9 +67,27 @@ static inline void __user *mpmcq_user_buffer(const struct iov_iter *i)
 #ifdef HAVE_IOV_ITER_UBUF
 	if (likely(iter_is_ubuf(i)))
 		return i->ubuf + i->iov_offset;
-#else
+#endif
+#ifndef HAVE_ITER_IOV	/* before 6.4; since then nothing makes one of a single segment */
 	if (likely(iter_is_iovec(i) && i->nr_segs == 1))
 		return i->iov->iov_base + i->iov_offset;
+#endif
+	return NULL;
+}
+
+/*
+ * The same if words can be copied there by unsafe_get_user() and unsafe_put_user(), with
+ * user access opened once for all: architectures without a user_access_begin() of their own
+ * open it for each word.
+ */
+static inline void __user *mpmcq_user_words(const struct iov_iter *i)
+{
+#ifdef HAVE_USER_ACCESS_BEGIN
+	void __user *buf = mpmcq_user_buffer(i);
+
+	if (IS_ENABLED(CONFIG_HAVE_EFFICIENT_UNALIGNED_ACCESS) ||
+	    IS_ALIGNED((unsigned long)buf, sizeof(u64)))
+		return buf;
 #endif
 	return NULL;
 }

@@ -11,9 +11,11 @@
  * @slot: a slot in the caller's hands
  * @len: length in bytes
  *
+ * Inline also where nothing may be called, see packed.c.
+ *
  * Context: any.
  */
-static inline void mpmcq_slot_fill(struct mpmcq_slot *slot, u32 len)
+static __always_inline void mpmcq_slot_fill(struct mpmcq_slot *slot, u32 len)
 {
 	slot->deliveries = 0;
 	/* Pairs with RECHECK of index_ring.h. */

@@ -7,10 +7,10 @@
  * from, in order, before pages are waited for.  A call waits for nothing once it has
  * moved one message.
  *
- * Short messages in one buffer are copied word by word, with the user's memory opened once
- * for all that follow each other: to open and close it takes longer than such a copy.  While
- * it is open nothing may be called.  All others are copied by the iterator, one by one; so is
- * the one at which words end, whether it is long, or wrong, or pages are missing.
+ * Short messages in one buffer are copied word by word, with user access opened once for all
+ * that follow each other: to open and close it takes longer than such a copy.  While it is
+ * open nothing may be called.  All others are copied by the iterator, one by one; so is the
+ * one at which words end, whether it is long, or wrong, or pages are missing.
  */
 
 #include <linux/kernel.h>
@@ -30,7 +30,10 @@
 
 #define MPMCQ_ALIGN	8
 
-/* Up to so many bytes are short.  For more, what a processor has for long copies pays. */
+/*
+ * Up to so many bytes are short.  Where words were measured, in emulation, they paid up to
+ * 4096; but processors have something faster for long copies, and this is the usual msg_size.
+ */
 #define MPMCQ_SHORT	1024U
 
 static __always_inline size_t space_of(u32 len)
@@ -69,15 +72,6 @@ static int fetch_header(struct mpmcq_queue *q, struct iov_iter *from, u32 *len)
 	return ret;
 }
 
-/* Where an iterator is, if user memory can be accessed by words there; else NULL. */
-static char __user *buffer_of_words(const struct iov_iter *i)
-{
-	char __user *buf = mpmcq_user_buffer(i);
-
-	return IS_ENABLED(CONFIG_HAVE_EFFICIENT_UNALIGNED_ACCESS) ||
-		IS_ALIGNED((unsigned long)buf, sizeof(long)) ? buf : NULL;
-}
-
 /* False if pages are missing.  Four at a time, as a loop costs more than what it does here. */
 static __always_inline bool get_words(void *data, const void __user *buf, size_t bytes)
 {
@@ -91,8 +85,8 @@ static __always_inline bool get_words(void *data, const void __user *buf, size_t
 		unsafe_get_user(to[2], &from[2], missing);
 		unsafe_get_user(to[3], &from[3], missing);
 	}
-	for (; n; n--)
-		unsafe_get_user(*to++, from++, missing);
+	for (; n; n--, to++, from++)
+		unsafe_get_user(*to, from, missing);
 	return true;
 missing:
 	return false;
@@ -110,8 +104,8 @@ static __always_inline bool put_words(void __user *buf, const void *data, size_t
 		unsafe_put_user(from[2], &to[2], missing);
 		unsafe_put_user(from[3], &to[3], missing);
 	}
-	for (; n; n--)
-		unsafe_put_user(*from++, to++, missing);
+	for (; n; n--, to++, from++)
+		unsafe_put_user(*from, to, missing);
 	return true;
 missing:
 	return false;
@@ -124,7 +118,7 @@ missing:
 static unsigned int copy_short_in(struct mpmcq_queue *q, const u32 *indices, unsigned int max,
 				  struct iov_iter *from)
 {
-	const char __user *buf = buffer_of_words(from);
+	const char __user *buf = mpmcq_user_words(from);
 	size_t count = iov_iter_count(from), at = 0;
 	unsigned int n = 0;
 
@@ -288,10 +282,10 @@ static __always_inline struct mpmcq_msg header_of(const struct mpmcq_slot *slot,
 static unsigned int copy_short_out(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 				   unsigned int i, struct iov_iter *to, bool kept)
 {
-	char __user *buf = buffer_of_words(to);
-	size_t at = 0;
+	char __user *buf = mpmcq_user_words(to);
+	size_t count = iov_iter_count(to), at = 0;
 
-	if (!buf || !user_write_access_begin(buf, iov_iter_count(to)))
+	if (!buf || !user_write_access_begin(buf, count))
 		return i;
 	for (; i < claim->n; i++) {
 		const struct mpmcq_slot *slot = mpmcq_slot(q, claim->index[i]);
@@ -299,7 +293,8 @@ static unsigned int copy_short_out(struct mpmcq_queue *q, const struct mpmcq_cla
 		struct mpmcq_msg msg = header_of(slot, claim, i, kept);
 		size_t whole = round_down(msg.len, MPMCQ_ALIGN);
 
-		if (msg.len > MPMCQ_SHORT)
+		/* Claims are of what fits: else this would write where nothing was checked. */
+		if (msg.len > MPMCQ_SHORT || space_of(msg.len) > count - at)
 			break;
 		unsafe_put_user(msg.len, &header->len, out);
 		unsafe_put_user(msg.flags, &header->flags, out);

@@ -197,7 +197,8 @@ struct mpmcq_claim {
 
 #define MPMCQ_ID_STEP	4
 
-static inline struct mpmcq_slot *mpmcq_slot(const struct mpmcq_queue *q, u32 index)
+/* Inline also where nothing may be called, see packed.c. */
+static __always_inline struct mpmcq_slot *mpmcq_slot(const struct mpmcq_queue *q, u32 index)
 {
 	return q->slots + index * q->stride;
 }

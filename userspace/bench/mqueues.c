@@ -48,13 +48,13 @@ static int mqueue_open(struct channel *c, size_t size)
 	return 0;
 }
 
-static ssize_t mqueue_send(struct channel *c, const void *message, size_t size)
+ssize_t mqueue_send(struct channel *c, const void *message, size_t size)
 {
 	c->calls++;
 	return mq_send(c->in, message, size, 0);
 }
 
-static ssize_t mqueue_receive(struct channel *c, void *message, size_t size)
+ssize_t mqueue_receive(struct channel *c, void *message, size_t size)
 {
 	c->calls++;
 	return mq_receive(c->out, message, size, NULL);
@@ -113,7 +113,7 @@ static int sysv_open(struct channel *c, size_t size)
 	return 0;
 }
 
-static ssize_t sysv_send(struct channel *c, const void *message, size_t size)
+ssize_t sysv_send(struct channel *c, const void *message, size_t size)
 {
 	long *type = (long *)message - 1;
 
@@ -122,7 +122,7 @@ static ssize_t sysv_send(struct channel *c, const void *message, size_t size)
 	return msgsnd(c->in, type, size, 0);
 }
 
-static ssize_t sysv_receive(struct channel *c, void *message, size_t size)
+ssize_t sysv_receive(struct channel *c, void *message, size_t size)
 {
 	c->calls++;
 	return msgrcv(c->out, (long *)message - 1, size, 0, 0);

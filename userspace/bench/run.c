@@ -49,7 +49,7 @@ static char *const message = buffer + HEADROOM;
 
 /*
  * Calls by a pointer, and the returns from them, can cost an emulated machine more than all
- * else that is done for a message here.  So those of most transports are in line.
+ * else that is done for a message here.  So those of the transports there are are not.
  */
 static inline void *call_place(struct run *r)
 {
@@ -66,6 +66,10 @@ static inline ssize_t call_send(struct run *r, const void *at)
 		return packed_send(&r->channel, at, r->load->size);
 	if (send == fd_send)
 		return fd_send(&r->channel, at, r->load->size);
+	if (send == mqueue_send)
+		return mqueue_send(&r->channel, at, r->load->size);
+	if (send == sysv_send)
+		return sysv_send(&r->channel, at, r->load->size);
 	if (send == ring_send)
 		return ring_send(&r->channel, at, r->load->size);
 	return send(&r->channel, at, r->load->size);
@@ -85,6 +89,10 @@ static inline ssize_t call_receive(struct run *r)
 
 	if (receive == fd_receive)
 		return fd_receive(&r->channel, message, r->load->size + 1);
+	if (receive == mqueue_receive)
+		return mqueue_receive(&r->channel, message, r->load->size + 1);
+	if (receive == sysv_receive)
+		return sysv_receive(&r->channel, message, r->load->size + 1);
 	if (receive == ring_receive)
 		return ring_receive(&r->channel, message, r->load->size + 1);
 	return receive(&r->channel, message, r->load->size + 1);

@@ -74,7 +74,11 @@ ssize_t fd_send(struct channel *c, const void *message, size_t size);
 ssize_t fd_receive(struct channel *c, void *message, size_t size);
 void fd_close(struct channel *c);
 
-/* Of ring_transport. */
+/* Of the others, but for packed_transport, see packed.h. */
+ssize_t mqueue_send(struct channel *c, const void *message, size_t size);
+ssize_t mqueue_receive(struct channel *c, void *message, size_t size);
+ssize_t sysv_send(struct channel *c, const void *message, size_t size);
+ssize_t sysv_receive(struct channel *c, void *message, size_t size);
 ssize_t ring_send(struct channel *c, const void *message, size_t size);
 ssize_t ring_receive(struct channel *c, void *message, size_t size);
 
