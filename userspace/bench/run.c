@@ -49,7 +49,7 @@ static char *const message = buffer + HEADROOM;
 
 /*
  * Calls by a pointer, and the returns from them, can cost an emulated machine more than all
- * else that is done for a message here.  So those of the transports there are are not.
+ * else that is done for a message here.  So the transports are called by name.
  */
 static inline void *call_place(struct run *r)
 {

@@ -27,6 +27,7 @@ typedef unsigned int __poll_t;
 
 #define HAVE_FAULT_IN_IOV_ITER
 #define HAVE_IOV_ITER_UBUF
+#define HAVE_ITER_IOV
 
 #define ERESTARTSYS		512
 #define U32_MAX			UINT32_MAX
