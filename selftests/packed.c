@@ -175,18 +175,22 @@ TEST_F(packed, different_lengths)
 	close(again);
 }
 
-/* Those that are copied one way and those that are copied another, behind each other. */
+/*
+ * Those that are copied one way and those that are copied another, behind each other; and
+ * each differs from what its slot has held before.
+ */
 TEST_F(packed, short_and_long)
 {
 	static const int lengths[] = { 1024, 1025, 1, 4096, 1017, 1031, 1023, 8 };
-	int offset, first, i, len, at, got, n = smaller(self->capacity, 4);
+	int offset, first, i, len, at, got, seed = 0, n = smaller(self->capacity, 4);
 	struct mpmcq_msg msg;
 
 	for (offset = 0; offset < 8; offset++)
-		for (first = 0; first < (int)ARRAY_SIZE(lengths); first++) {
+		for (first = 0; first < (int)ARRAY_SIZE(lengths); first++, seed += n) {
 			for (i = at = 0; i < n; i++) {
 				len = lengths[(first + i) % ARRAY_SIZE(lengths)];
-				at += pack(large + offset + at, smaller(len, self->msg_size), i);
+				at += pack(large + offset + at, smaller(len, self->msg_size),
+					   seed + i);
 			}
 			ASSERT_EQ(at, put(self->pk, large + offset, at));
 			memset(large, JUNK, at + 2 * MARGIN);
@@ -195,7 +199,7 @@ TEST_F(packed, short_and_long)
 			for (i = at = 0; i < n; i++) {
 				len = lengths[(first + i) % ARRAY_SIZE(lengths)];
 				at += unpack(large + 7 - offset + at, got - at,
-					     smaller(len, self->msg_size), i, &msg);
+					     smaller(len, self->msg_size), seed + i, &msg);
 			}
 			ASSERT_EQ(got, at);
 			ASSERT_TRUE(is_junk(large + 7 - offset + at, MARGIN));
