@@ -27,12 +27,22 @@
  * at the ring is the very take that ends the wait.  For pollers it is in
  * mpmcq_file_poll(), for those who want SIGIO in mpmcq_file_fasync().
  *
- * A put wakes one task.  That task may not take what it was woken for: a
- * signal got it, the message was too long for it, or it took another index
- * and left this one behind.  And a task that leaves without having been woken
- * may have been in the wait queue long enough to be picked.  So whoever leaves
- * the wait queue, for whatever reason, looks once more and wakes the next task
- * if there is still something there.
+ * A put wakes one task.  It picks it from the wait queue under the lock of that, and
+ * wakes it when it has let go of the lock.  For where processors are virtual, the waker's
+ * may be stopped in the middle; and a woken task that had to wait for that lock, as it
+ * would to leave the wait queue or to enter it again, could not run either.  Nobody else
+ * finds the picked task to wake it, so the waker keeps preemption off until it has.
+ *
+ * A picked task may have been awake, and the waker then picks the next.  And one that
+ * was asleep may not take what it was woken for: a signal got it, the message was too
+ * long for it, or it took another index and left this one behind.  And a task that
+ * leaves without having been woken may have been in the wait queue long enough to be
+ * picked.  So whoever leaves the wait queue, for whatever reason, looks once more and
+ * wakes the next task if there is still something there.
+ *
+ * Whoever was picked looks after that, and sees what was put: when it is woken; or when it
+ * leaves by itself, for finish_wait() acquires what list_del_init_careful() released; or
+ * when it enters the wait queue again, under the lock.
  *
  * So one wake-up stands for all that is there when the woken task looks that last time,
  * and a put need not wake anybody if it relies on one before it: if, after WAKE, the
@@ -46,7 +56,10 @@
  *  - it relied on one before it, which was in the ring then.  The same is true of that,
  *    and when it had been taken, this one was there to be found.
  *
- * Nobody sleeps who went to sleep when there was an index: he would have taken it.
+ * Nobody sleeps who went to sleep when there was an index: he would have taken it.  And
+ * who finds nobody in the wait queue wakes nobody.  Whoever sleeps then was picked by
+ * another, who will wake him; and before he sleeps again he enters the wait queue, where
+ * he had not been seen, and so sees what was put: WAIT.
  *
  *	putter                          woken task
  *	puts an index                   sees that head has moved
@@ -69,10 +82,12 @@
  * LATE+LATE, MOVE+WAKE+WAIT and LOOK+WAKE+WAIT in Documentation/litmus-tests/.
  *
  * Between a put and its wake a waker must not be stopped, or sleepers would
- * sleep on; put_begin() keeps preemption away for these few instructions.  Not
+ * sleep on; wakes_begin() keeps preemption away meanwhile, though not interrupts.  Not
  * so with PREEMPT_RT, where the locks of wait queues sleep: there a waker of low
  * priority that is preempted just then leaves a sleeper asleep until it runs
- * again.  So may a closer be stopped before it has woken all.
+ * again.  So that it is never preempted with a picked task in its hands, it wakes under
+ * the lock there, whose holder is as urgent as who waits for it.  A closer may be stopped
+ * before it has woken all.
  *
  * The end
  * -------
@@ -97,7 +112,9 @@
  *
  * Closing is not only seen by those who look for the end.  Who asks for SIGIO passes
  * WAIT and looks whether the queue is closed; who closes it passes WAKE and looks who
- * wants SIGIO.  Tasks and pollers it wakes under the lock of their wait queue.
+ * wants SIGIO.  Tasks and pollers it wakes under the lock of their wait queue, which it
+ * takes in any case.  A task that is not there as it has been picked is woken by whoever
+ * picked it, and sees that the queue is closed, or else enters the wait queue in time.
  *
  * The litmus tests are OPEN+END, WAKE+END, FILL+STILL, MOVE+STILL and
  * WAKE+WAIT+close.
@@ -109,6 +126,7 @@
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/stat.h>
+#include <linux/sched/task.h>
 #include <linux/timer.h>
 #include <linux/uio.h>
 
@@ -136,15 +154,61 @@ static __always_inline bool has_sleepers(struct mpmcq_waiters *w)
 	return waitqueue_active(&w->tasks);
 }
 
+/* A task taken from a wait queue, and the flags to wake it with. */
+struct picked {
+	struct task_struct *task;
+	int flags;
+};
+
+/* The waiters' wake function, under the lock of the wait queue. */
+static int pick_task(struct wait_queue_entry *entry, unsigned int mode, int flags, void *key)
+{
+	struct picked *picked = key;
+
+	/* Who wakes all has no place for them; nor has wake_task() with PREEMPT_RT. */
+	if (!picked)
+		return autoremove_wake_function(entry, mode, flags, key);
+	picked->task = get_task_struct(entry->private);
+	picked->flags = flags;
+	/* The last that is done with @entry: it is on the stack of one who may leave now. */
+	list_del_init_careful(&entry->entry);
+	return 1;
+}
+
 /*
- * With the hint that pipes give the scheduler, too: that the one who wakes is likely to
+ * Returns whether the task was asleep, or about to sleep.  That may be somewhere else if it
+ * has left by itself; as with wake_up_q(), every interruptible sleep has to bear it.
+ */
+static bool wake_picked(const struct picked *picked)
+{
+	struct wait_queue_entry entry = { .private = picked->task };
+	bool woken = default_wake_function(&entry, TASK_INTERRUPTIBLE, picked->flags, NULL);
+
+	put_task_struct(picked->task);
+	return woken;
+}
+
+/*
+ * Wakes the one that has waited longest of those who are asleep.
+ *
+ * @sync is the hint that pipes give the scheduler, too: that the one who wakes is likely to
  * wait soon.  There is nothing that says so when many are sent at a time, and then it costs
  * little: it only tells where the woken task is to run.
+ *
+ * Context: after wakes_begin(), or a timer's.
  */
-static noinline void wake_task(struct mpmcq_queue *q, struct mpmcq_waiters *w)
+static noinline void wake_task(struct mpmcq_queue *q, struct mpmcq_waiters *w, bool sync)
 {
+	struct picked picked, *key = IS_ENABLED(CONFIG_PREEMPT_RT) ? NULL : &picked;
+
 	trace_mpmcq_wake(q->number, w == &q->writers);
-	wake_up_interruptible_sync(&w->tasks);
+	do {
+		picked.task = NULL;
+		if (sync)
+			__wake_up_sync_key(&w->tasks, TASK_INTERRUPTIBLE, key);
+		else
+			__wake_up(&w->tasks, TASK_INTERRUPTIBLE, 1, key);
+	} while (picked.task && !wake_picked(&picked));
 }
 
 /* What a waiter looks for when it has left the wait queue. */
@@ -163,8 +227,7 @@ static bool wake_late(struct mpmcq_queue *q, struct mpmcq_waiters *w, left_fn is
 {
 	if (!has_sleepers(w) || !is_left(q, false))
 		return false;
-	trace_mpmcq_wake(q->number, w == &q->writers);
-	wake_up_interruptible(&w->tasks);
+	wake_task(q, w, false);
 	return true;
 }
 
@@ -221,7 +284,7 @@ static __always_inline void wake(struct mpmcq_queue *q, struct mpmcq_waiters *w,
 				 const struct index_ring *ring, s64 pos, unsigned int n)
 {
 	if (has_sleepers(w) && !(ring && rely_on_others(q, ring, pos, n)))
-		wake_task(q, w);
+		wake_task(q, w, true);
 	/* As in has_sleepers(). */
 	if (waitqueue_active(&w->pollers))
 		wake_pollers(w, n, mpmcq_queue_closed(q));
@@ -279,23 +342,28 @@ static __always_inline void signal_for(struct mpmcq_queue *q, unsigned int sides
 		signal_owners(&q->readers);
 }
 
-/*
- * Around every put but those that fill a new queue.  Inline, as most of it is about
- * which ring that is.
- */
-static __always_inline void put_begin(void)
+static __always_inline void wakes_begin(void)
 {
 	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
 		preempt_disable();
 }
 
+static __always_inline void wakes_end(void)
+{
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+		preempt_enable();
+}
+
+/*
+ * Follows wakes_begin() and the put; so it is with every put but those that fill a new
+ * queue.  Inline, as most of it is about which ring that is.
+ */
 static __always_inline void put_end(struct mpmcq_queue *q, const struct index_ring *ring,
 				    s64 pos, unsigned int n)
 {
 	unsigned int sides = wake_for(q, ring, pos, n);
 
-	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
-		preempt_enable();
+	wakes_end();
 	signal_for(q, sides);
 }
 
@@ -304,7 +372,7 @@ static __always_inline void mpmcq_put_one(struct mpmcq_queue *q, struct index_ri
 {
 	s64 pos;
 
-	put_begin();
+	wakes_begin();
 	pos = index_ring_put(ring, index);
 	put_end(q, ring, pos, 1);
 }
@@ -314,7 +382,7 @@ static void mpmcq_put(struct mpmcq_queue *q, struct index_ring *ring, const u32 
 {
 	s64 pos;
 
-	put_begin();
+	wakes_begin();
 	pos = index_ring_put_n(ring, indices, n);
 	put_end(q, ring, pos, n);
 }
@@ -499,13 +567,13 @@ static int look_a_while(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn
 static int wait_for(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn fn,
 		    struct mpmcq_claim *claim)
 {
-	DEFINE_WAIT(wait);
+	DEFINE_WAIT_FUNC(wait, pick_task);
 	int ret = look_a_while(q, w, fn, claim);
 
 	if (ret != -EAGAIN)
 		return ret;
 	trace_mpmcq_block(q->number, w == &q->writers);
-	for (;;) {
+	do {
 		s64 head = index_ring_head(w->ring);
 
 		prepare_to_wait_exclusive(&w->tasks, &wait, TASK_INTERRUPTIBLE);	/* WAIT */
@@ -521,7 +589,9 @@ static int wait_for(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn fn,
 			schedule();
 		else
 			cond_resched();
-	}
+		/* Who was picked is off the wait queue, and needs its lock only to enter again. */
+		ret = fn(q, claim);
+	} while (ret == -EAGAIN);
 	finish_wait(&w->tasks, &wait);
 	return ret;
 }
@@ -541,9 +611,11 @@ static void pass_on(struct mpmcq_queue *q, struct mpmcq_waiters *w, left_fn is_l
 			return;
 		cond_resched();
 	}
+	wakes_begin();
 	smp_mb();	/* WAKE */
 	if (has_sleepers(w))
-		wake_task(q, w);
+		wake_task(q, w, true);
+	wakes_end();
 }
 
 static bool message_left(struct mpmcq_queue *q, bool dead)

@@ -45,7 +45,8 @@ struct mpmcq_config {
 
 /**
  * struct mpmcq_waiters - who waits on one side of a queue
- * @tasks: tasks blocked in a send or receive; exclusive, woken one by one
+ * @tasks: tasks blocked in a send or receive; exclusive, woken one by one.  Nobody else
+ *	may be in it: the key of a wake-up is for their wake function only
  * @pollers: poll, select, epoll, io_uring; apart from @tasks so that a poller
  *	who does nothing cannot swallow a blocked task's wake-up
  * @async: open files that want SIGIO

@@ -12,8 +12,8 @@
  *
  * Usage: explore_queue [--short|--control [WORDS]]
  *
- * --short has lower bounds.  --control does as well, takes only what has WORDS in its
- * name, and ends at the first fault.
+ * --short has lower bounds, and takes only what has WORDS in its name.  --control does as
+ * well, and ends at the first fault.
  */
 
 #include <stdio.h>
@@ -95,6 +95,11 @@ static const struct scenario scenarios[] = {
 	{ "signal for one of two readers", 1, 0, { "r", "r", "s", "0" }, ALL, ALL },
 	{ "two readers with bad addresses", 1, 1, { "G", "G", "q", "s" }, 2, 3 },
 	{ "writer with a bad address", 1, 1, { "F", "s", "s", "r" }, 2, 5 },
+	{ "signal for one of two readers, who comes again", 1, 0, { "rr", "r", "s", "0" }, 3, 5 },
+	{ "signal for one of two writers, who comes again", 1, 2, { "ss", "s", "rr", "0" }, 2, 4 },
+	{ "signal for one of two readers, who then sends", 1, 0, { "rs", "r", "ss", "0" }, 2, 4 },
+	{ "message too long for one of two readers, who comes again", 1, 0, { "kr", "r", "ls" },
+	  3, 5 },
 	{ "poller, signal, two readers", 1, 0, { "i", "r", "r", "s", "1" }, 2, 3 },
 
 	{ "two exclusive pollers, two at once", 1, 0, { "e", "e", "S" }, ALL, ALL },
@@ -111,6 +116,8 @@ static const struct scenario scenarios[] = {
 	{ "rely, 2 writers asleep", 1, 8, { "s", "s", "rr" }, 4, ALL, .order = 3 },
 	{ "rely, writer that steals", 1, 8, { "s", "t", "rr" }, ALL, ALL, .order = 3 },
 	{ "rely, signal for one of two readers", 1, 0, { "r", "r", "ss", "0" }, 3, 4, .order = 3 },
+	{ "rely, signal for one of two readers, who comes again", 1, 0, { "rr", "r", "ss", "0" },
+	  2, 3, .order = 3 },
 	{ "rely, poller, reader", 1, 0, { "i", "r", "ss" }, ALL, ALL, .order = 3 },
 	{ "rely, two at once, 3 readers", 1, 0, { "r", "r", "r", "Ss" }, 2, 3, .order = 3 },
 	{ "rely, one that comes back", 1, 1, { "G", "r", "ss" }, 3, ALL, .order = 3 },
@@ -126,6 +133,7 @@ static const struct scenario scenarios[] = {
 	{ "close, writer whose page is missing", 1, 0, { "f", "r", "c" }, ALL, ALL },
 	{ "close, reader with a bad address", 1, 1, { "G", "r", "c" }, ALL, ALL },
 	{ "close, message too long for one of two readers", 1, 0, { "l", "k", "r", "c" }, 2, 4 },
+	{ "close, writer, reader, another that steals", 1, 0, { "s", "r", "q", "c" }, 3, 5 },
 	{ "close, pollers", 1, 1, { "i", "r", "c" }, ALL, ALL },
 	{ "close, poller for the end", 1, 1, { "u", "r", "sc" }, ALL, ALL },
 	{ "close, poller for room", 1, 2, { "o", "s", "c" }, ALL, ALL },
@@ -703,7 +711,7 @@ static bool test(unsigned int number, unsigned int preemptions)
 int main(int argc, char **argv)
 {
 	bool control = argc > 1 && argc < 4 && !strcmp(argv[1], "--control");
-	bool brief = control || (argc == 2 && !strcmp(argv[1], "--short"));
+	bool brief = control || (argc > 1 && argc < 4 && !strcmp(argv[1], "--short"));
 	const char *words = argc == 3 ? argv[2] : "";
 	unsigned int failed = 0, tests = 0;
 

@@ -37,7 +37,9 @@ typedef unsigned int __poll_t;
 #define __GFP_ZERO		0
 #define __GFP_NOWARN		0
 #define __GFP_NORETRY		0
+#ifndef CONFIG_PREEMPT_RT
 #define CONFIG_PREEMPT_RT	0
+#endif
 #define IS_ENABLED(option)	(option)
 #define likely(x)		(x)
 #define unlikely(x)		(x)
@@ -143,6 +145,9 @@ static inline void smp_mb(void)
  * queue.  To look for what never is there is no step: nobody could tell when that was.
  */
 static bool signals, pollers, closers;
+
+/* Whether tasks are stopped for good.  None is between picking a task and waking it. */
+static bool pauses;
 
 /* In the queue, only whether it is closed. */
 typedef struct {
@@ -265,22 +270,35 @@ static inline unsigned int shim_asleep(void)
 	return mask;
 }
 
+/* No task ever goes away; but which one was picked is seen, and kept in a local variable. */
+#define get_task_struct(task)	(saw((struct task_struct *)(task) - tasks), (task))
+#define put_task_struct(task)	((void)(task))
+
 /*
  * Wait queues: who is in it, once at most; pollers that are not exclusive first, the
  * others in the order of coming.
  */
+struct wait_queue_entry;
+typedef int (*wait_queue_func_t)(struct wait_queue_entry *entry, unsigned int mode, int flags,
+				 void *key);
+
 typedef struct wait_queue_head {
 	struct wait_queue_entry {
-		struct task_struct *task;
-		__poll_t polls;		/* for what; stays in the queue when woken */
+		struct task_struct *private;
+		wait_queue_func_t func;
+		struct shim_place {
+			struct wait_queue_head *head;
+			struct task_struct *task;
+		} entry;
+		__poll_t polls;		/* for what */
 		bool exclusive;
 	} entries[STEPS_MAX_THREADS];
 	unsigned int n;
 	bool unused;			/* nobody ever waits here */
 } wait_queue_head_t;
 
-#define DEFINE_WAIT(name)	struct { bool unused; } name __attribute__((unused))
-#define prepare_to_wait_exclusive(head, wait, state)	shim_prepare_to_wait(head)
+#define DEFINE_WAIT_FUNC(name, function)		wait_queue_func_t name = function
+#define prepare_to_wait_exclusive(head, wait, state)	shim_prepare_to_wait(head, *(wait))
 #define finish_wait(head, wait)				shim_finish_wait(head)
 
 static inline void init_waitqueue_head(wait_queue_head_t *head)
@@ -294,19 +312,20 @@ static inline void shim_remove(wait_queue_head_t *head, const struct task_struct
 	unsigned int left = 0;
 
 	for (unsigned int i = 0; i < head->n; i++)
-		if (head->entries[i].task != task)
+		if (head->entries[i].private != task)
 			head->entries[left++] = head->entries[i];
 	head->n = left;
 }
 
 /* At the end, or at the beginning if not exclusive. */
-static inline void shim_add(wait_queue_head_t *head, __poll_t polls, bool exclusive)
+static inline void shim_add(wait_queue_head_t *head, wait_queue_func_t func, __poll_t polls,
+			    bool exclusive)
 {
 	struct wait_queue_entry *entries = head->entries;
-	struct wait_queue_entry entry = { current, polls, exclusive };
+	struct wait_queue_entry entry = { current, func, { head, current }, polls, exclusive };
 
 	for (unsigned int i = 0; i < head->n; i++)
-		if (entries[i].task == current)
+		if (entries[i].private == current)
 			return;
 	if (!exclusive)
 		memmove(entries + 1, entries, head->n * sizeof(*entries));
@@ -314,10 +333,10 @@ static inline void shim_add(wait_queue_head_t *head, __poll_t polls, bool exclus
 	head->n++;
 }
 
-static inline void shim_prepare_to_wait(wait_queue_head_t *head)
+static inline void shim_prepare_to_wait(wait_queue_head_t *head, wait_queue_func_t func)
 {
 	step();
-	shim_add(head, 0, true);
+	shim_add(head, func, 0, true);
 	current->sleepy = true;
 }
 
@@ -337,40 +356,75 @@ static inline bool waitqueue_active(const wait_queue_head_t *head)
 	return saw(head->n > 0);
 }
 
-/*
- * __wake_up_common(), with autoremove_wake_function() for a task and pollwake() for a
- * poller: all up to that many exclusive ones that were about to sleep, 0 for no limit.
- * Pollers who want none of the events in @key are passed over, if there are any.
- */
-static inline void shim_wake_up(wait_queue_head_t *head, int exclusive, void *key)
+static inline void list_del_init_careful(struct shim_place *entry)
+{
+	shim_remove(entry->head, entry->task);
+}
+
+/* In the lock of a wait queue, so no step. */
+static inline int autoremove_wake_function(struct wait_queue_entry *entry, unsigned int mode,
+					   int flags, void *key)
+{
+	(void)mode;
+	(void)flags;
+	(void)key;
+	if (!wake_up_process(entry->private))
+		return 0;
+	list_del_init_careful(&entry->entry);
+	return 1;
+}
+
+/* Out of it. */
+static inline int default_wake_function(struct wait_queue_entry *entry, unsigned int mode,
+					int flags, void *key)
+{
+	(void)mode;
+	(void)flags;
+	(void)key;
+	if (!pauses)
+		step();
+	return saw(wake_up_process(entry->private));
+}
+
+/* pollwake(): stays in the wait queue. */
+static inline int shim_pollwake(struct wait_queue_entry *entry, unsigned int mode, int flags,
+				void *key)
 {
 	__poll_t events = (uintptr_t)key;
+
+	(void)mode;
+	(void)flags;
+	if (events && !(events & entry->polls))
+		return 0;
+	entry->private->triggered = true;
+	return wake_up_process(entry->private);
+}
+
+/* __wake_up_common(): all up to that many exclusive ones, 0 for no limit */
+static inline void shim_wake_up(wait_queue_head_t *head, int exclusive, void *key)
+{
 	struct wait_queue_entry entry;
-	unsigned int i = 0;
+	unsigned int i = 0, n;
+	bool woken;
 
 	if (head->unused)
 		return;
 	step();
 	while (i < head->n) {
-		entry = head->entries[i++];
-		if (events && !(events & entry.polls))
-			continue;
-		entry.task->triggered |= !!entry.polls;
-		if (!wake_up_process(entry.task))
-			continue;
-		if (!entry.polls) {
-			shim_remove(head, entry.task);
-			i--;
-		}
-		if (entry.exclusive && !--exclusive)
+		n = head->n;
+		entry = head->entries[i];
+		woken = entry.func(&entry, TASK_INTERRUPTIBLE, 0, key);
+		if (woken && entry.exclusive && !--exclusive)
 			return;
+		if (head->n == n)
+			i++;
 	}
 }
 
 #define wake_up_interruptible(head)			shim_wake_up(head, 1, NULL)
-#define wake_up_interruptible_sync(head)		shim_wake_up(head, 1, NULL)
 #define wake_up_interruptible_all(head)			shim_wake_up(head, 0, NULL)
 #define __wake_up(head, state, exclusive, key)		shim_wake_up(head, exclusive, key)
+#define __wake_up_sync_key(head, state, key)		shim_wake_up(head, 1, key)
 #define poll_to_key(events)				((void *)(uintptr_t)(events))
 
 /* SIGIO goes out by the same rule as the wake-up of pollers; nobody wants it here. */
@@ -415,7 +469,7 @@ static inline void poll_wait(struct file *file, wait_queue_head_t *head, poll_ta
 	if (!wait->enter)
 		return;
 	step();
-	shim_add(head, wait->events | EPOLLHUP, wait->exclusive);
+	shim_add(head, shim_pollwake, wait->events | EPOLLHUP, wait->exclusive);
 	wait->entered = head;
 }
 

@@ -8,7 +8,8 @@
  * The others either never sleep (EAGAIN, and try again), or sleep when there is nothing
  * to do.  A task that is stopped between a put and its wake, where the kernel keeps
  * preemption away, may leave one of those asleep until the next put; as both send and
- * receive, there is a next one.
+ * receive, there is a next one.  Between picking a task and waking it, where preemption is
+ * away, too, none is stopped: nobody else finds a picked task, so no later put would wake it.
  */
 
 #include <stdio.h>
@@ -200,6 +201,7 @@ static enum answer pause_at(unsigned int first, unsigned int second)
 	signals = now.signalled;
 	pollers = now.scripts[FIRST][0] == 'i';
 	closers = now.scripts[FIRST][0] == 'c';
+	pauses = true;
 	queue_set_up(ORDER, 5, now.flags, 0, USES_ALL);
 	for (unsigned int i = 0; i < now.fill; i++)
 		send_value(0, true, 0, false, true);

@@ -446,7 +446,7 @@ static bool poll_queue(unsigned int access, u32 modes, __poll_t events, bool exc
 static uint64_t hash_waiters(uint64_t hash, const wait_queue_head_t *head)
 {
 	for (unsigned int i = 0; i < head->n; i++)
-		hash = search_mix(hash, (head->entries[i].task - tasks) << 1 |
+		hash = search_mix(hash, (head->entries[i].private - tasks) << 1 |
 				  head->entries[i].exclusive | (u64)head->entries[i].polls << 32);
 	return search_mix(hash, -1);
 }

@@ -64,7 +64,7 @@ planted() {
 	caught "planted fault in the queue: $2 ($1)" "^not ok.*$3" "$dir/$1-$2" "${@:4}"
 }
 
-for fault in no-wake no-pass-writer no-pass-reader late-queueing shared-head poll-first; do
+for fault in no-wake not-woken no-pass-writer no-pass-reader late-queueing shared-head poll-first; do
 	planted explore_queue $fault 'somebody sleeps though' --control
 done
 planted explore_queue one-poller 'somebody sleeps though' --control 'two exclusive pollers'
@@ -88,6 +88,8 @@ planted explore_queue drop-uncounted 'a message is lost' --control drop
 planted explore_queue drop-for-nothing 'not that of a FIFO' --control 'drop, writer with'
 planted pause_queue wait-for-tail 'stopped for good'
 planted pause_queue no-wake 'stopped for good'
+echo '# every order of accesses to the queue, with PREEMPT_RT, where signals come'
+"$dir/explore_queue_rt" --short signal || status=1
 echo '# every order of accesses to the queue'
 wait "$exploring" || status=1
 exploring=
