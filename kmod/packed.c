@@ -41,6 +41,11 @@ static __always_inline size_t space_of(u32 len)
 	return MPMCQ_MSG_SPACE((size_t)len);
 }
 
+static __always_inline size_t padded(u32 len)
+{
+	return ALIGN((size_t)len, MPMCQ_ALIGN);
+}
+
 /* Whether a header is right, and @rest bytes behind it enough for its message. */
 static __always_inline int check_header(const struct mpmcq_queue *q, const struct mpmcq_msg *msg,
 					size_t rest)
@@ -49,7 +54,7 @@ static __always_inline int check_header(const struct mpmcq_queue *q, const struc
 		return -EINVAL;
 	if (msg->len > q->config.msg_size)
 		return -EMSGSIZE;
-	return rest < ALIGN((size_t)msg->len, MPMCQ_ALIGN) ? -EINVAL : 0;
+	return rest < padded(msg->len) ? -EINVAL : 0;
 }
 
 /*
@@ -112,37 +117,35 @@ missing:
 }
 
 /*
- * Copies short messages into slots and moves on past them, until one is not short, wrong
- * or not there.  Returns how many.
+ * Copies short messages into slots, from the @i-th on, and moves on past them, until one is
+ * not short, wrong or not there.  Returns which that is.
  */
-static unsigned int copy_short_in(struct mpmcq_queue *q, const u32 *indices, unsigned int max,
-				  struct iov_iter *from)
+static unsigned int copy_short_in(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
+				  unsigned int i, struct iov_iter *from)
 {
 	const char __user *buf = mpmcq_user_words(from);
 	size_t count = iov_iter_count(from), at = 0;
-	unsigned int n = 0;
 
 	if (!buf || !user_read_access_begin(buf, count))
-		return 0;
-	while (n < max && count - at >= sizeof(struct mpmcq_msg)) {
+		return i;
+	for (; i < claim->n && count - at >= sizeof(struct mpmcq_msg); i++) {
 		const struct mpmcq_msg __user *header = (void __user *)(buf + at);
-		struct mpmcq_slot *slot = mpmcq_slot(q, indices[n]);
+		struct mpmcq_slot *slot = mpmcq_slot(q, claim->index[i]);
 		struct mpmcq_msg msg;
 
 		unsafe_get_user(msg.len, &header->len, out);
 		unsafe_get_user(msg.flags, &header->flags, out);
 		unsafe_get_user(msg.reserved, &header->reserved, out);
 		if (check_header(q, &msg, count - at - sizeof(msg)) || msg.len > MPMCQ_SHORT ||
-		    !get_words(slot->data, header + 1, ALIGN(msg.len, MPMCQ_ALIGN)))
+		    !get_words(slot->data, header + 1, padded(msg.len)))
 			break;
 		mpmcq_slot_fill(slot, msg.len);
 		at += space_of(msg.len);
-		n++;
 	}
 out:
 	user_read_access_end();
 	iov_iter_advance(from, at);
-	return n;
+	return i;
 }
 
 /* Copies any message into a slot and moves on past it; false if that cannot be. */
@@ -158,7 +161,7 @@ static bool copy_one_in(struct mpmcq_queue *q, struct mpmcq_slot *slot, struct i
 		iov_iter_revert(from, sizeof(struct mpmcq_msg) + copied);
 		return false;
 	}
-	iov_iter_advance(from, ALIGN((size_t)*len, MPMCQ_ALIGN) - *len);
+	iov_iter_advance(from, padded(*len) - *len);
 	mpmcq_slot_fill(slot, *len);
 	return true;
 }
@@ -175,7 +178,7 @@ static unsigned int copy_batch_in(struct mpmcq_queue *q, const struct mpmcq_clai
 	pagefault_disable();
 	while (i < claim->n) {
 		if (len <= MPMCQ_SHORT)
-			i += copy_short_in(q, claim->index + i, claim->n - i, from);
+			i = copy_short_in(q, claim, i, from);
 		if (i == claim->n || !copy_one_in(q, mpmcq_slot(q, claim->index[i]), from, &len))
 			break;
 		i++;
@@ -323,7 +326,7 @@ static bool copy_one_out(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 {
 	const struct mpmcq_slot *slot = mpmcq_slot(q, claim->index[i]);
 	struct mpmcq_msg msg = header_of(slot, claim, i, kept);
-	size_t count = iov_iter_count(to), padding = ALIGN((size_t)msg.len, MPMCQ_ALIGN) - msg.len;
+	size_t count = iov_iter_count(to), padding = padded(msg.len) - msg.len;
 
 	if (_copy_to_iter(&msg, sizeof(msg), to) == sizeof(msg) &&
 	    _copy_to_iter(slot->data, msg.len, to) == msg.len &&
