@@ -1481,10 +1481,11 @@ TEST(deadline_order)
 	close(fd);
 }
 
+/* Not so soon that a slow machine has not put the reader to sleep by then. */
 TEST(deadline_wakes)
 {
 	struct mpmcq_msg msg[2];
-	int ep, le, fd = make_timed(50, 2, &le, msg);
+	int ep, le, fd = make_timed(1000, 2, &le, msg);
 	struct epoll_event event;
 	struct call call;
 
