@@ -710,8 +710,8 @@ static bool test(unsigned int number, unsigned int preemptions)
 
 int main(int argc, char **argv)
 {
-	bool control = argc > 1 && argc < 4 && !strcmp(argv[1], "--control");
-	bool brief = control || (argc > 1 && argc < 4 && !strcmp(argv[1], "--short"));
+	const char *option = argc > 1 && argc < 4 ? argv[1] : "";
+	bool control = !strcmp(option, "--control"), brief = control || !strcmp(option, "--short");
 	const char *words = argc == 3 ? argv[2] : "";
 	unsigned int failed = 0, tests = 0;
 

@@ -37,9 +37,7 @@ typedef unsigned int __poll_t;
 #define __GFP_ZERO		0
 #define __GFP_NOWARN		0
 #define __GFP_NORETRY		0
-#ifndef CONFIG_PREEMPT_RT
 #define CONFIG_PREEMPT_RT	0
-#endif
 #define IS_ENABLED(option)	(option)
 #define likely(x)		(x)
 #define unlikely(x)		(x)
@@ -288,7 +286,6 @@ typedef struct wait_queue_head {
 		wait_queue_func_t func;
 		struct shim_place {
 			struct wait_queue_head *head;
-			struct task_struct *task;
 		} entry;
 		__poll_t polls;		/* for what */
 		bool exclusive;
@@ -322,7 +319,7 @@ static inline void shim_add(wait_queue_head_t *head, wait_queue_func_t func, __p
 			    bool exclusive)
 {
 	struct wait_queue_entry *entries = head->entries;
-	struct wait_queue_entry entry = { current, func, { head, current }, polls, exclusive };
+	struct wait_queue_entry entry = { current, func, { head }, polls, exclusive };
 
 	for (unsigned int i = 0; i < head->n; i++)
 		if (entries[i].private == current)
@@ -358,7 +355,7 @@ static inline bool waitqueue_active(const wait_queue_head_t *head)
 
 static inline void list_del_init_careful(struct shim_place *entry)
 {
-	shim_remove(entry->head, entry->task);
+	shim_remove(entry->head, container_of(entry, struct wait_queue_entry, entry)->private);
 }
 
 /* In the lock of a wait queue, so no step. */

@@ -86,10 +86,11 @@ planted explore_queue rely-on-taken 'somebody sleeps though' --control rely
 planted explore_queue drop-stays 'put that is in a ring' --control drop
 planted explore_queue drop-uncounted 'a message is lost' --control drop
 planted explore_queue drop-for-nothing 'not that of a FIFO' --control 'drop, writer with'
+planted explore_queue rt-none-woken 'somebody sleeps though' --control signal
 planted pause_queue wait-for-tail 'stopped for good'
 planted pause_queue no-wake 'stopped for good'
 echo '# every order of accesses to the queue, with PREEMPT_RT, where signals come'
-"$dir/explore_queue_rt" --short signal || status=1
+"$dir/explore_queue-rt" --short signal || status=1
 echo '# every order of accesses to the queue'
 wait "$exploring" || status=1
 exploring=
