@@ -630,7 +630,10 @@ TEST_F(close, uring)
 	io_uring_queue_exit(&ring);
 }
 
-/* Of what it holds itself there is no end to be waited for by io_uring either. */
+/*
+ * A read does not wait for the end of messages that its own open file holds, by io_uring
+ * either.  If it waits when the queue is closed, only some kernels tell it.
+ */
 TEST_F(close, uring_holder)
 {
 	int id, le = attach(self->fd, O_RDONLY, LEASE | PACKED, 0);
@@ -645,12 +648,18 @@ TEST_F(close, uring_holder)
 	ASSERT_EQ(1, io_uring_submit(&ring));
 	EXPECT_EQ(NOT_DONE, done_now(&ring, &id));
 	ASSERT_EQ(0, close_queue(self->fd));
-	EXPECT_EQ(-EDEADLK, done(&ring, &id));
-	prep_read(&ring, le, large, 100, 1);
+	if (retries_woken(&ring))
+		EXPECT_EQ(-EDEADLK, done(&ring, &id));
+	prep_read(&ring, le, large, 100, 2);
 	ASSERT_EQ(1, io_uring_submit(&ring));
 	EXPECT_EQ(-EDEADLK, done(&ring, &id));
+	EXPECT_EQ(2, id);
 	EXPECT_EQ(1, ack_all(le));
-	prep_read(&ring, le, large, 100, 1);
+	if (!retries_woken(&ring)) {
+		EXPECT_EQ(0, done(&ring, &id));
+		EXPECT_EQ(1, id);
+	}
+	prep_read(&ring, le, large, 100, 3);
 	ASSERT_EQ(1, io_uring_submit(&ring));
 	EXPECT_EQ(0, done(&ring, &id));
 	io_uring_queue_exit(&ring);

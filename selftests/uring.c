@@ -379,14 +379,17 @@ TEST_F(queue, poll_multishot)
 {
 	struct io_uring_cqe *cqe;
 	struct io_uring ring;
-	int i;
+	int i, id;
 
 	if (!ring_init(_metadata, &ring))
 		return;
 	io_uring_prep_poll_multishot(io_uring_get_sqe(&ring), self->fd, POLLIN);
 	ASSERT_EQ(1, io_uring_submit(&ring));
-	if (!io_uring_peek_cqe(&ring, &cqe) && cqe->res == -EINVAL)
-		SKIP(return, "this kernel has no multishot poll");
+	if (!has_poll_multishot(&ring)) {
+		EXPECT_EQ(-EINVAL, done(&ring, &id));
+		io_uring_queue_exit(&ring);
+		return;
+	}
 	for (i = 0; i < 5; i++) {
 		ASSERT_EQ(1, put_msg(self->nb, 1, i));
 		ASSERT_EQ(0, io_uring_wait_cqe(&ring, &cqe));
@@ -396,6 +399,51 @@ TEST_F(queue, poll_multishot)
 		ASSERT_EQ(1, take_msg(self->nb, 1, i));
 	}
 	io_uring_queue_exit(&ring);
+}
+
+/* One request reads every message, each into a buffer that the kernel picks. */
+TEST_F(queue, read_multishot)
+{
+	enum { GROUP = 1, BUFFERS = 8, ROOM = 16, LAST = 5 };
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe *cqe;
+	struct io_uring ring;
+	int i, id;
+
+	if (!ring_init(_metadata, &ring))
+		return;
+	memset(large, JUNK, BUFFERS * ROOM);
+	io_uring_prep_provide_buffers(io_uring_get_sqe(&ring), large, ROOM, BUFFERS, GROUP, 0);
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	ASSERT_LE(0, done(&ring, &id));
+
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_rw(OP_READ_MULTISHOT, sqe, self->fd, NULL, 0, -1);
+	sqe->flags |= IOSQE_BUFFER_SELECT;
+	sqe->buf_group = GROUP;
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	if (!has_read_multishot(&ring)) {
+		EXPECT_EQ(-EINVAL, done(&ring, &id));
+		io_uring_queue_exit(&ring);
+		return;
+	}
+	EXPECT_EQ(NOT_DONE, done_now(&ring, &id));
+	for (i = 0; i < LAST; i++) {
+		ASSERT_EQ(6, put_msg(self->nb, 6, i));
+		ASSERT_EQ(0, io_uring_wait_cqe(&ring, &cqe));
+		EXPECT_EQ(6, cqe->res);
+		EXPECT_TRUE(cqe->flags & IORING_CQE_F_MORE);
+		ASSERT_TRUE(cqe->flags & IORING_CQE_F_BUFFER);
+		id = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+		ASSERT_GT(BUFFERS, id);
+		EXPECT_TRUE(is_filled(large + id * ROOM, 6, i));
+		EXPECT_TRUE(is_junk(large + id * ROOM + 6, ROOM - 6));
+		io_uring_cqe_seen(&ring, cqe);
+	}
+	EXPECT_EQ(NOT_DONE, done_now(&ring, &id));
+	io_uring_queue_exit(&ring);
+	EXPECT_EQ(6, put_msg(self->nb, 6, LAST));
+	EXPECT_EQ(6, take_msg(self->nb, 6, LAST));
 }
 
 TEST_HARNESS_MAIN

@@ -23,6 +23,38 @@ static inline bool ring_init(struct __test_metadata *_metadata, struct io_uring 
 	return true;
 }
 
+/*
+ * io_uring differs from kernel to kernel, also by backports, so a test asks io_uring itself
+ * what to expect.
+ */
+
+/* From 5.13 on. */
+static inline bool has_poll_multishot(const struct io_uring *ring)
+{
+	return ring->features & IORING_FEAT_RSRC_TAGS;
+}
+
+/*
+ * From 5.17 on, and 6.1 with its fixes.  Earlier, a request that waits is tried again only if
+ * poll says that it can complete, and an error other than the end is nothing poll tells of.
+ */
+static inline bool retries_woken(const struct io_uring *ring)
+{
+	return ring->features & IORING_FEAT_LINKED_FILE;
+}
+
+#define OP_READ_MULTISHOT	49	/* IORING_OP_READ_MULTISHOT, which older headers lack */
+
+/* From 6.7 on. */
+static inline bool has_read_multishot(struct io_uring *ring)
+{
+	struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
+	bool has = probe && io_uring_opcode_supported(probe, OP_READ_MULTISHOT);
+
+	io_uring_free_probe(probe);
+	return has;
+}
+
 static inline struct io_uring_sqe *prep_read(struct io_uring *ring, int fd, void *buf, int len,
 					     int id)
 {
