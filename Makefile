@@ -4,6 +4,9 @@
 # make demo          the queue at work
 # make check         every test; ends with "N passed, N failed"
 # make check-debug   the tests again in kernels that watch themselves
+# make check-kernels the module built for the kernels that Debian has, and tried in them
+# make lint          format and static checks of what changed, in seconds
+# make quick         the tests that matter for what changed, in two minutes
 # make help          the rest
 
 KVER    ?= $(shell uname -r)
@@ -42,12 +45,26 @@ help:
 	@echo 'make bench-ring    the ring alone, natively, beside ck, DPDK, moodycamel, boost.lockfree'
 	@echo '                   and Vyukov; also into build/bench/ring.json (ARGS=--help: options)'
 	@echo 'make vm-module     the module for another kernel, in build/KVER'
+	@echo '                   (check-kernels: ARGS=--help tells which; lint, quick: BASE=REV for'
+	@echo '                   all that changed since REV)'
 	@echo 'make clean'
+
+# The command that brings the headers, by the distribution.
+headers_from = $(shell . /etc/os-release 2>/dev/null; case " $$ID $$ID_LIKE " in \
+	(*' debian '*) echo 'sudo apt-get install linux-headers-$(KVER)' ;; \
+	(*' fedora '* | *' rhel '*) echo 'sudo dnf install kernel-devel-$(KVER)' ;; \
+	(*suse*) echo 'sudo zypper install kernel-devel' ;; \
+	(*' arch '*) echo 'sudo pacman -S linux-headers' ;; \
+	(*) echo 'install the package with the headers of this kernel' ;; esac)
 
 headers:
 	@test -e $(KDIR)/Makefile || { \
-		echo 'mpmcq: no kernel headers for $(KVER): $(KDIR) has no Makefile.' >&2; \
-		echo 'mpmcq: install them (Debian: linux-headers-$(KVER)) or set KDIR.' >&2; \
+		echo 'mpmcq: no kernel headers for $(KVER) in $(KDIR): $(headers_from) (or set KDIR)' >&2; \
+		exit 1; }
+	@release=$$(cat $(KDIR)/include/config/kernel.release 2>/dev/null || echo 5.10); \
+	[ "$$(printf '5.10\n%s\n' "$$release" | sort -V | head -n 1)" = 5.10 ] || { \
+		echo "mpmcq: Linux $$release is too old, 5.10 is the oldest: make KVER=VERSION" \
+			'(ls /lib/modules)' >&2; \
 		exit 1; }
 
 modules: headers
@@ -120,9 +137,18 @@ check:
 check-debug:
 	@scripts/check --debug
 
+check-kernels:
+	@scripts/check-kernels $(ARGS)
+
+lint:
+	@scripts/lint
+
+quick:
+	@scripts/quick $(ARGS)
+
 clean:
 	rm -rf build
 	rm -f *.ko *.mod *.mod.c *.o .*.o .*.cmd kmod/*.o kmod/.*.cmd modules.order Module.symvers
 
 .PHONY: all help headers modules clean-modules vm-module userspace install uninstall load unload
-.PHONY: demo shell bench bench-exact bench-ring check check-debug clean
+.PHONY: demo shell bench bench-exact bench-ring check check-debug check-kernels lint quick clean
