@@ -163,14 +163,22 @@ static bool is_nowait(const struct kiocb *iocb)
 	return (iocb->ki_filp->f_flags & O_NONBLOCK) || (iocb->ki_flags & IOCB_NOWAIT);
 }
 
-/* As below, when the next message is not to be had at once. */
-static noinline ssize_t wait_for_next(struct mpmcq_file *f, struct iov_iter *to, bool nowait)
+/*
+ * As below, when it is not the usual case.  A read that is about to wait, or to say that there
+ * is no message, acknowledges first: the queue may end with that.
+ */
+static noinline ssize_t receive_next(struct mpmcq_file *f, struct iov_iter *to, bool nowait)
 {
 	u32 index;
-	struct mpmcq_claim claim = { .nowait = nowait, .index = &index };
-	ssize_t ret;
+	struct mpmcq_claim claim = { .nowait = true, .index = &index };
+	ssize_t ret = mpmcq_receive(f->queue, to, &claim);
 
+	if (ret > 0)
+		mpmcq_holder_keep_next(f->holder, claim.id, index);
+	if (ret != -EAGAIN)
+		return ret;
 	mpmcq_holder_end_all(f->holder, MPMCQ_ACK);
+	claim.nowait = nowait;
 	ret = mpmcq_receive(f->queue, to, &claim);
 	if (ret > 0)
 		mpmcq_holder_keep(f->holder, &claim, 1, 0);
@@ -180,6 +188,7 @@ static noinline ssize_t wait_for_next(struct mpmcq_file *f, struct iov_iter *to,
 /*
  * A read that takes one message, and acknowledges what the one before delivered.  It is
  * the only kind of read of this file, one at a time, so there is room for the message.
+ * If it fails with EFAULT or EMSGSIZE, or has no buffer, it acknowledges nothing.
  */
 static ssize_t read_one_leased(struct mpmcq_file *f, struct iov_iter *to, bool nowait)
 {
@@ -190,10 +199,10 @@ static ssize_t read_one_leased(struct mpmcq_file *f, struct iov_iter *to, bool n
 	if (test_and_set_bit_lock(MPMCQ_READING, &f->reading))
 		return -EBUSY;
 	ret = mpmcq_receive_kept_now(f->queue, to, &index, &id);
-	if (likely(ret))
+	if (likely(ret > 0))
 		mpmcq_holder_keep_next(f->holder, id, index);
-	else
-		ret = wait_for_next(f, to, nowait);
+	else if (!ret)
+		ret = receive_next(f, to, nowait);
 	clear_bit_unlock(MPMCQ_READING, &f->reading);
 	return ret;
 }

@@ -4,8 +4,7 @@
  *
  * An operation that need not sleep takes no lock but those of sleepers that it wakes,
  * allocates nothing and copies once.  It holds an index while it copies, with page
- * faults disabled, so that a page that is long in coming is waited for with empty
- * hands: the index goes back first.
+ * faults disabled.
  *
  * The copies are those without the check of hardened usercopy.  It could only say that
  * a slot is within the memory of all slots, and while page faults are disabled most
@@ -13,15 +12,21 @@
  * than msg_size: that of a send has been compared with it, and of a receive it is that
  * of what was sent.
  *
- * Order
- * -----
- * Receives take messages in the order in which sends put them.  A receive whose
- * buffer is not there hands its message back to returned and so lets others get
- * at later ones first; one that took such a later one may then take the former.
- * That is the price of holding nothing while pages are faulted in.  A reader that
- * waits hardly ever pays it: it fetches its pages before it goes to sleep.  Nor do
- * those that find messages that came back before, or are dead: one that is handed back
- * would be behind the others, so they fetch their pages first, see mpmcq_room().
+ * Missing pages
+ * -------------
+ * If the copy falls short, pages have to be fetched, which may take forever: they may be on a
+ * stalled FUSE mount, or under userfaultfd.
+ *
+ *	sender                                  receiver
+ *	puts the slot back into free            keeps the message
+ *	fetches pages with empty hands          fetches pages, holds nothing else
+ *	takes a slot again                      copies again
+ *
+ * A sender must not take away room that others could use.  A receiver must not hand its message
+ * back: others would get at later ones first, and order would depend on whose buffer is in
+ * memory.  So a receiver whose buffer hangs costs the queue what it was given, as every stopped
+ * operation does, and nobody waits for it but who waits for the end of a closed queue.  Only a
+ * bad address and a fatal signal put the message to returned.
  */
 
 #include <linux/kernel.h>
@@ -36,9 +41,9 @@
 #include "trace.h"
 
 /*
- * How often pages are faulted in before a call gives up.  They may be taken away again
- * before we get to copy, or another reader's message need more; so many times means
- * that they can be faulted in but not accessed.
+ * How often the pages of one message are fetched before a call fails with EFAULT.  They may be
+ * taken away again before we get to copy; so many times in a row means that they can be fetched
+ * but not accessed.
  */
 #define MPMCQ_FAULT_TRIES	64
 
@@ -81,11 +86,11 @@ static __always_inline bool copy_out(const struct mpmcq_slot *slot, size_t len, 
 }
 
 /**
- * mpmcq_try_again() - whether to go on, after a message could not be copied
+ * mpmcq_try_again() - whether a sender goes on, after a message could not be copied
  * @tries: how often that has happened in this call, or in a row
  *
- * Return: 0 if so; -EFAULT if it was too often, -ERESTARTSYS if there is a signal.
- * Context: may sleep.
+ * Return: 0 if so; -EFAULT if it was too often, -ERESTARTSYS if a signal is pending.
+ * Context: may sleep; the caller has empty hands.
  */
 int mpmcq_try_again(unsigned int tries)
 {
@@ -93,6 +98,28 @@ int mpmcq_try_again(unsigned int tries)
 		return -EFAULT;
 	if (signal_pending(current))
 		return -ERESTARTSYS;
+	cond_resched();
+	return 0;
+}
+
+/**
+ * mpmcq_fetch_pages() - fetch the pages that a receiver's copy has found missing
+ * @to: the buffer
+ * @bytes: what the next message needs of it
+ * @tries: how often the pages of this message were fetched before; counted on here
+ *
+ * The caller keeps its messages meanwhile, see "Missing pages" in message.c.
+ *
+ * Return: 0 if the copy is to be tried again; -EFAULT if the address is bad, or was fetched too
+ * often; -EINTR if a fatal signal is pending.
+ * Context: may sleep.
+ */
+int mpmcq_fetch_pages(struct iov_iter *to, size_t bytes, unsigned int *tries)
+{
+	if (fault_in_iov_iter_writeable(to, bytes) || ++*tries == MPMCQ_FAULT_TRIES)
+		return fatal_signal_pending(current) ? -EINTR : -EFAULT;
+	if (fatal_signal_pending(current))
+		return -EINTR;
 	cond_resched();
 	return 0;
 }
@@ -138,49 +165,38 @@ ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, bool nowait)
 	return ret;
 }
 
-/**
- * mpmcq_room() - how much of a reader's buffer to use
- * @q: the queue
- * @to: the buffer
- * @claim: @dead and @header; @room is set here
- * @want: bytes that are of use; at most what is left of @to
- *
- * Where a message that has to be handed back would be behind others that are to
- * come after it, pages are faulted in before one is taken: for the next message, and
- * for what fits into a page.
- *
- * Return: 0; -EFAULT if not even the next message's pages can be had.
- * Context: may sleep.
- */
-int mpmcq_room(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *claim, size_t want)
+/* Fetches pages and copies until all is copied, or fails as mpmcq_fetch_pages(). */
+static noinline int copy_out_slowly(const struct mpmcq_slot *slot, size_t len, struct iov_iter *to)
 {
-	size_t next, bytes;
+	unsigned int tries = 0;
+	int ret;
 
-	claim->room = want;
-	if (likely(index_ring_empty(claim->dead ? &q->dead : &q->returned)))
-		return 0;
-	next = claim->header + ALIGN((size_t)mpmcq_queue_next_len(q, claim->dead), claim->align);
-	bytes = min(want, max(next, PAGE_SIZE));
-	claim->room = bytes - fault_in_iov_iter_writeable(to, bytes);
-	return claim->room < min(next, want) ? -EFAULT : 0;
+	do {
+		ret = mpmcq_fetch_pages(to, len, &tries);
+	} while (!ret && !copy_out(slot, len, to));
+	return ret;
 }
 
-/* Copies a message out and counts it; false if pages are missing. */
-static __always_inline bool deliver(struct mpmcq_queue *q, const struct mpmcq_slot *slot, u32 len,
-				    struct iov_iter *to)
+/* Copies a message out and counts it; if it fails the message is still in the caller's hands. */
+static __always_inline int deliver(struct mpmcq_queue *q, const struct mpmcq_slot *slot, u32 len,
+				   struct iov_iter *to)
 {
-	if (!copy_out(slot, len, to))
-		return false;
+	int ret = 0;
+
+	if (unlikely(!copy_out(slot, len, to)))
+		ret = copy_out_slowly(slot, len, to);
+	if (unlikely(ret))
+		return ret;
 	mpmcq_count(q, MPMCQ_RECEIVED, 1);
 	trace_mpmcq_receive(q->number, len);
-	return true;
+	return 0;
 }
 
 /* What the next two have in common: leaves the message in the caller's hands. */
 static __always_inline ssize_t receive_ready(struct mpmcq_queue *q, struct iov_iter *to,
 					     u32 *index, s64 *pos)
 {
-	int taken = mpmcq_claim_ready(q, iov_iter_count(to), pos);
+	int ret, taken = mpmcq_claim_ready(q, iov_iter_count(to), pos);
 	const struct mpmcq_slot *slot;
 	u32 len;
 
@@ -189,10 +205,11 @@ static __always_inline ssize_t receive_ready(struct mpmcq_queue *q, struct iov_i
 	*index = taken;
 	slot = mpmcq_slot(q, taken);
 	len = slot->len;
-	if (likely(deliver(q, slot, len, to)))
+	ret = deliver(q, slot, len, to);
+	if (likely(!ret))
 		return len;
 	mpmcq_hand_back_one(q, taken);
-	return 0;
+	return ret;
 }
 
 /**
@@ -200,11 +217,11 @@ static __always_inline ssize_t receive_ready(struct mpmcq_queue *q, struct iov_i
  * @q: the queue
  * @to: where the message goes
  *
- * That is as in mpmcq_claim_ready(), and with a buffer whose pages are there.
+ * The usual case is that of mpmcq_claim_ready().
  *
  * Return: length of the message; 0 if it is not that case, and then mpmcq_receive() is
- * to be called.
- * Context: does not sleep.
+ * to be called; -EFAULT, or -EINTR if a fatal signal came while pages were fetched.
+ * Context: may sleep if pages of @to are missing.
  */
 ssize_t mpmcq_receive_now(struct mpmcq_queue *q, struct iov_iter *to)
 {
@@ -212,7 +229,7 @@ ssize_t mpmcq_receive_now(struct mpmcq_queue *q, struct iov_iter *to)
 	s64 pos;
 	ssize_t len = receive_ready(q, to, &index, &pos);
 
-	if (likely(len))
+	if (likely(len > 0))
 		mpmcq_free_one(q, index);
 	return len;
 }
@@ -234,7 +251,7 @@ ssize_t mpmcq_receive_kept_now(struct mpmcq_queue *q, struct iov_iter *to,
 	s64 pos;
 	ssize_t len = receive_ready(q, to, index, &pos);
 
-	if (likely(len))
+	if (likely(len > 0))
 		*id = mpmcq_delivery_id(q, &q->ready, pos);
 	return len;
 }
@@ -251,45 +268,33 @@ ssize_t mpmcq_receive_kept_now(struct mpmcq_queue *q, struct iov_iter *to,
  * and no message will come: then there is none; -EMSGSIZE if it
  * has less than the next message needs; -EAGAIN if the queue is empty and
  * nowait; -EDEADLK as mpmcq_claim_messages(); -ERESTARTSYS if a signal came while
- * waiting; -EFAULT.  After an error no message is lost.
+ * waiting; -EFAULT, or -EINTR if a fatal signal came while pages were fetched.  After an
+ * error no message is lost.
  * Context: may sleep if not nowait, or if pages of @to are missing.
  */
 ssize_t mpmcq_receive(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *claim)
 {
-	size_t room = min_t(size_t, iov_iter_count(to), q->config.msg_size);
-	unsigned int tries = 0;
-	int ret = 0;
+	const struct mpmcq_slot *slot;
+	int ret;
+	u32 len;
 
+	claim->room = min_t(size_t, iov_iter_count(to), q->config.msg_size);
+	if (!claim->room)
+		return 0;
 	claim->header = 0;
 	claim->align = 1;
 	claim->max = 1;
-	while (room && !ret) {
-		struct mpmcq_slot *slot;
-		u32 len;
+	ret = mpmcq_try_claim_messages(q, claim);
+	if (ret == -EAGAIN && !claim->nowait)
+		ret = mpmcq_claim_messages(q, claim);
+	if (ret <= 0)
+		return ret;
 
-		ret = mpmcq_room(q, to, claim, room);
-		if (ret)
-			break;
-		ret = mpmcq_try_claim_messages(q, claim);
-		if (ret == -EAGAIN && !claim->nowait) {
-			/* Only to keep the order; the message may need less of it. */
-			fault_in_iov_iter_writeable(to, room);
-			claim->room = room;
-			ret = mpmcq_claim_messages(q, claim);
-		}
-		if (ret == -EMSGSIZE && claim->room < room) {
-			/* Others took the message that pages were faulted in for. */
-			ret = 0;
-			continue;
-		}
-		if (ret <= 0)
-			break;
-		slot = mpmcq_slot(q, claim->index[0]);
-		len = slot->len;
-		if (deliver(q, slot, len, to))
-			return len;
-		mpmcq_hand_back(q, claim, 0);
-		ret = fault_in_iov_iter_writeable(to, len) ? -EFAULT : mpmcq_try_again(++tries);
-	}
+	slot = mpmcq_slot(q, claim->index[0]);
+	len = slot->len;
+	ret = deliver(q, slot, len, to);
+	if (likely(!ret))
+		return len;
+	mpmcq_hand_back(q, claim, 0);
 	return ret;
 }

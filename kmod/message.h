@@ -27,8 +27,7 @@ ssize_t mpmcq_receive_now(struct mpmcq_queue *q, struct iov_iter *to);
 ssize_t mpmcq_receive_kept_now(struct mpmcq_queue *q, struct iov_iter *to, u32 *index, u64 *id);
 ssize_t mpmcq_receive(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *claim);
 
-int mpmcq_room(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *claim,
-	       size_t want);
+int mpmcq_fetch_pages(struct iov_iter *to, size_t bytes, unsigned int *tries);
 int mpmcq_try_again(unsigned int tries);
 
 #endif /* _MPMCQ_MESSAGE_H */

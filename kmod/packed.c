@@ -3,9 +3,9 @@
  * The packed format: many messages a call, each behind a struct mpmcq_msg.
  *
  * Messages go in batches.  A batch takes its indices at once, copies with page faults
- * disabled, and puts them at once; what it could not copy goes back where it came
- * from, in order, before pages are waited for.  A call waits for nothing once it has
- * moved one message.
+ * disabled, and puts them at once.  If pages are missing, a sender puts back the slots that
+ * are left, and a receiver keeps its messages: see "Missing pages" in message.c.  A call
+ * sleeps for no message and no slot once it has moved one message.
  *
  * Short messages in one buffer are copied word by word, with user access opened once for all
  * that follow each other: to open and close it takes longer than such a copy.  While it is
@@ -223,22 +223,6 @@ static int send_batch(struct mpmcq_queue *q, struct iov_iter *from, bool nowait)
 	return done;
 }
 
-/*
- * Whether a call goes on after a batch of which @ret came, and not the first if @some;
- * @tries counts those in a row of which nothing came.
- */
-static bool goes_on(int *ret, unsigned int *tries, bool some)
-{
-	if (*ret)
-		*tries = 0;
-	else
-		*ret = mpmcq_try_again(++*tries);
-	if (*ret < 0 || (some && signal_pending(current)))
-		return false;
-	cond_resched();
-	return true;
-}
-
 /**
  * mpmcq_packed_send() - queue many messages
  * @q: the queue
@@ -257,10 +241,11 @@ ssize_t mpmcq_packed_send(struct mpmcq_queue *q, struct iov_iter *from, bool now
 	int ret = -EINVAL;
 
 	while (iov_iter_count(from)) {
-		bool some = iov_iter_count(from) < all;
-
-		ret = send_batch(q, from, nowait || some);
-		if (!goes_on(&ret, &tries, some))
+		ret = send_batch(q, from, nowait || iov_iter_count(from) < all);
+		tries = ret ? 0 : tries + 1;
+		if (ret >= 0)
+			ret = mpmcq_try_again(tries);
+		if (ret)
 			break;
 	}
 	return iov_iter_count(from) < all ? all - iov_iter_count(from) : ret;
@@ -336,12 +321,13 @@ static bool copy_one_out(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 	return false;
 }
 
-/* Copies messages out and moves on past them, until pages are missing; returns how many. */
+/*
+ * Copies messages out, from the @i-th on, and moves on past them, until pages are missing.
+ * Returns which message that is.
+ */
 static unsigned int copy_batch_out(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
-				   struct iov_iter *to, bool kept)
+				   unsigned int i, struct iov_iter *to, bool kept)
 {
-	unsigned int i = 0;
-
 	pagefault_disable();
 	while (i < claim->n) {
 		if (mpmcq_slot(q, claim->index[i])->len <= MPMCQ_SHORT)
@@ -355,12 +341,11 @@ static unsigned int copy_batch_out(struct mpmcq_queue *q, const struct mpmcq_cla
 }
 
 /*
- * Claims a batch, of no more than may fit, with room to hold it if it is to be held.  Who
- * waits wants one message: what room it had reserved would be lacking other reads of the
- * open file.
+ * Claims a batch, of no more than may fit, with room to hold it if it is to be held.  A read
+ * that waits wants one message: other reads of the open file would lack what it reserves.
  */
-static int claim_batch(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *claim,
-		       struct mpmcq_holder *h, bool nowait, size_t room)
+static int claim_batch(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct mpmcq_holder *h,
+		       bool nowait)
 {
 	int ret;
 
@@ -374,9 +359,6 @@ static int claim_batch(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_
 		if (h)
 			mpmcq_holder_unreserve(h, claim->max - 1);
 		claim->max = 1;
-		/* Only to keep the order, see mpmcq_receive(). */
-		fault_in_iov_iter_writeable(to, min(room, space_of(q->config.msg_size)));
-		claim->room = room;
 		ret = mpmcq_claim_messages(q, claim);
 	}
 	if (h && claim->max > max(ret, 0))
@@ -403,35 +385,48 @@ static void finish_batch(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 }
 
 /*
- * Receives a batch.  Returns how many messages, -ENOMSG if there will be no more, 0 if
- * it is worth another try.
+ * Copies a batch out, fetching pages as long as any are missing.  Returns how many messages
+ * were copied; if not all, @ret has the error.
+ */
+static unsigned int deliver_batch(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
+				  struct iov_iter *to, bool kept, int *ret)
+{
+	unsigned int i, done = 0, before, tries = 0;
+
+	for (;;) {
+		before = done;
+		done = copy_batch_out(q, claim, before, to, kept);
+		if (done == claim->n)
+			break;
+		if (done > before)
+			tries = 0;
+		*ret = mpmcq_fetch_pages(to, space_of(mpmcq_slot(q, claim->index[done])->len),
+					 &tries);
+		if (*ret)
+			break;
+	}
+	if (trace_mpmcq_receive_enabled())
+		for (i = 0; i < done; i++)
+			trace_mpmcq_receive(q->number, mpmcq_slot(q, claim->index[i])->len);
+	return done;
+}
+
+/*
+ * Receives a batch.  Returns how many messages, or an error; -ENOMSG if there will be no more.
  */
 static int receive_batch(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *claim,
 			 struct mpmcq_holder *h, bool nowait)
 {
-	size_t first, room = min(iov_iter_count(to), MPMCQ_BATCH * space_of(q->config.msg_size));
-	unsigned int done, i;
+	unsigned int done;
 	int ret;
 
-	do {
-		ret = mpmcq_room(q, to, claim, room);
-		if (ret)
-			return ret;
-		ret = claim_batch(q, to, claim, h, nowait, room);
-		/* Or others took the message that pages were faulted in for. */
-	} while (ret == -EMSGSIZE && claim->room < room);
+	claim->room = min(iov_iter_count(to), MPMCQ_BATCH * space_of(q->config.msg_size));
+	ret = claim_batch(q, claim, h, nowait);
 	if (ret <= 0)
 		return ret ?: -ENOMSG;
-
-	first = space_of(mpmcq_slot(q, claim->index[0])->len);
-	done = copy_batch_out(q, claim, to, h);
-	if (trace_mpmcq_receive_enabled())
-		for (i = 0; i < done; i++)
-			trace_mpmcq_receive(q->number, mpmcq_slot(q, claim->index[i])->len);
+	done = deliver_batch(q, claim, to, h, &ret);
 	finish_batch(q, claim, h, done);
-	if (!done && fault_in_iov_iter_writeable(to, first))
-		return -EFAULT;
-	return done;
+	return done == claim->n ? done : ret;
 }
 
 /**
@@ -451,18 +446,16 @@ ssize_t mpmcq_packed_receive(struct mpmcq_queue *q, struct iov_iter *to,
 {
 	size_t all = iov_iter_count(to);
 	u32 indices[MPMCQ_BATCH];
-	unsigned int tries = 0;
 	int ret = 0;
 
 	claim->index = indices;
 	claim->header = sizeof(struct mpmcq_msg);
 	claim->align = MPMCQ_ALIGN;
 	while (iov_iter_count(to)) {
-		bool some = iov_iter_count(to) < all;
-
-		ret = receive_batch(q, to, claim, h, claim->nowait || some);
-		if (!goes_on(&ret, &tries, some))
+		ret = receive_batch(q, to, claim, h, claim->nowait || iov_iter_count(to) < all);
+		if (ret < 0 || signal_pending(current))
 			break;
+		cond_resched();
 	}
 	if (iov_iter_count(to) < all)
 		return all - iov_iter_count(to);

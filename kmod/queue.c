@@ -89,6 +89,15 @@
  * the lock there, whose holder is as urgent as who waits for it.  A closer may be stopped
  * before it has woken all.
  *
+ * Signals come first
+ * ------------------
+ * A task that is about to die, to stop, to freeze or to exec has a signal pending, and a
+ * message that it took then would be lost to the living.  So a call tests for a signal before
+ * each further look: in the spin, in the wait queue, after each sleep, and between batches.
+ * It leaves the wait queue then as any waiter does, and passes a wake-up on.  Only the first
+ * look of a call is not preceded by a test, so that calls make progress however many signals
+ * come.
+ *
  * The end
  * -------
  * A closed queue has ended for its readers when every index is in free, or dead, and
@@ -138,14 +147,14 @@
 #include "trace.h"
 
 /*
- * So often a waiter looks before it sleeps, if there is another processor on which
- * something may come.  It takes about as long as to sleep and to be woken does.
+ * How often a waiter looks again before it sleeps, if another processor may bring something
+ * meanwhile.  It takes as long as one sleep and one wake-up do.
  *
- * Who else wants this processor may be the one that is to bring it.  So where others sleep
- * already, which are hands enough, a waiter makes way at once.  One that is alone looks all
- * the same, and so gives the scheduler time to take the other one to another processor.
+ * The task that wants this processor may be the one that is to bring it.  So a waiter sleeps at
+ * once if others sleep already.  One that waits alone spins all the same, which gives the
+ * scheduler time to move the other task to another processor.
  */
-#define MPMCQ_LOOKS	100
+#define MPMCQ_SPINS	100
 
 /* After a full barrier. */
 static __always_inline bool has_sleepers(struct mpmcq_waiters *w)
@@ -546,13 +555,14 @@ static bool others_wait(struct mpmcq_waiters *w)
 	return waitqueue_active(&w->tasks);
 }
 
-static int look_a_while(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn fn,
-			struct mpmcq_claim *claim)
+/* Looks up to MPMCQ_SPINS times more before the caller sleeps, unless there is a signal. */
+static int spin(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn fn,
+		struct mpmcq_claim *claim)
 {
-	unsigned int looks = num_online_cpus() > 1 ? MPMCQ_LOOKS : 0;
+	unsigned int spins = num_online_cpus() > 1 ? MPMCQ_SPINS : 0;
 	int ret = -EAGAIN;
 
-	while (ret == -EAGAIN && looks-- && !need_resched() &&
+	while (ret == -EAGAIN && spins-- && !need_resched() && !signal_pending(current) &&
 	       (single_task_running() || !others_wait(w))) {
 		cpu_relax();
 		ret = fn(q, claim);
@@ -561,14 +571,14 @@ static int look_a_while(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn
 }
 
 /*
- * Waits until @fn has something to say.  The copying is left to the caller, who runs again
- * and is in no wait queue.
+ * Spins, then sleeps, until @fn returns something else than -EAGAIN or a signal is pending.
+ * The caller copies after it has left the wait queue and runs again.
  */
-static int wait_for(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn fn,
-		    struct mpmcq_claim *claim)
+static int spin_then_wait(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn fn,
+			  struct mpmcq_claim *claim)
 {
 	DEFINE_WAIT_FUNC(wait, pick_task);
-	int ret = look_a_while(q, w, fn, claim);
+	int ret = spin(q, w, fn, claim);
 
 	if (ret != -EAGAIN)
 		return ret;
@@ -577,20 +587,26 @@ static int wait_for(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn fn,
 		s64 head = index_ring_head(w->ring);
 
 		prepare_to_wait_exclusive(&w->tasks, &wait, TASK_INTERRUPTIBLE);	/* WAIT */
-		ret = fn(q, claim);
-		if (ret != -EAGAIN)
-			break;
 		if (signal_pending(current)) {
 			ret = -ERESTARTSYS;
 			break;
 		}
-		/* Else that look was not at what was at the head before the barrier. */
+		ret = fn(q, claim);
+		if (ret != -EAGAIN)
+			break;
+		/*
+		 * If head has moved, that look may have missed what was put before the
+		 * barrier.  A signal that comes from here on keeps schedule() from sleeping.
+		 */
 		if (index_ring_at_head(w->ring, head))
 			schedule();
 		else
 			cond_resched();
-		/* Who was picked is off the wait queue, and needs its lock only to enter again. */
-		ret = fn(q, claim);
+		/*
+		 * A picked task is off the wait queue, and takes its lock only to enter again:
+		 * it looks before that.
+		 */
+		ret = signal_pending(current) ? -ERESTARTSYS : fn(q, claim);
 	} while (ret == -EAGAIN);
 	finish_wait(&w->tasks, &wait);
 	return ret;
@@ -625,7 +641,7 @@ static bool message_left(struct mpmcq_queue *q, bool dead)
 
 static int wait_for_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 {
-	int ret = wait_for(q, &q->writers, claim_slots, claim);
+	int ret = spin_then_wait(q, &q->writers, claim_slots, claim);
 
 	pass_on(q, &q->writers, slot_left, false);
 	return ret;
@@ -703,7 +719,7 @@ int mpmcq_claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct i
 int mpmcq_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 {
 	struct mpmcq_waiters *w = claim->dead ? &q->dead_readers : &q->readers;
-	int ret = wait_for(q, w, mpmcq_try_claim_messages, claim);
+	int ret = spin_then_wait(q, w, mpmcq_try_claim_messages, claim);
 
 	pass_on(q, w, message_left, claim->dead);
 	return ret;

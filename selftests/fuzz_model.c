@@ -78,6 +78,7 @@ void begin_queue(struct world *world, struct queue *q)
 	q->closed = false;
 	q->fuzzy = false;
 	q->vague = false;
+	q->dead_vague = false;
 	q->mixed = false;
 	q->files = 0;
 	q->writers = 0;
@@ -118,15 +119,18 @@ __u32 choices(const struct queue *q, bool dead)
 {
 	__u32 n = waiting(q, dead);
 
-	return n && (dead || !q->vague) ? 1 : n;
+	return n && !(dead ? q->dead_vague : q->vague) ? 1 : n;
 }
 
 static struct message take_nth(struct queue *q, bool dead, __u32 i)
 {
 	struct message m;
 
-	if (dead)
-		return take_at(&q->dead, i);
+	if (dead) {
+		m = take_at(&q->dead, i);
+		q->dead_vague &= q->dead.n > 1;
+		return m;
+	}
 	m = i < q->returned.n ? take_at(&q->returned, i) : take_at(&q->ready, i - q->returned.n);
 	if (!waiting(q, false)) {
 		q->fuzzy = false;
@@ -164,12 +168,22 @@ static void give_back(struct queue *q, struct message m, bool front)
 
 void hand_back(struct queue *q, bool dead, bool packed)
 {
-	if (dead || !q->ready.n)
+	struct list *from = dead ? &q->dead : q->returned.n ? &q->returned : &q->ready;
+
+	if (!from->n || (dead ? q->dead_vague : q->vague))
 		return;
-	if (packed)
+	if (dead && packed) {
+		q->dead_vague = true;
+	} else if (dead) {
+		append(&q->dead, take_at(&q->dead, 0));
+	} else if (q->fuzzy || (packed && q->returned.n)) {
+		q->vague = true;
+		q->mixed = true;
+	} else if (packed) {
 		q->fuzzy = true;
-	else if (!q->fuzzy && !q->vague && !q->returned.n)
-		append(&q->returned, take_at(&q->ready, 0));
+	} else {
+		append(&q->returned, take_at(from, 0));
+	}
 }
 
 __u32 end_dead(struct queue *q, __u32 most, bool revive)
@@ -177,7 +191,7 @@ __u32 end_dead(struct queue *q, __u32 most, bool revive)
 	__u32 n = most && most < q->dead.n ? most : q->dead.n, i;
 
 	for (i = 0; i < n; i++) {
-		struct message m = take_at(&q->dead, 0);
+		struct message m = take_nth(q, true, 0);
 
 		m.deliveries = 0;
 		if (revive)

@@ -87,6 +87,7 @@ struct queue {
 	bool closed;
 	bool fuzzy;			/* some first ones of ready may be in returned */
 	bool vague;			/* ready and returned are in any order */
+	bool dead_vague;		/* dead ones are in any order */
 	bool mixed;			/* which of those that are alike is which is lost */
 	__u32 files;
 	__u32 writers;

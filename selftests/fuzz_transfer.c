@@ -313,19 +313,21 @@ static void has_read(struct worker *w, const struct request *r, const char *name
 			faults |= delivered(w->world, f, m);
 	}
 	tell_faults(w, name, ret, faults);
-	if (f->queue->exact && r->faulty && gets_through(r) &&
-	    (packed || (ret < 0 && ret != -EMSGSIZE && ret != -EAGAIN)))
+	if (f->queue->exact && r->faulty && gets_through(r) && (packed || ret == -EFAULT))
 		hand_back(f->queue, has_mode(f, MPMCQ_MODE_DEAD), packed);
 }
 
-/* A read that is not packed acknowledges, whatever it returns. */
+/* Whether a read acknowledges if it waits, or gets a message. */
+static bool acknowledges(const struct request *r)
+{
+	return !r->write && gets_through(r) && r->total && !r->file->pooled &&
+	       (r->file->modes & (MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE)) == MPMCQ_MODE_LEASE;
+}
+
 static void acknowledge(struct worker *w, const struct request *r, const char *name)
 {
 	struct open_file *f = &w->open[r->file - w->open];
 
-	if (r->write || !gets_through(r) || f->pooled ||
-	    (f->modes & (MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE)) != MPMCQ_MODE_LEASE)
-		return;
 	let_all_go(w->world, f);
 	tell_faults(w, name, 0, end_all_leases(w->world, f, ACK));
 }
@@ -354,7 +356,9 @@ void call_transfer(struct worker *w)
 	if (r.write)
 		fill_buffer(w, &r, number);
 	name = names[r.write][how.method];
-	acknowledge(w, &r, name);
+	/* Where there is no message, that alone may end the queue. */
+	if (acknowledges(&r) && f->queue->exact && !waiting(f->queue, false))
+		acknowledge(w, &r, name);
 	r.reopened = load(&f->queue->reopened);
 	r.quiet = one_in(w, 2) && can_be_quiet(w, &r, &how);
 	if (f->queue->exact)
@@ -368,6 +372,8 @@ void call_transfer(struct worker *w)
 		e = expect(&r);
 	if (!returned(w, name, ret, &e))
 		return;
+	if (acknowledges(&r) && ret != -EMSGSIZE && ret != -EFAULT)
+		acknowledge(w, &r, name);
 	if (r.write)
 		has_written(w, &r, name, ret, number);
 	else

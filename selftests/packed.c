@@ -6,6 +6,7 @@
 #include <limits.h>
 
 #include "own_test.h"
+#include "held_page.h"
 #include "record.h"
 #include "uring_test.h"
 
@@ -113,6 +114,42 @@ TEST_F(packed, written_plain_read_packed)
 }
 
 /* The zeros behind a message are zeros also where a longer one has been. */
+static ssize_t read_vector(int fd, void *iov, size_t n)
+{
+	return result(readv(fd, iov, n));
+}
+
+/* A batch whose second page is long in coming stays together, and others go on. */
+TEST_F(packed, stuck_batch)
+{
+	unsigned char first[64];
+	struct iovec iov[] = { { first, space_of(LEN) }, { NULL, space_of(LEN) } };
+	struct held held;
+	struct call stuck;
+	struct mpmcq_msg msg;
+	int i;
+
+	if (!hold(_metadata, &held))
+		return;
+	iov[1].iov_base = held.page;
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(LEN, put_msg(self->nb, LEN, i));
+	ASSERT_EQ(0, start_call(&stuck, read_vector, self->pk, iov, 2));
+	ASSERT_EQ(0, await_faults(&held, 1));
+	EXPECT_EQ(0, depth(self->fd));
+	EXPECT_EQ(-EAGAIN, take_packed(self->pn, 1, LEN, 0, NULL));
+	if (self->capacity > 2) {
+		EXPECT_EQ(LEN, put_msg(self->nb, LEN, 2));
+		EXPECT_EQ(LEN, take_msg(self->nb, LEN, 2));
+	}
+
+	ASSERT_EQ(0, release(&held));
+	EXPECT_EQ(2 * space_of(LEN), finish_call(&stuck));
+	EXPECT_LT(0, unpack(first, sizeof(first), LEN, 0, &msg));
+	EXPECT_LT(0, unpack(held.page, getpagesize(), LEN, 1, &msg));
+	drop(&held);
+}
+
 TEST_F(packed, nothing_of_earlier_messages)
 {
 	int i, len;

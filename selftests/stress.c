@@ -205,6 +205,7 @@ TEST_F(control, unknown)
 struct mode {
 	int flags;		/* of open */
 	bool interrupted;	/* by a timer's signals, without SA_RESTART */
+	bool fresh;		/* consumers drop the pages of their buffers before each read */
 };
 
 static void ignore_signal(int sig)
@@ -259,20 +260,17 @@ static int produce(const struct mode *mode, const struct tally *tally, int produ
 	return 0;
 }
 
-/*
- * The exit status: the faults seen, or 128 if a call failed.  A page of the
- * buffer that were missing would have a message handed back, and a quicker
- * consumer get it after later ones: so the buffer is touched first.
- */
+/* The exit status: the faults seen, or 128 if a call failed. */
 static int consume(const struct mode *mode, struct tally *tally)
 {
-	static unsigned char buf[MSG_SIZE_MAX];
+	static unsigned char buf[MSG_SIZE_MAX] __attribute__((aligned(65536)));
 	const struct record *rec = (void *)buf;
 	int len, fd = open_in(mode, O_RDONLY), faults = 0;
 	struct order order = {};
 
-	memset(buf, JUNK, sizeof(buf));
 	for (;;) {
+		if (mode->fresh && madvise(buf, sizeof(buf), MADV_DONTNEED))
+			return 128;
 		len = persist(receive, fd, buf, sizeof(buf), POLLIN);
 		if (len < 0)
 			return 128;
@@ -392,6 +390,14 @@ TEST_F_TIMEOUT(stress, polling, 60)
 TEST_F_TIMEOUT(stress, interrupted, 60)
 {
 	const struct mode mode = { .interrupted = true };
+
+	run_in(&mode, _metadata, &self->run);
+}
+
+/* Every read finds that the pages of its buffer are missing, which costs no order. */
+TEST_F_TIMEOUT(stress, fresh_buffers, 60)
+{
+	const struct mode mode = { .fresh = true };
 
 	run_in(&mode, _metadata, &self->run);
 }

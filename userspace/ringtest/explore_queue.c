@@ -49,7 +49,7 @@
 #define POLLS		"iewou"
 #define LOOKS		"nm"
 #define SIGNALS		"012345"
-#define HANDS_BACK	"gGbBdDvx"	/* not in the order of a FIFO from then on */
+#define HANDS_BACK	"GbBdDvx"	/* not in the order of a FIFO from then on */
 
 /*
  * The rings are @skew positions on at first, and @fill messages wait.  @flags,
@@ -83,6 +83,8 @@ static const struct scenario scenarios[] = {
 	{ "poller for room that never writes", 1, 2, { "o", "s", "r" }, ALL, ALL },
 	{ "poller, reader with a bad address", 1, 0, { "i", "G", "s" }, ALL, ALL },
 	{ "reader whose page is missing", 1, 1, { "g", "r", "s" }, 4, 6 },
+	{ "reader whose page is missing, another reads twice", 1, 2, { "g", "rr", "s" }, 3, 5 },
+	{ "reader whose page is missing, close", 1, 1, { "g", "r", "c" }, ALL, ALL },
 	{ "reader with a bad address", 1, 1, { "G", "r", "s" }, ALL, ALL },
 	{ "writer whose page is missing", 1, 1, { "f", "s", "r" }, 4, ALL },
 	{ "2 writers asleep", 1, 2, { "s", "s", "rr" }, 4, ALL },
@@ -287,6 +289,7 @@ static void end(unsigned int self, const char *script)
 	now.matters[self] = 0;
 	now.was[self] = 0;
 	tasks[self].signalled = false;
+	tasks[self].struck = false;
 	steps_forget(self);
 	saw((intptr_t)script);
 }
@@ -323,6 +326,16 @@ static void end_drop(unsigned int self, bool done)
 	now.drop[self] = 0;
 }
 
+/*
+ * A task that was asleep when its signal came is about to die, to stop or to run its handler:
+ * it takes nothing from the queue any more.
+ */
+static void check_struck(unsigned int self)
+{
+	if (tasks[self].struck)
+		search_fault("a call goes on though a signal has ended its sleep");
+}
+
 static void sent(unsigned int message, ssize_t ret, size_t len, char what, unsigned int self)
 {
 	if (ret > 0 && (size_t)ret != len)
@@ -339,6 +352,8 @@ static void sent(unsigned int message, ssize_t ret, size_t len, char what, unsig
 		search_fault("a send returned another error");
 	if (ret <= 0 && now.received[message])
 		search_fault("a message arrived whose sending failed");
+	if (ret > 0)
+		check_struck(self);
 	now.outcome[message] = ret > 0 ? SENT : FAILED;
 }
 
@@ -443,6 +458,7 @@ static void do_receive(unsigned int self, char what)
 	else
 		ret = receive_value(&message, &want);
 	if (ret > 0) {
+		check_struck(self);
 		received(message, ret);
 		op->value = message;
 	} else {
@@ -460,6 +476,8 @@ static void do_receive_two(unsigned int self)
 	u64 messages[2];
 	int ret = receive_two(messages);
 
+	if (ret > 0)
+		check_struck(self);
 	for (int i = 0; i < ret; i++) {
 		received(messages[i], LEN_SHORT);
 		now.ops[ids[i]].value = messages[i];

@@ -186,6 +186,7 @@ static struct task_struct {
 	bool sleepy;		/* state is TASK_INTERRUPTIBLE */
 	bool asleep;		/* off the processor, until woken */
 	bool signalled;
+	bool struck;		/* the signal came while it was asleep */
 	bool triggered;		/* a poller's: woken since it last looked */
 	uint64_t seen;		/* when preemption was disabled */
 } tasks[STEPS_MAX_THREADS];
@@ -256,6 +257,7 @@ static inline void shim_signal(struct task_struct *task)
 {
 	step();
 	task->signalled = true;
+	task->struck |= task->asleep;
 	wake_up_process(task);
 }
 

@@ -478,7 +478,8 @@ static uint64_t hash_queue(void)
 	}
 	for (unsigned int i = 0; i < STEPS_MAX_THREADS; i++)
 		hash = search_mix(hash, tasks[i].sleepy | tasks[i].asleep << 1 |
-				  tasks[i].signalled << 2 | tasks[i].triggered << 3);
+				  tasks[i].signalled << 2 | tasks[i].triggered << 3 |
+				  tasks[i].struck << 4);
 	hash = hash_waiters(hash, &queue->readers.tasks);
 	hash = hash_waiters(hash, &queue->readers.pollers);
 	hash = hash_waiters(hash, &queue->writers.tasks);
