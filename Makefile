@@ -5,8 +5,10 @@
 # make check         every test; ends with "N passed, N failed"
 # make check-debug   the tests again in kernels that watch themselves
 # make check-kernels the module built for the kernels that Debian has, and tried in them
+#                    (ARGS=--help: options)
 # make lint          format and static checks of what changed, in seconds
 # make quick         the tests that matter for what changed, in two minutes
+#                    (both: BASE=REV for all that changed since REV)
 # make help          the rest
 
 KVER    ?= $(shell uname -r)
@@ -29,7 +31,7 @@ endif
 all: modules userspace
 
 help:
-	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+	@sed -n '3,/^$$/s/^# //p' Makefile
 	@echo 'make modules       the module for KVER=$(KVER), with headers in KDIR=$(KDIR)'
 	@echo 'make userspace     the tools, into build/userspace'
 	@echo 'make install       module, tools, manual pages, udev rule; also uninstall (DESTDIR, PREFIX)'
@@ -45,8 +47,6 @@ help:
 	@echo 'make bench-ring    the ring alone, natively, beside ck, DPDK, moodycamel, boost.lockfree'
 	@echo '                   and Vyukov; also into build/bench/ring.json (ARGS=--help: options)'
 	@echo 'make vm-module     the module for another kernel, in build/KVER'
-	@echo '                   (check-kernels: ARGS=--help tells which; lint, quick: BASE=REV for'
-	@echo '                   all that changed since REV)'
 	@echo 'make clean'
 
 # The command that brings the headers, by the distribution.

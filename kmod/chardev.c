@@ -220,7 +220,6 @@ static void get_info(const struct mpmcq_file *f, struct mpmcq_info *info)
 	struct mpmcq_queue *q = f->queue;
 
 	*info = (struct mpmcq_info) {
-		.size = sizeof(*info),
 		.version = MPMCQ_VERSION_CODE(MPMCQ_MAJOR, MPMCQ_MINOR, MPMCQ_PATCH),
 		.capacity = q->config.capacity,
 		.msg_size = q->config.msg_size,
@@ -247,9 +246,9 @@ static int ioctl_info(const struct file *file, struct mpmcq_info __user *uinfo)
 
 	if (size < 0)
 		return size;
-	if (info.flags)
-		return -EINVAL;
 	get_info(file->private_data, &info);
+	/* As it was passed in: the caller's next call must not tell of more than there is. */
+	info.size = size;
 	return copy_to_user(uinfo, &info, min_t(size_t, size, sizeof(info))) ? -EFAULT : 0;
 }
 

@@ -164,8 +164,8 @@ static bool is_nowait(const struct kiocb *iocb)
 }
 
 /*
- * As below, when it is not the usual case.  A read that is about to wait, or to say that there
- * is no message, acknowledges first: the queue may end with that.
+ * read_one_leased(), where mpmcq_receive_kept_now() has taken nothing.  A read that is about to
+ * wait, or to return that there is no message, acknowledges first: the queue may end with that.
  */
 static noinline ssize_t receive_next(struct mpmcq_file *f, struct iov_iter *to, bool nowait)
 {
@@ -188,7 +188,7 @@ static noinline ssize_t receive_next(struct mpmcq_file *f, struct iov_iter *to, 
 /*
  * A read that takes one message, and acknowledges what the one before delivered.  It is
  * the only kind of read of this file, one at a time, so there is room for the message.
- * If it fails with EFAULT or EMSGSIZE, or has no buffer, it acknowledges nothing.
+ * If it fails with EFAULT or EMSGSIZE at the first message it sees, it acknowledges nothing.
  */
 static ssize_t read_one_leased(struct mpmcq_file *f, struct iov_iter *to, bool nowait)
 {
@@ -581,8 +581,11 @@ long mpmcq_file_ioctl(struct file *file, unsigned int cmd, void __user *arg)
 {
 	struct mpmcq_file *f = file->private_data;
 
-	if (cmd == FIONREAD)
+	if (cmd == FIONREAD) {
+		if (!(file->f_mode & FMODE_READ))
+			return -EBADF;
 		return put_user(mpmcq_queue_next_len(f->queue, reads_dead(f)), (int __user *)arg);
+	}
 
 	/* Without the size of its struct, which may grow; not for those that have none. */
 	if (_IOC_DIR(cmd) != _IOC_NONE)

@@ -19,14 +19,17 @@
  *
  *	sender                                  receiver
  *	puts the slot back into free            keeps the message
- *	fetches pages with empty hands          fetches pages, holds nothing else
+ *	fetches pages with empty hands          fetches pages, under no lock
  *	takes a slot again                      copies again
  *
  * A sender must not take away room that others could use.  A receiver must not hand its message
- * back: others would get at later ones first, and order would depend on whose buffer is in
- * memory.  So a receiver whose buffer hangs costs the queue what it was given, as every stopped
- * operation does, and nobody waits for it but who waits for the end of a closed queue.  Only a
- * bad address and a fatal signal put the message to returned.
+ * back: others would take later ones first, and order would depend on whose buffer is in
+ * memory.
+ *
+ * A receiver whose buffer hangs costs the queue the slots of what it was given, up to a batch, as
+ * every stopped operation does.  Readers wait for it only if they wait for the end of a closed
+ * queue; writers only if all slots are held so.  A bad address or a fatal signal puts the message
+ * behind the returned ones, or behind the dead ones if it was dead.
  */
 
 #include <linux/kernel.h>
@@ -86,8 +89,8 @@ static __always_inline bool copy_out(const struct mpmcq_slot *slot, size_t len, 
 }
 
 /**
- * mpmcq_try_again() - whether a sender goes on, after a message could not be copied
- * @tries: how often that has happened in this call, or in a row
+ * mpmcq_try_again() - whether a sender goes on
+ * @tries: how many times in a row nothing could be copied; 0 if something was
  *
  * Return: 0 if so; -EFAULT if it was too often, -ERESTARTSYS if a signal is pending.
  * Context: may sleep; the caller has empty hands.
@@ -106,20 +109,23 @@ int mpmcq_try_again(unsigned int tries)
  * mpmcq_fetch_pages() - fetch the pages that a receiver's copy has found missing
  * @to: the buffer
  * @bytes: what the next message needs of it
- * @tries: how often the pages of this message were fetched before; counted on here
+ * @tries: in, out: how often the pages of this message were fetched
  *
  * The caller keeps its messages meanwhile, see "Missing pages" in message.c.
  *
- * Return: 0 if the copy is to be tried again; -EFAULT if the address is bad, or was fetched too
- * often; -EINTR if a fatal signal is pending.
+ * Return: 0 if the copy is to be tried again; -EFAULT if the address is bad, or if the pages
+ * were fetched %MPMCQ_FAULT_TRIES times in vain; -EINTR if a fatal signal is pending.
  * Context: may sleep.
  */
 int mpmcq_fetch_pages(struct iov_iter *to, size_t bytes, unsigned int *tries)
 {
-	if (fault_in_iov_iter_writeable(to, bytes) || ++*tries == MPMCQ_FAULT_TRIES)
-		return fatal_signal_pending(current) ? -EINTR : -EFAULT;
+	bool bad = *tries == MPMCQ_FAULT_TRIES || fault_in_iov_iter_writeable(to, bytes);
+
 	if (fatal_signal_pending(current))
 		return -EINTR;
+	if (bad)
+		return -EFAULT;
+	++*tries;
 	cond_resched();
 	return 0;
 }
@@ -217,7 +223,7 @@ static __always_inline ssize_t receive_ready(struct mpmcq_queue *q, struct iov_i
  * @q: the queue
  * @to: where the message goes
  *
- * The usual case is that of mpmcq_claim_ready().
+ * That is as in mpmcq_claim_ready().
  *
  * Return: length of the message; 0 if it is not that case, and then mpmcq_receive() is
  * to be called; -EFAULT, or -EINTR if a fatal signal came while pages were fetched.

@@ -386,7 +386,7 @@ static void finish_batch(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 
 /*
  * Copies a batch out, fetching pages as long as any are missing.  Returns how many messages
- * were copied; if not all, @ret has the error.
+ * were delivered; if not all, @ret has the error.  A dying reader sees none of them.
  */
 static unsigned int deliver_batch(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 				  struct iov_iter *to, bool kept, int *ret)
@@ -405,6 +405,8 @@ static unsigned int deliver_batch(struct mpmcq_queue *q, const struct mpmcq_clai
 		if (*ret)
 			break;
 	}
+	if (done < claim->n && *ret == -EINTR)
+		done = 0;
 	if (trace_mpmcq_receive_enabled())
 		for (i = 0; i < done; i++)
 			trace_mpmcq_receive(q->number, mpmcq_slot(q, claim->index[i])->len);

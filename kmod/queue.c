@@ -92,11 +92,14 @@
  * Signals come first
  * ------------------
  * A task that is about to die, to stop, to freeze or to exec has a signal pending, and a
- * message that it took then would be lost to the living.  So a call tests for a signal before
- * each further look: in the spin, in the wait queue, after each sleep, and between batches.
- * It leaves the wait queue then as any waiter does, and passes a wake-up on.  Only the first
- * look of a call is not preceded by a test, so that calls make progress however many signals
- * come.
+ * message that it took then would be lost to the living.  So a waiter tests for a signal before
+ * each look: in the spin, in the wait queue, and after each sleep; and a packed call before each
+ * further batch.  A waiter with a signal leaves the wait queue as any waiter does, and passes a
+ * wake-up on.
+ *
+ * A task that was asleep when its signal came takes nothing.  One that was running may have
+ * tested just before, and takes at most what this one look finds.  The looks with which a call
+ * begins, before it waits, come without a test: calls make progress however many signals come.
  *
  * The end
  * -------

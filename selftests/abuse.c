@@ -703,7 +703,7 @@ TEST_F_TIMEOUT(abuse, killed, 800)
 	int episode;
 
 	for (episode = percent_of(20); episode; episode--) {
-		/* Where pages are missing, messages go back and are read later. */
+		/* Readers with bad addresses, and those killed while they fetch, put messages back. */
 		crew->ordered = episode % 2;
 		ASSERT_TRUE(start(crew));
 		ASSERT_TRUE(work(crew, 50, kill_some));

@@ -408,7 +408,7 @@ static int read_some(struct worker *w, int flags)
 	return result(preadv2(w->fd, &iov, 1, -1, flags));
 }
 
-/* Each read acknowledges what the one before has delivered, also if it fails. */
+/* Each read that gets a message, or finds none, acknowledges what the one before delivered. */
 static void work_one_by_one(struct worker *w)
 {
 	int ret;

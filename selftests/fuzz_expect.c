@@ -302,7 +302,7 @@ const char *misinformed(const struct mpmcq_info *info, __u32 size, const struct 
 #define CHECK_COUNT(field, n) \
 	CHECK(field, q->exact ? info->field == (n) : info->field <= q->like.capacity)
 
-	CHECK(size, info->size == sizeof(*info));
+	CHECK(size, info->size == size);
 	CHECK(version, info->version);
 	CHECK(capacity, info->capacity == q->like.capacity);
 	CHECK(msg_size, info->msg_size == q->like.msg_size);

@@ -13,7 +13,10 @@ void call_next_len(struct worker *w)
 	struct expected e = { .max = q->like.msg_size };
 	__u32 n;
 
-	if (q->exact) {
+	if (!readable(f)) {
+		e = NOTHING;
+		may_fail(&e, -EBADF);
+	} else if (q->exact) {
 		e = NOTHING;
 		if (!waiting(q, dead))
 			may_return(&e, 0, 0);
@@ -34,8 +37,6 @@ void call_info(struct worker *w)
 	const char *field;
 	char text[64];
 
-	if (info.flags)
-		may_fail(&e, -EINVAL);
 	if (!e.errors && a.read_only)
 		may_fail(&e, -EFAULT);
 	else if (!e.errors)

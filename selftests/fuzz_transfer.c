@@ -324,6 +324,18 @@ static bool acknowledges(const struct request *r)
 	       (r->file->modes & (MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE)) == MPMCQ_MODE_LEASE;
 }
 
+/* Whether that is what came of such a read; one that failed has, if it had waited before. */
+static bool has_acknowledged(const struct request *r, int fd, ssize_t ret)
+{
+	struct mpmcq_info info;
+
+	if (ret != -EMSGSIZE && ret != -EFAULT)
+		return true;
+	if (r->file->queue->exact || r->file->queue->timed)
+		return false;
+	return !query(fd, &info) && !info.held;
+}
+
 static void acknowledge(struct worker *w, const struct request *r, const char *name)
 {
 	struct open_file *f = &w->open[r->file - w->open];
@@ -372,7 +384,7 @@ void call_transfer(struct worker *w)
 		e = expect(&r);
 	if (!returned(w, name, ret, &e))
 		return;
-	if (acknowledges(&r) && ret != -EMSGSIZE && ret != -EFAULT)
+	if (acknowledges(&r) && has_acknowledged(&r, w->files.fd[i], ret))
 		acknowledge(w, &r, name);
 	if (r.write)
 		has_written(w, &r, name, ret, number);

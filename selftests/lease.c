@@ -179,6 +179,23 @@ TEST_F(lease, which_reads_acknowledge)
 	close(le);
 }
 
+/* A read that has waited has acknowledged, whatever comes then. */
+TEST_F(lease, waiting_read_fails_later)
+{
+	int le = attach(self->fd, O_RDONLY, LEASE, 0);
+	struct call call;
+
+	ASSERT_LE(0, le);
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 0));
+	ASSERT_EQ(LEN, take_msg(le, LEN, 0));
+	ASSERT_EQ(0, start_blocked(&call, take, le, large, LEN - 1));
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
+	EXPECT_EQ(-EMSGSIZE, finish_call(&call));
+	EXPECT_EQ(0, held(le));
+	EXPECT_EQ(LEN, take_msg(self->nb, LEN, 1));
+	close(le);
+}
+
 TEST_F(lease, waiting_read_acknowledges_first)
 {
 	int le = attach(self->fd, O_RDONLY, LEASE, 0);

@@ -52,7 +52,6 @@ static inline int query(int fd, struct mpmcq_info *info)
 {
 	memset(info, JUNK, sizeof(*info));
 	info->size = sizeof(*info);
-	info->flags = 0;
 	return result(ioctl(fd, MPMCQ_IOC_INFO, info));
 }
 

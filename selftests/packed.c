@@ -113,7 +113,6 @@ TEST_F(packed, written_plain_read_packed)
 	}
 }
 
-/* The zeros behind a message are zeros also where a longer one has been. */
 static ssize_t read_vector(int fd, void *iov, size_t n)
 {
 	return result(readv(fd, iov, n));
@@ -141,6 +140,8 @@ TEST_F(packed, stuck_batch)
 	if (self->capacity > 2) {
 		EXPECT_EQ(LEN, put_msg(self->nb, LEN, 2));
 		EXPECT_EQ(LEN, take_msg(self->nb, LEN, 2));
+	} else {
+		EXPECT_EQ(-EAGAIN, put_msg(self->nb, LEN, 2));
 	}
 
 	ASSERT_EQ(0, release(&held));
@@ -150,6 +151,82 @@ TEST_F(packed, stuck_batch)
 	drop(&held);
 }
 
+/* A reader that is killed while it fetches the second message's page has had neither. */
+TEST_F(packed, stuck_batch_killed)
+{
+	/* With leases half of the room is reserved: of two slots, that is no batch of two. */
+	const int modes[] = { MPMCQ_MODE_PACKED, MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE };
+	int i, status;
+	struct mpmcq_msg msg[2];
+	size_t m;
+	pid_t pid;
+
+	for (m = 0; m < (self->capacity > 2 ? ARRAY_SIZE(modes) : 1); m++) {
+		int fd = attach(self->fd, O_RDONLY, modes[m], 0);
+
+		ASSERT_LE(0, fd);
+		for (i = 0; i < 2; i++)
+			ASSERT_EQ(LEN, put_msg(self->nb, LEN, i));
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			unsigned char first[64];
+			struct iovec iov[] = { { first, space_of(LEN) }, { NULL, space_of(LEN) } };
+			struct held held;
+			struct call stuck;
+
+			if (!hold(_metadata, &held))
+				_exit(KSFT_SKIP);
+			iov[1].iov_base = held.page;
+			if (start_call(&stuck, read_vector, fd, iov, 2) || await_faults(&held, 1))
+				_exit(KSFT_FAIL);
+			kill(getpid(), SIGKILL);
+		}
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		EXPECT_EQ(2, depth(self->fd)) TH_LOG("modes %d", modes[m]);
+		EXPECT_EQ(2, take_packed(self->pn, 2, LEN, 0, msg));
+		EXPECT_EQ(0, msg[0].deliveries);
+		if (WIFEXITED(status) && WEXITSTATUS(status) == KSFT_SKIP)
+			SKIP(return, "no userfaultfd for us");
+		EXPECT_EQ(SIGKILL, WTERMSIG(status));
+		close(fd);
+	}
+}
+
+static void ignore_signal(int sig)
+{
+}
+
+/* A read that is signalled while it copies its first batch keeps that, and begins no other. */
+TEST_F(packed, signal_ends_pack)
+{
+	enum { BATCH = 64, MESSAGES = 100 };
+	struct sigaction action = { .sa_handler = ignore_signal };
+	struct iovec iov[] = { { large, 0 }, { NULL, space_of(LEN) }, { large, 0 } };
+	struct held held;
+	struct call stuck;
+	int i;
+
+	if (self->capacity < MESSAGES || !hold(_metadata, &held))
+		return;
+	ASSERT_EQ(0, sigaction(SIGUSR1, &action, NULL));
+	for (i = 0; i < MESSAGES; i++)
+		ASSERT_EQ(LEN, put_msg(self->nb, LEN, i));
+	/* The page that is long in coming is for the last message of the batch. */
+	iov[0].iov_len = (BATCH - 1) * space_of(LEN);
+	iov[1].iov_base = held.page;
+	iov[2].iov_base = large + BATCH * space_of(LEN);
+	iov[2].iov_len = MESSAGES * space_of(LEN);
+	ASSERT_EQ(0, start_call(&stuck, read_vector, self->pk, iov, ARRAY_SIZE(iov)));
+	ASSERT_EQ(0, await_faults(&held, 1));
+	ASSERT_EQ(0, pthread_kill(stuck.thread, SIGUSR1));
+	ASSERT_EQ(0, release(&held));
+	EXPECT_EQ(BATCH * space_of(LEN), finish_call(&stuck));
+	EXPECT_EQ(MESSAGES - BATCH, take_packed(self->pn, MESSAGES, LEN, BATCH, NULL));
+	drop(&held);
+}
+
+/* The zeros behind a message are zeros also where a longer one has been. */
 TEST_F(packed, nothing_of_earlier_messages)
 {
 	int i, len;
@@ -433,10 +510,6 @@ TEST_F(packed, read_wakes_many)
 	for (i = 0; i < n; i++)
 		EXPECT_EQ(LEN, finish_call(&call[i]));
 	EXPECT_EQ(self->capacity, take_all(self->nb));
-}
-
-static void ignore_signal(int sig)
-{
 }
 
 TEST_F(packed, signal_ends_wait)

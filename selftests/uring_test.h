@@ -35,8 +35,8 @@ static inline bool has_poll_multishot(const struct io_uring *ring)
 }
 
 /*
- * From 5.17 on, and 6.1 with its fixes.  Earlier, a request that waits is tried again only if
- * poll says that it can complete, and an error other than the end is nothing poll tells of.
+ * From 5.17 on, of which this feature is a sign.  Earlier, a request that waits is tried again
+ * only if poll says that it can complete, and poll tells of no error but the end.
  */
 static inline bool retries_woken(const struct io_uring *ring)
 {

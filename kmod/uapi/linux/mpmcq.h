@@ -41,13 +41,12 @@
 
 /**
  * struct mpmcq_info - what a queue is like, and an open file of it
- * @size: in: size of this struct as the caller knows it, in bytes;
- *	out: as the kernel knows it
+ * @size: in: size of this struct as the caller knows it, in bytes; stays as it is
  * @version: out: version of the module, see MPMCQ_VERSION_CODE()
  * @capacity: out: messages the queue has room for
  * @msg_size: out: longest message, in bytes
  * @depth: out: messages waiting; approximate while others write and read
- * @flags: must be 0 when passed in; out: MPMCQ_DROP_OLDEST and the like
+ * @flags: out: MPMCQ_DROP_OLDEST and the like
  * @features: out: MPMCQ_FEATURE_PACKED and the like
  * @modes: out: MPMCQ_MODE_PACKED and the like, of this open file
  * @closed: out: 1 if the queue is closed, else 0
@@ -120,7 +119,7 @@ struct mpmcq_msg {
  *	MPMCQ_MAX_HELD_DEFAULT; without it, 0
  * @reserved: 0
  *
- * With MPMCQ_MODE_LEASE alone each read begins with acknowledging what is held, so no
+ * With MPMCQ_MODE_LEASE alone a read acknowledges what the one before has delivered, so no
  * more than one may be in flight, also of io_uring; add MPMCQ_MODE_PACKED for several.
  */
 struct mpmcq_mode {
