@@ -703,7 +703,7 @@ TEST_F_TIMEOUT(abuse, killed, 800)
 	int episode;
 
 	for (episode = percent_of(20); episode; episode--) {
-		/* Readers with bad addresses, and those killed while they fetch, put messages back. */
+		/* Readers with bad addresses put messages back, and so do those that are killed. */
 		crew->ordered = episode % 2;
 		ASSERT_TRUE(start(crew));
 		ASSERT_TRUE(work(crew, 50, kill_some));
