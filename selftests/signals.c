@@ -136,6 +136,11 @@ FIXTURE_SETUP(signals)
 	if (variant->how == FREEZE && access(CGROUPS "cgroup.procs", W_OK))
 		SKIP(return, "there are no control groups at " CGROUPS);
 	ASSERT_TRUE(variant->how != FREEZE || !mkdir(CGROUP, 0755) || errno == EEXIST);
+	/*
+	 * What will be executed has to be in memory: what brings it from a file system may need
+	 * the processor that the test has for itself.
+	 */
+	ASSERT_EQ(0, child_end(fork_child(execl("/bin/sleep", "sleep", "0", NULL))));
 	ASSERT_EQ(0, pipe(self->told));
 	self->fd = make_queue(.capacity = 128, .msg_size = LEN, .open_flags = O_RDWR | O_NONBLOCK);
 	ASSERT_LE(0, self->fd);
