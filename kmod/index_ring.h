@@ -26,10 +26,10 @@
  *	          v      v          v
  *	| taken | filled | filled | open | open |
  *
- * tail is a hint where the end, the first open entry, is to be looked for.  A put goes
- * on from there over filled ones, and at last stores the position after its own in tail,
- * where NCQ has a compare-and-swap.  So tail lags behind while a put is stopped before
- * that store, and goes back when it is late.
+ * tail is a hint where the end, the first open entry, is to be looked for.  A put walks
+ * from there over filled entries, and at last stores the position after its own in tail if tail
+ * is not there yet, where NCQ has a compare-and-swap.  So tail lags behind while a put is stopped
+ * before that store, and goes back if the put is stopped between the look and the store.
  *
  * What holds at all times:
  *
@@ -42,9 +42,9 @@
  *    exist.
  *  - A ring is empty exactly when the entry at head is open.
  *
- * Who goes on from tail and finds an entry of a later lap knows that all before that
- * are filled, and goes on behind it.  So however far tail lags, a lap of entries and one
- * more is all there is to look at, unless others put meanwhile.
+ * An entry of a later lap proves that every position before it has been filled, so the walk
+ * continues right after it.  So however far tail lags, the walk looks at a lap of entries and one
+ * more at most, unless others put meanwhile.
  *
  * Positions are 64 bits wide and never wrap in practice: at 10^9 operations a
  * second it takes 292 years.  So a compare-and-swap that succeeds has seen no
@@ -71,14 +71,14 @@
  *  Label    Operation                              Pairs with
  *  FILL     compare-and-swap of an entry, release  LOOK
  *  LOOK     load of an entry, acquire              FILL
- *  MOVE     store of tail, release                 TAIL
+ *  MOVE     store of tail if it is less, release   TAIL
  *  TAIL     load of tail, acquire                  MOVE
  *  TAKE     compare-and-swap of head, relaxed      TAKE
  *  RECHECK  load of head after smp_rmb()           the owner's store-release
  *                                                  to what was peeked at
  *
  * Their litmus tests are FILL+LOOK, FILL+LOOK+reuse, FILL+LOOK+walk, FILL+LOOK+heads,
- * FILL+LOOK+round, MOVE+TAIL, MOVE+TAIL+walk, MOVE+TAIL+heads, MOVE+TAIL+round,
+ * FILL+LOOK+round, MOVE+TAIL, MOVE+TAIL+walk, MOVE+TAIL+heads, MOVE+TAIL+skip, MOVE+TAIL+round,
  * TAKE+TAKE and RECHECK+LEN in Documentation/litmus-tests/.
  */
 #ifndef _MPMCQ_INDEX_RING_H
@@ -186,7 +186,7 @@ static inline void index_ring_init(struct index_ring *ring, atomic64_t *entries,
 }
 
 /*
- * Goes on from @pos, up to which all is filled, to the first open entry.  Returns its
+ * Walks from @pos, below which every entry is filled, to the first open entry.  Returns its
  * position, and in @entry what it holds.
  */
 static inline s64 __index_ring_walk(struct index_ring_table table, s64 pos, s64 *entry)
@@ -213,6 +213,18 @@ static inline s64 __index_ring_fill(struct index_ring_table table, s64 pos, u32 
 	return pos;
 }
 
+/*
+ * Stores @pos, below which every entry is filled, unless tail is there already.  A late store would
+ * set tail back, and later puts would walk from there; only a put that is stopped between the two
+ * lines below still does that.  A put may leave a further tail as it is, because the putter that
+ * stored it has seen every entry below.
+ */
+static inline void __index_ring_move_tail(struct index_ring *ring, s64 pos)
+{
+	if (atomic64_read(&ring->tail) < pos)
+		atomic64_set_release(&ring->tail, pos);	/* MOVE */
+}
+
 /**
  * index_ring_put() - put an index at the end
  * @ring: the ring
@@ -228,7 +240,7 @@ static inline s64 index_ring_put(struct index_ring *ring, u32 index)
 	s64 pos = atomic64_read_acquire(&ring->tail);	/* TAIL */
 
 	pos = __index_ring_fill(ring->table, pos, index);
-	atomic64_set_release(&ring->tail, pos + 1);	/* MOVE */
+	__index_ring_move_tail(ring, pos + 1);
 	return pos;
 }
 
@@ -257,7 +269,7 @@ static inline s64 index_ring_put_n(struct index_ring *ring, const u32 *indices, 
 			first = pos;
 		pos++;
 	}
-	atomic64_set_release(&ring->tail, pos);	/* MOVE */
+	__index_ring_move_tail(ring, pos);
 	return first;
 }
 
