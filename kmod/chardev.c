@@ -1,23 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The operations of files: how they come to be open, by node, by name, and by calls
- * that return a descriptor.  What an open file then does is file.c's.
+ * The operations of open files: how they come to be open, and calls that are about more than
+ * one open file.  What an open file then does is in file.c.
  */
 
 #include <linux/anon_inodes.h>
+#include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/fcntl.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/kernel.h>
 #include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
-#include <linux/string.h>
+#include <linux/stat.h>
 #include <linux/uaccess.h>
 
 #include <linux/mpmcq.h>
 
 #include "chardev.h"
+#include "compat.h"
 #include "device.h"
 #include "file.h"
 #include "lease.h"
@@ -25,34 +28,37 @@
 
 #define MPMCQ_FEATURES (MPMCQ_FEATURE_PACKED | MPMCQ_FEATURE_LEASE | MPMCQ_FEATURE_DEAD | \
 			MPMCQ_FEATURE_CLOSE | MPMCQ_FEATURE_ATTACH | MPMCQ_FEATURE_CREATE | \
-			MPMCQ_FEATURE_NAMES | MPMCQ_FEATURE_DROP)
+			MPMCQ_FEATURE_FILES | MPMCQ_FEATURE_DROP)
 
-#define MPMCQ_CREATE_FLAGS (MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_AUTO_DESTROY)
+#define MPMCQ_CONFIG_FLAGS (MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE)
 
+/*
+ * Opens a file of mpmcqfs, whose inode has the queue, or a device node.
+ *
+ * An open(2) that fails must not count as a writer that has come and gone.  The VFS refuses
+ * O_DIRECT only after this function, so it is refused here.  A security module that refuses the
+ * file later still makes it count.
+ */
 static int chardev_open(struct inode *inode, struct file *file)
 {
-	struct mpmcq_device *d = mpmcq_device_open(iminor(inode), file->f_mode);
+	struct mpmcq_queue *q = inode->i_fop == &mpmcq_fops ? inode->i_private :
+				mpmcq_device_queue(iminor(inode));
 	struct mpmcq_file *f;
 
-	if (IS_ERR(d))
-		return PTR_ERR(d);
-	f = mpmcq_file_create(mpmcq_device_queue(d), d, 0, 0);
-	if (IS_ERR(f)) {
-		mpmcq_device_put(d);
-		return PTR_ERR(f);
-	}
+	if (!q)
+		return -ENXIO;
+	if (file->f_flags & O_DIRECT)
+		return -EINVAL;
+	f = mpmcq_file_create(q);
+	if (!f)
+		return -ENOMEM;
 	mpmcq_file_begin(file, f);
 	return 0;
 }
 
 static int chardev_release(struct inode *inode, struct file *file)
 {
-	struct mpmcq_file *f = file->private_data;
-	struct mpmcq_device *d = f->device;
-
 	mpmcq_file_end(file);
-	if (d)
-		mpmcq_device_put(d);
 	return 0;
 }
 
@@ -62,143 +68,138 @@ static bool open_flags_valid(u32 flags)
 		(flags & O_ACCMODE) != O_ACCMODE;
 }
 
-/*
- * Opens a queue anew.  On success the caller's use of the device, if there is one, has
- * passed to the file.
- */
-static int new_file(struct mpmcq_queue *q, struct mpmcq_device *d, u32 open_flags, u32 modes,
-		    u32 max_held)
+/* Returns an open file of a queue that has no path, or an ERR_PTR. */
+static struct file *open_private(struct mpmcq_queue *q, u32 open_flags)
 {
-	int fd = get_unused_fd_flags(O_CLOEXEC);
-	struct mpmcq_file *f;
+	struct mpmcq_file *f = mpmcq_file_create(q);
 	struct file *file;
 
+	if (!f)
+		return ERR_PTR(-ENOMEM);
+	file = mpmcq_anon_file("[mpmcq]", &mpmcq_fops, f, open_flags & (O_ACCMODE | O_NONBLOCK));
+	if (IS_ERR(file))
+		mpmcq_file_destroy(f);
+	else
+		mpmcq_file_begin(file, f);
+	return file;
+}
+
+/*
+ * Opens the queue of an open file anew.  The VFS opens a file that has a path, so our ->open is
+ * the only way in, and security modules and fanotify see it.  Neither permissions nor the device
+ * cgroup are asked again: the new file has no access that @file lacks.
+ */
+static struct file *open_again(const struct file *file, u32 open_flags)
+{
+	const struct mpmcq_file *f = file->private_data;
+
+	if (!S_ISCHR(file_inode(file)->i_mode))
+		return open_private(f->queue, open_flags);
+	return dentry_open(&file->f_path, open_flags & (O_ACCMODE | O_NONBLOCK), current_cred());
+}
+
+/**
+ * mpmcq_get_create_args() - copy what MPMCQ_IOC_CREATE is given, and check it
+ * @args: the struct
+ * @config: how the queue is to be; values are not checked here
+ * @uargs: the user's
+ *
+ * Return: 0; -EINVAL for unknown flags, and those of mpmcq_copy_args().
+ * Context: may sleep.
+ */
+int mpmcq_get_create_args(struct mpmcq_create *args, struct mpmcq_config *config,
+			  const void __user *uargs)
+{
+	int ret = mpmcq_copy_args(args, sizeof(*args), sizeof(*args), uargs);
+
+	if (ret < 0)
+		return ret;
+	if (args->flags & ~(MPMCQ_CONFIG_FLAGS | MPMCQ_EXIST_OK))
+		return -EINVAL;
+	*config = (struct mpmcq_config) {
+		.capacity = args->capacity ?: MPMCQ_CAPACITY_DEFAULT,
+		.msg_size = args->msg_size ?: MPMCQ_MSG_SIZE_DEFAULT,
+		.flags = args->flags & MPMCQ_CONFIG_FLAGS,
+		.max_deliveries = args->max_deliveries,
+		.lease_ms = args->lease_ms,
+	};
+	return 0;
+}
+
+static struct mpmcq_queue *make_private(const struct mpmcq_config *config)
+{
+	struct mpmcq_charge *charge = mpmcq_queue_charge(config, NULL);
+
+	return IS_ERR(charge) ? ERR_CAST(charge) : mpmcq_queue_create(config, charge);
+}
+
+/**
+ * mpmcq_create_private() - make a queue that has no name
+ * @args: its access and flags
+ * @config: how the queue is to be
+ *
+ * Return: a descriptor, or an errno: -EINVAL for what only a queue with a name has, -EMFILE,
+ * and those of mpmcq_queue_charge() and mpmcq_queue_create().
+ * Context: may sleep.
+ */
+int mpmcq_create_private(const struct mpmcq_create *args, const struct mpmcq_config *config)
+{
+	struct mpmcq_queue *q;
+	struct file *file;
+	int fd;
+
+	if (args->mode || args->flags & MPMCQ_EXIST_OK || !open_flags_valid(args->open_flags))
+		return -EINVAL;
+	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0)
 		return fd;
-	f = mpmcq_file_create(q, d, modes, max_held);
-	if (IS_ERR(f)) {
+	q = make_private(config);
+	if (IS_ERR(q)) {
 		put_unused_fd(fd);
-		return PTR_ERR(f);
+		return PTR_ERR(q);
 	}
-	file = anon_inode_getfile("[mpmcq]", &mpmcq_fops, f,
-				  open_flags & (O_ACCMODE | O_NONBLOCK));
+	file = open_private(q, args->open_flags);
+	mpmcq_queue_put(q);
 	if (IS_ERR(file)) {
-		mpmcq_file_destroy(f);
 		put_unused_fd(fd);
 		return PTR_ERR(file);
 	}
-	mpmcq_file_begin(file, f);
 	fd_install(fd, file);
 	return fd;
 }
 
-static int new_file_of(struct mpmcq_device *d, u32 open_flags)
-{
-	int fd = new_file(mpmcq_device_queue(d), d, open_flags, 0, 0);
-
-	if (fd < 0)
-		mpmcq_device_put(d);
-	return fd;
-}
-
-static int create_private(const struct mpmcq_create *args, const struct mpmcq_config *config)
-{
-	struct mpmcq_queue *q;
-	int fd;
-
-	if (args->mode || args->flags & MPMCQ_AUTO_DESTROY)
-		return -EINVAL;
-	q = mpmcq_queue_create(config, true);
-	if (IS_ERR(q))
-		return PTR_ERR(q);
-	fd = new_file(q, NULL, args->open_flags, 0, 0);
-	mpmcq_queue_put(q);
-	return fd;
-}
-
-static int create_named(const struct file *file, const struct mpmcq_create *args,
-			const struct mpmcq_config *config)
-{
-	struct mpmcq_device *d;
-	int fd;
-
-	if (!mpmcq_name_valid(args->name, sizeof(args->name)) || args->mode & ~0777)
-		return -EINVAL;
-	if (!(file->f_mode & FMODE_WRITE))
-		return -EBADF;
-	d = mpmcq_device_create(args->name, config, args->mode);
-	if (IS_ERR(d))
-		return PTR_ERR(d);
-	fd = new_file(mpmcq_device_queue(d), d, args->open_flags, 0, 0);
-	if (fd < 0) {
-		mpmcq_device_destroy(d);
-		mpmcq_device_put(d);
-	}
-	return fd;
-}
-
-static int ioctl_create(const struct file *file, const void __user *uargs)
+static int ioctl_create(const void __user *uargs)
 {
 	struct mpmcq_create args;
 	struct mpmcq_config config;
-	int ret = mpmcq_copy_args(&args, sizeof(args), sizeof(args), uargs);
+	int ret = mpmcq_get_create_args(&args, &config, uargs);
 
-	if (ret < 0)
+	if (ret)
 		return ret;
-	if (args.flags & ~MPMCQ_CREATE_FLAGS || !open_flags_valid(args.open_flags))
-		return -EINVAL;
-	config = (struct mpmcq_config) {
-		.capacity = args.capacity ?: MPMCQ_CAPACITY_DEFAULT,
-		.msg_size = args.msg_size ?: MPMCQ_MSG_SIZE_DEFAULT,
-		.flags = args.flags,
-		.max_deliveries = args.max_deliveries,
-		.lease_ms = args.lease_ms,
-		.named = memchr_inv(args.name, 0, sizeof(args.name)),
-	};
-	if (config.named)
-		return create_named(file, &args, &config);
-	return create_private(&args, &config);
+	/* A name belongs into a directory of mpmcqfs. */
+	return args.name ? -ENOTDIR : mpmcq_create_private(&args, &config);
 }
 
-static int ioctl_open(const void __user *uargs)
+static bool attach_args_valid(const struct mpmcq_attach *args)
 {
-	struct mpmcq_name args;
-	struct mpmcq_device *d;
-	int ret = mpmcq_copy_args(&args, sizeof(args), sizeof(args), uargs);
-
-	if (ret < 0)
-		return ret;
-	if (!open_flags_valid(args.open_flags) || !mpmcq_name_valid(args.name, sizeof(args.name)))
-		return -EINVAL;
-	d = mpmcq_device_open_name(args.name, OPEN_FMODE(args.open_flags));
-	if (IS_ERR(d))
-		return PTR_ERR(d);
-	return new_file_of(d, args.open_flags);
+	return open_flags_valid(args->open_flags) &&
+		!(args->modes & ~(MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | MPMCQ_MODE_DEAD));
 }
 
-static int ioctl_destroy(const void __user *uargs)
-{
-	struct mpmcq_name args;
-	int ret = mpmcq_copy_args(&args, sizeof(args), sizeof(args), uargs);
-
-	if (ret < 0)
-		return ret;
-	if (args.open_flags || !mpmcq_name_valid(args.name, sizeof(args.name)))
-		return -EINVAL;
-	return mpmcq_device_destroy_name(args.name);
-}
-
+/*
+ * If the modes fail, the new file was open for a moment.  The queue does not close by that: if
+ * the new file is a writer, so is @file.
+ */
 static int ioctl_attach(const struct file *file, const void __user *uargs)
 {
-	struct mpmcq_file *f = file->private_data;
 	struct mpmcq_attach args;
-	int ret = mpmcq_copy_args(&args, sizeof(args), sizeof(args), uargs);
+	int fd, ret = mpmcq_copy_args(&args, sizeof(args), sizeof(args), uargs);
+	struct file *new;
 	fmode_t access;
 
 	if (ret < 0)
 		return ret;
-	if (!open_flags_valid(args.open_flags) ||
-	    args.modes & ~(MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | MPMCQ_MODE_DEAD))
+	if (!attach_args_valid(&args))
 		return -EINVAL;
 	access = OPEN_FMODE(args.open_flags) & (FMODE_READ | FMODE_WRITE);
 	if (access & ~file->f_mode)
@@ -206,11 +207,25 @@ static int ioctl_attach(const struct file *file, const void __user *uargs)
 	if (args.modes & (MPMCQ_MODE_LEASE | MPMCQ_MODE_DEAD) && !(access & FMODE_READ))
 		return -EBADF;
 
-	if (f->device)
-		mpmcq_device_get(f->device);
-	ret = new_file(f->queue, f->device, args.open_flags, args.modes, args.max_held);
-	if (ret < 0 && f->device)
-		mpmcq_device_put(f->device);
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	new = open_again(file, args.open_flags);
+	if (IS_ERR(new)) {
+		ret = PTR_ERR(new);
+		goto err_fd;
+	}
+	ret = new->f_op == &mpmcq_fops ?
+		mpmcq_file_set_modes(new->private_data, args.modes, args.max_held) : -ENXIO;
+	if (ret)
+		goto err_file;
+	fd_install(fd, new);
+	return fd;
+
+err_file:
+	fput(new);
+err_fd:
+	put_unused_fd(fd);
 	return ret;
 }
 
@@ -234,9 +249,14 @@ static void get_info(const struct mpmcq_file *f, struct mpmcq_info *info)
 		.lease_ms = q->config.lease_ms,
 		.held = mpmcq_holder_held(h) ? READ_ONCE(*mpmcq_holder_held(h)) : 0,
 		.max_held = mpmcq_holder_max(h),
+		.number = q->number,
+		.sent = mpmcq_queue_counter(q, MPMCQ_SENT),
+		.received = mpmcq_queue_counter(q, MPMCQ_RECEIVED),
+		.acked = mpmcq_queue_counter(q, MPMCQ_ACKED),
+		.returned = mpmcq_queue_counter(q, MPMCQ_RETURNED),
+		.rejected = mpmcq_queue_counter(q, MPMCQ_SET_ASIDE),
+		.dropped = mpmcq_queue_counter(q, MPMCQ_DROPPED),
 	};
-	if (f->device)
-		strscpy(info->name, mpmcq_device_name(f->device), sizeof(info->name));
 }
 
 static int ioctl_info(const struct file *file, struct mpmcq_info __user *uinfo)
@@ -261,11 +281,7 @@ static long chardev_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		case MPMCQ_CALL(MPMCQ_IOC_INFO):
 			return ioctl_info(file, uarg);
 		case MPMCQ_CALL(MPMCQ_IOC_CREATE):
-			return ioctl_create(file, uarg);
-		case MPMCQ_CALL(MPMCQ_IOC_OPEN):
-			return ioctl_open(uarg);
-		case MPMCQ_CALL(MPMCQ_IOC_DESTROY):
-			return ioctl_destroy(uarg);
+			return ioctl_create(uarg);
 		case MPMCQ_CALL(MPMCQ_IOC_ATTACH):
 			return ioctl_attach(file, uarg);
 		}
@@ -287,8 +303,9 @@ static void chardev_show_fdinfo(struct seq_file *m, struct file *file)
 	struct mpmcq_info info;
 
 	get_info(f, &info);
-	seq_printf(m, "queue:\t%s\nnumber:\t%u\n",
-		   f->device ? mpmcq_device_node(f->device) : "private", f->queue->number);
+	seq_puts(m, "queue:\t");
+	seq_file_path(m, file, "\n\\");
+	seq_printf(m, "\nnumber:\t%u\n", info.number);
 	seq_printf(m, "capacity:\t%u\nmsg_size:\t%u\ndepth:\t%u\n",
 		   info.capacity, info.msg_size, info.depth);
 	seq_printf(m, "modes:\t%s\n", modes[info.modes]);

@@ -7,9 +7,17 @@
 #ifndef _MPMCQ_COMPAT_H
 #define _MPMCQ_COMPAT_H
 
+#include <linux/anon_inodes.h>
+#include <linux/dcache.h>
+#include <linux/device.h>
+#include <linux/fs.h>
+#include <linux/hrtimer.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/namei.h>
 #include <linux/sched.h>
+#include <linux/string.h>
 #include <linux/timer.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
@@ -109,11 +117,76 @@ static inline void __user *mpmcq_user_words(const struct iov_iter *i)
 #define timer_delete_sync	del_timer_sync
 #endif
 
-/* What device_type's devnode() is given. */
-#ifdef HAVE_CONST_DEVNODE	/* from 6.2 on */
-#define mpmcq_const	const
+/* Deadlines, devices and files: nothing that the ring, the queue and copying need. */
+
+static inline void mpmcq_hrtimer_setup(struct hrtimer *timer,
+				       enum hrtimer_restart (*function)(struct hrtimer *),
+				       clockid_t clock, enum hrtimer_mode mode)
+{
+#ifdef HAVE_HRTIMER_SETUP	/* from 6.13 on */
+	hrtimer_setup(timer, function, clock, mode);
 #else
-#define mpmcq_const
+	hrtimer_init(timer, clock, mode);
+	timer->function = function;
+#endif
+}
+
+#ifdef HAVE_CLASS_CREATE_NAME	/* from 6.4 on */
+#define mpmcq_class_create(name)	class_create(name)
+#else
+#define mpmcq_class_create(name)	class_create(THIS_MODULE, name)
+#endif
+
+/* As anon_inode_getfile(), with an inode of its own, which security modules see. */
+static inline struct file *mpmcq_anon_file(const char *name, const struct file_operations *fops,
+					   void *priv, int flags)
+{
+#ifdef HAVE_ANON_INODE_CREATE_GETFILE	/* from 6.8 on */
+	return anon_inode_create_getfile(name, fops, priv, flags, NULL);
+#else
+	return anon_inode_getfile(name, fops, priv, flags);
+#endif
+}
+
+/* Looks a name up under the directory's lock, without a check of permissions. */
+static inline struct dentry *mpmcq_lookup(const char *name, struct dentry *dir)
+{
+#ifdef HAVE_LOOKUP_NOPERM	/* from 6.16 on */
+	struct qstr qstr = QSTR_INIT(name, strlen(name));
+
+	return lookup_noperm(&qstr, dir);
+#else
+	/* It checks the permission to search the directory, which vfs_mkobj() does too. */
+	return lookup_one_len(name, dir, strlen(name));
+#endif
+}
+
+static inline void mpmcq_inode_init_times(struct inode *inode)
+{
+#if defined(HAVE_SIMPLE_INODE_INIT_TS)		/* from 6.7 on */
+	simple_inode_init_ts(inode);
+#elif defined(HAVE_INODE_SET_CTIME_CURRENT)	/* from 6.6 on */
+	inode->i_mtime = inode_set_ctime_current(inode);
+	inode->i_atime = inode->i_mtime;
+#else
+	inode->i_ctime = current_time(inode);
+	inode->i_mtime = inode->i_ctime;
+	inode->i_atime = inode->i_ctime;
+#endif
+}
+
+/* Adds a file to its directory.  The dentry stays in the cache until the file is unlinked. */
+#ifdef HAVE_D_MAKE_PERSISTENT	/* from 6.19 on */
+#define mpmcq_dentry_add(dentry, inode)	d_make_persistent(dentry, inode)
+#define mpmcq_kill_super(sb)		kill_anon_super(sb)
+#else
+static inline void mpmcq_dentry_add(struct dentry *dentry, struct inode *inode)
+{
+	d_instantiate(dentry, inode);
+	dget(dentry);
+}
+
+#define mpmcq_kill_super(sb)		kill_litter_super(sb)
 #endif
 
 #endif /* _MPMCQ_COMPAT_H */

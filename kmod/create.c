@@ -8,6 +8,7 @@
 #include <linux/log2.h>
 #include <linux/overflow.h>
 #include <linux/poll.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/timer.h>
 #include <linux/vmalloc.h>
@@ -18,8 +19,8 @@
 #include "limits.h"
 #include "queue.h"
 
-/* What a node, and a folder in sysfs with its files, take; about. */
-#define MPMCQ_NAME_BYTES	8192
+/* What the inode and the directory entry of a queue with a name take, rounded up. */
+#define MPMCQ_FILE_BYTES	2048
 
 /* What a slot costs beyond the message: what goes before it, an entry in each ring. */
 static_assert(sizeof(struct mpmcq_slot) + 4 * sizeof(atomic64_t) <= 40);
@@ -31,7 +32,7 @@ static void *alloc_table(size_t n, size_t size)
 
 	if (check_mul_overflow(n, size, &bytes))
 		return NULL;
-	return __vmalloc(bytes, MPMCQ_GFP | __GFP_ZERO);
+	return __vmalloc(bytes, MPMCQ_GFP_TABLE | __GFP_ZERO);
 }
 
 static void waiters_init(struct mpmcq_waiters *w, const struct index_ring *ring,
@@ -57,22 +58,21 @@ static size_t stride_of(const struct mpmcq_config *config)
 	return ALIGN(sizeof(struct mpmcq_slot) + config->msg_size, 8);
 }
 
-/* All memory that a queue takes; within 2^37. */
+/* All memory that a queue takes without its name; within 2^37. */
 static size_t bytes_of(const struct mpmcq_config *config)
 {
 	return sizeof(struct mpmcq_queue) +
 		PAGE_ALIGN((size_t)config->capacity * 4 * sizeof(atomic64_t)) +
 		PAGE_ALIGN((size_t)config->capacity * stride_of(config)) +
-		num_possible_cpus() * sizeof(struct mpmcq_counters) +
-		(config->named ? MPMCQ_NAME_BYTES : 0);
+		num_possible_cpus() * sizeof(struct mpmcq_counters);
 }
 
-static int alloc_tables(struct mpmcq_queue *q)
+static bool alloc_tables(struct mpmcq_queue *q)
 {
-	q->counters = alloc_percpu_gfp(struct mpmcq_counters, MPMCQ_GFP);
+	q->counters = alloc_percpu_gfp(struct mpmcq_counters, MPMCQ_GFP_TABLE);
 	q->entries = alloc_table(q->config.capacity, 4 * sizeof(*q->entries));
 	q->slots = alloc_table(q->config.capacity, q->stride);
-	return q->counters && q->entries && q->slots ? 0 : -ENOMEM;
+	return q->counters && q->entries && q->slots;
 }
 
 static void free_tables(struct mpmcq_queue *q)
@@ -87,41 +87,55 @@ static void init_rings(struct mpmcq_queue *q)
 	u32 capacity = q->config.capacity;
 	unsigned int order = ilog2(capacity);
 
+	/* Each takes up to some milliseconds. */
 	index_ring_init(&q->free, q->entries, order, capacity);
+	cond_resched();
 	index_ring_init(&q->ready, q->entries + capacity, order, 0);
+	cond_resched();
 	index_ring_init(&q->returned, q->entries + 2 * capacity, order, 0);
+	cond_resched();
 	index_ring_init(&q->dead, q->entries + 3 * capacity, order, 0);
 }
 
 /**
- * mpmcq_queue_create() - make an empty queue
+ * mpmcq_queue_charge() - enter a queue that is to be made in the caller's accounts
  * @config: how it is to be
- * @limited: whether the limits of limits.c apply
+ * @quota: of the set of queues that it is to have a name in; NULL for a private queue
  *
- * Return: the queue with one reference, or an ERR_PTR: -EINVAL for a value out of
- * range, -ENOMEM, and those of mpmcq_charge().
+ * Return: for mpmcq_queue_create(), or an ERR_PTR: -EINVAL for a value out of range, and those
+ * of mpmcq_charge().
  * Context: may sleep.
  */
-struct mpmcq_queue *mpmcq_queue_create(const struct mpmcq_config *config, bool limited)
+struct mpmcq_charge *mpmcq_queue_charge(const struct mpmcq_config *config,
+					struct mpmcq_quota *quota)
+{
+	if (!config_valid(config))
+		return ERR_PTR(-EINVAL);
+	return mpmcq_charge(quota, bytes_of(config) + (quota ? MPMCQ_FILE_BYTES : 0), 1);
+}
+
+/**
+ * mpmcq_queue_create() - make an empty queue
+ * @config: how it is to be; its values are in range
+ * @charge: from mpmcq_queue_charge(), and the queue's from here on, also if this fails; NULL
+ *	for a queue that is nobody's
+ *
+ * Return: the queue with one reference, or an ERR_PTR: -ENOMEM.
+ * Context: may sleep.
+ */
+struct mpmcq_queue *mpmcq_queue_create(const struct mpmcq_config *config,
+				       struct mpmcq_charge *charge)
 {
 	static atomic_t number;
 	struct mpmcq_queue *q;
-	int ret;
 
-	if (!config_valid(config))
-		return ERR_PTR(-EINVAL);
-	q = kzalloc(sizeof(*q), MPMCQ_GFP);
+	q = kzalloc(sizeof(*q), GFP_KERNEL_ACCOUNT);
 	if (!q)
-		return ERR_PTR(-ENOMEM);
-	q->user = mpmcq_charge(bytes_of(config), 1, limited);
-	if (IS_ERR(q->user)) {
-		ret = PTR_ERR(q->user);
-		goto err_queue;
-	}
+		goto err_charge;
+	q->charge = charge;
 	q->config = *config;
 	q->stride = stride_of(config);
-	ret = alloc_tables(q);
-	if (ret)
+	if (!alloc_tables(q))
 		goto err_tables;
 
 	q->number = atomic_inc_return(&number);
@@ -136,10 +150,10 @@ struct mpmcq_queue *mpmcq_queue_create(const struct mpmcq_config *config, bool l
 
 err_tables:
 	free_tables(q);
-	mpmcq_uncharge(q->user, bytes_of(config), 1);
-err_queue:
 	kfree(q);
-	return ERR_PTR(ret);
+err_charge:
+	mpmcq_uncharge(charge);
+	return ERR_PTR(-ENOMEM);
 }
 
 static void mpmcq_queue_release(struct kref *refs)
@@ -148,7 +162,7 @@ static void mpmcq_queue_release(struct kref *refs)
 
 	timer_delete_sync(&q->late);
 	free_tables(q);
-	mpmcq_uncharge(q->user, bytes_of(&q->config), 1);
+	mpmcq_uncharge(q->charge);
 	kfree(q);
 }
 

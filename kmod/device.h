@@ -6,25 +6,14 @@
 #include <linux/types.h>
 
 struct mpmcq_config;
-struct mpmcq_device;
 struct mpmcq_queue;
 
-int mpmcq_devices_init(const struct file_operations *fops, const struct mpmcq_config *config);
-u64 mpmcq_devices_exit(void);
+/* Minors of our major number: the default queue, and what files of mpmcqfs show. */
+enum { MPMCQ_MINOR_DEFAULT, MPMCQ_MINOR_FILE, MPMCQ_MINORS };
 
-bool mpmcq_name_valid(const char *name, size_t size);
-
-struct mpmcq_device *mpmcq_device_create(const char *name, const struct mpmcq_config *config,
-					 umode_t mode);
-struct mpmcq_device *mpmcq_device_open(unsigned int minor, fmode_t access);
-struct mpmcq_device *mpmcq_device_open_name(const char *name, fmode_t access);
-void mpmcq_device_destroy(struct mpmcq_device *d);
-int mpmcq_device_destroy_name(const char *name);
-
-struct mpmcq_device *mpmcq_device_get(struct mpmcq_device *d);
-void mpmcq_device_put(struct mpmcq_device *d);
-struct mpmcq_queue *mpmcq_device_queue(const struct mpmcq_device *d);
-const char *mpmcq_device_node(const struct mpmcq_device *d);
-const char *mpmcq_device_name(const struct mpmcq_device *d);
+int mpmcq_device_init(const struct file_operations *fops, const struct mpmcq_config *config);
+u64 mpmcq_device_exit(void);
+struct mpmcq_queue *mpmcq_device_queue(unsigned int minor);
+dev_t mpmcq_device_number(unsigned int minor);
 
 #endif /* _MPMCQ_DEVICE_H */

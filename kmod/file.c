@@ -7,6 +7,7 @@
  */
 
 #include <linux/bitops.h>
+#include <linux/capability.h>
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/minmax.h>
@@ -23,7 +24,6 @@
 #include "compat.h"
 #include "file.h"
 #include "lease.h"
-#include "limits.h"
 #include "message.h"
 #include "packed.h"
 #include "queue.h"
@@ -36,7 +36,7 @@
 /* Makes the table of an open file that has none yet. */
 static int make_holder(struct mpmcq_file *f, u32 max_held)
 {
-	struct mpmcq_holder *h = mpmcq_holder_create(f->queue, max_held);
+	struct mpmcq_holder *h = mpmcq_holder_create(f->queue, &f->room, max_held);
 
 	if (IS_ERR(h))
 		return PTR_ERR(h);
@@ -45,14 +45,25 @@ static int make_holder(struct mpmcq_file *f, u32 max_held)
 	return 0;
 }
 
-/*
- * Once there is a lease, modes stay: a read that began with the old ones could take
- * part in the new ones, and acknowledge what nobody has seen.
+/**
+ * mpmcq_file_set_modes() - let an open file read and write in another way
+ * @f: the file's
+ * @modes: %MPMCQ_MODE_PACKED and the like; %MPMCQ_MODE_DEAD only before others know the file
+ * @max_held: with %MPMCQ_MODE_LEASE, how many messages it may hold, up to
+ *	%MPMCQ_MAX_HELD_MAX; 0 for the default
  *
- * Who sees the mode or the table sees what is in the table: the compare-and-swaps
+ * Once there is a lease, modes stay.  Otherwise a read that began in the old modes could take
+ * part in the new ones, and acknowledge a message that nobody has seen.
+ *
+ * A reader that sees the mode or the table sees what is in the table: the compare-and-swaps
  * HOLDER and MODES release, USE acquires; litmus tests HOLDER+USE and MODES+USE.
+ *
+ * Return: 0; -EINVAL for modes that do not go together, or for @max_held without a lease or out
+ * of range; -EBUSY if there is a lease already and this is not the same; -ENOMEM, and those of
+ * mpmcq_charge().
+ * Context: may sleep.
  */
-static int set_modes(struct mpmcq_file *f, u32 modes, u32 max_held)
+int mpmcq_file_set_modes(struct mpmcq_file *f, u32 modes, u32 max_held)
 {
 	u32 old, seen = READ_ONCE(f->modes);
 	int ret = 0;
@@ -81,31 +92,19 @@ static int set_modes(struct mpmcq_file *f, u32 modes, u32 max_held)
 /**
  * mpmcq_file_create() - what an open file will need
  * @q: the queue
- * @device: its name, or NULL; the caller has a use of it, which passes to the file
- * @modes: %MPMCQ_MODE_PACKED and the like
- * @max_held: with %MPMCQ_MODE_LEASE, how many messages it may hold; 0 for the default
  *
- * Return: for mpmcq_file_begin(), or an ERR_PTR: -EINVAL for modes that do not go
- * together, or max_held without a lease or out of range; -ENOMEM, and those of
- * mpmcq_charge().
+ * Return: for mpmcq_file_begin(); NULL without memory.
  * Context: may sleep.
  */
-struct mpmcq_file *mpmcq_file_create(struct mpmcq_queue *q, struct mpmcq_device *device, u32 modes,
-				     u32 max_held)
+struct mpmcq_file *mpmcq_file_create(struct mpmcq_queue *q)
 {
-	struct mpmcq_file *f = kzalloc(sizeof(*f), MPMCQ_GFP);
-	int ret;
+	struct mpmcq_file *f = kzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
 
 	if (!f)
-		return ERR_PTR(-ENOMEM);
+		return NULL;
 	f->queue = mpmcq_queue_get(q);
-	f->device = device;
+	init_waitqueue_head(&f->room.pollers);
 	mutex_init(&f->async_lock);
-	ret = set_modes(f, modes, max_held);
-	if (ret) {
-		mpmcq_file_destroy(f);
-		return ERR_PTR(ret);
-	}
 	return f;
 }
 
@@ -236,7 +235,8 @@ static ssize_t read_one(struct mpmcq_queue *q, struct iov_iter *to, u32 modes, b
 	return ret;
 }
 
-static noinline ssize_t read_by_mode(struct file *file, struct iov_iter *to, bool nowait)
+static noinline ssize_t read_by_mode(struct file *file, struct iov_iter *to, bool nowait,
+				     bool sync)
 {
 	struct mpmcq_file *f = file->private_data;
 	u32 modes = smp_load_acquire(&f->modes);	/* USE */
@@ -244,12 +244,13 @@ static noinline ssize_t read_by_mode(struct file *file, struct iov_iter *to, boo
 	if (modes & MPMCQ_MODE_PACKED)
 		return read_packed(file, to, modes, nowait);
 	if (modes & MPMCQ_MODE_LEASE)
-		return read_one_leased(f, to, nowait);
+		return sync ? read_one_leased(f, to, nowait) : -EINVAL;
 	return read_one(f->queue, to, modes, nowait);
 }
 
-/* Reads as the file's modes have it. */
-static __always_inline ssize_t read_to(struct file *file, struct iov_iter *to, bool nowait)
+/* Reads as the file's modes have it; @sync if the caller has the data when this returns. */
+static __always_inline ssize_t read_to(struct file *file, struct iov_iter *to, bool nowait,
+				       bool sync)
 {
 	struct mpmcq_file *f = file->private_data;
 	ssize_t ret;
@@ -259,7 +260,7 @@ static __always_inline ssize_t read_to(struct file *file, struct iov_iter *to, b
 		if (likely(ret))
 			return ret;
 	}
-	return read_by_mode(file, to, nowait);
+	return read_by_mode(file, to, nowait, sync);
 }
 
 /* Some of those who call by an iterator want it moved; copies by the pointer do not. */
@@ -274,15 +275,18 @@ static ssize_t moved(struct iov_iter *i, size_t before, ssize_t ret)
  * @iocb: the read
  * @to: the buffer
  *
- * Return: as mpmcq_receive() and mpmcq_packed_receive(); -EBUSY if another read that
- * acknowledges is under way.
+ * Return: as mpmcq_receive() and mpmcq_packed_receive(); of a file whose reads acknowledge:
+ * -EBUSY if another read is under way, and -EINVAL if this is no read(2) or readv(2).  There, by
+ * the next read, its caller has the message before; with io_uring and aio it need not.
  * Context: may sleep.
  */
 ssize_t mpmcq_file_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
+	/* A multishot read of io_uring looks synchronous, but for IOCB_NOWAIT. */
+	bool sync = is_sync_kiocb(iocb) && !(iocb->ki_flags & IOCB_NOWAIT);
 	size_t room = iov_iter_count(to);
 
-	return moved(to, room, read_to(iocb->ki_filp, to, is_nowait(iocb)));
+	return moved(to, room, read_to(iocb->ki_filp, to, is_nowait(iocb), sync));
 }
 
 /**
@@ -300,7 +304,7 @@ ssize_t mpmcq_file_read(struct file *file, char __user *buf, size_t len, loff_t 
 	struct iovec iov;
 
 	mpmcq_buffer_init(&to, READ, &iov, buf, len);
-	return read_to(file, &to, file->f_flags & O_NONBLOCK);
+	return read_to(file, &to, file->f_flags & O_NONBLOCK, true);
 }
 
 static __always_inline ssize_t write_from(struct file *file, struct iov_iter *from, bool nowait)
@@ -355,13 +359,39 @@ static struct mpmcq_waiters *readers_of(const struct mpmcq_file *f)
 	return reads_dead(f) ? &f->queue->dead_readers : &f->queue->readers;
 }
 
+/* Whether reads of the file fail without room to hold messages. */
+static bool needs_room(const struct mpmcq_file *f)
+{
+	u32 modes = smp_load_acquire(&f->modes);	/* USE */
+
+	return modes & MPMCQ_MODE_LEASE && modes & MPMCQ_MODE_PACKED;
+}
+
+/*
+ * Registers a poller that may have to wait for room.  It must not be a third wait queue, which
+ * io_uring refuses, so a file that is open for writing too uses that of the readers; and so does
+ * one that is polled before it has its mode.
+ */
+static void poll_room(struct file *file, struct mpmcq_file *f, poll_table *wait)
+{
+	if (poll_does_not_wait(wait))
+		return;
+	if (needs_room(f) && !(file->f_mode & FMODE_WRITE))
+		poll_wait(file, &f->room.pollers, wait);
+	else
+		WRITE_ONCE(f->room.shared, true);
+}
+
 /**
  * mpmcq_file_poll() - what a file can do without waiting
  * @file: the file
  * @wait: who wants to be told
  *
- * Return: EPOLLIN if a message waits, EPOLLHUP if none will come, EPOLLOUT if a write
- * would not wait; of these what the file is open for.
+ * It registers with all wait queues that the file may need, whatever was asked for: epoll
+ * registers once, and EPOLL_CTL_MOD may ask for more later.
+ *
+ * Return: EPOLLIN if a message waits and may be read, EPOLLHUP if none will come, EPOLLOUT if
+ * a write would not wait; of these what the file is open for.
  * Context: may sleep.
  */
 __poll_t mpmcq_file_poll(struct file *file, poll_table *wait)
@@ -370,8 +400,10 @@ __poll_t mpmcq_file_poll(struct file *file, poll_table *wait)
 	struct mpmcq_queue *q = f->queue;
 	__poll_t mask = 0;
 
-	if (file->f_mode & FMODE_READ)
+	if (file->f_mode & FMODE_READ) {
 		poll_wait(file, &readers_of(f)->pollers, wait);
+		poll_room(file, f, wait);
+	}
 	if (file->f_mode & FMODE_WRITE)
 		poll_wait(file, &q->writers.pollers, wait);
 	/*
@@ -381,7 +413,8 @@ __poll_t mpmcq_file_poll(struct file *file, poll_table *wait)
 	smp_mb();	/* WAIT */
 	if (file->f_mode & FMODE_READ) {
 		if (mpmcq_queue_readable(q, reads_dead(f)))
-			mask |= q->readers.events;
+			mask |= needs_room(f) && mpmcq_holder_full(f->holder) ? 0 :
+				q->readers.events;
 		else if (mpmcq_queue_drained(q, reads_dead(f)))
 			mask |= EPOLLHUP;
 	}
@@ -459,7 +492,8 @@ static int ioctl_mode(struct file *file, void __user *arg)
 	if (args.modes & MPMCQ_MODE_LEASE && !(file->f_mode & FMODE_READ))
 		return -EBADF;
 
-	return set_modes(f, args.modes | (READ_ONCE(f->modes) & MPMCQ_MODE_DEAD), args.max_held);
+	return mpmcq_file_set_modes(f, args.modes | (READ_ONCE(f->modes) & MPMCQ_MODE_DEAD),
+				    args.max_held);
 }
 
 /* Calls that end or renew leases; @touch, or what becomes of the messages. */
@@ -561,6 +595,8 @@ static int ioctl_close(struct file *file, unsigned int cmd, const void __user *a
 		return -EINVAL;
 	if (!(file->f_mode & FMODE_WRITE))
 		return -EBADF;
+	if (f->queue->config.admin_closes && !capable(CAP_SYS_ADMIN))
+		return -EPERM;
 	if (cmd == MPMCQ_IOC_CLOSE)
 		mpmcq_queue_close(f->queue);
 	else

@@ -7,18 +7,17 @@
 #include <linux/mutex.h>
 #include <linux/poll.h>
 
-struct mpmcq_device;
-struct mpmcq_holder;
+#include "lease.h"
+
 struct mpmcq_queue;
 
 /**
  * struct mpmcq_file - what an open file has of its own
  * @queue: the queue; has a reference
- * @device: the name by which it is known, NULL if the queue is private; for
- *	chardev.c
  * @holder: messages that are held; made when MPMCQ_MODE_LEASE is first set, and then
  *	there until the file is released
  * @modes: %MPMCQ_MODE_PACKED and the like; MPMCQ_MODE_DEAD never changes
+ * @room: pollers who wait for room to hold another message
  * @async_lock: keeps the file in all of the lists for SIGIO, or in none
  * @reading: bit 0 is set while a read with an implied acknowledgment is under way
  *
@@ -27,9 +26,9 @@ struct mpmcq_queue;
  */
 struct mpmcq_file {
 	struct mpmcq_queue *queue;
-	struct mpmcq_device *device;
 	struct mpmcq_holder *holder;
 	u32 modes;
+	struct mpmcq_room room;
 	struct mutex async_lock;	/* see above */
 	unsigned long reading;
 };
@@ -37,8 +36,8 @@ struct mpmcq_file {
 /* A call without the size of its struct, which may grow. */
 #define MPMCQ_CALL(cmd)	((cmd) & ~(_IOC_SIZEMASK << _IOC_SIZESHIFT))
 
-struct mpmcq_file *mpmcq_file_create(struct mpmcq_queue *q, struct mpmcq_device *device, u32 modes,
-				     u32 max_held);
+struct mpmcq_file *mpmcq_file_create(struct mpmcq_queue *q);
+int mpmcq_file_set_modes(struct mpmcq_file *f, u32 modes, u32 max_held);
 void mpmcq_file_destroy(struct mpmcq_file *f);
 void mpmcq_file_begin(struct file *file, struct mpmcq_file *f);
 void mpmcq_file_end(struct file *file);

@@ -10,18 +10,52 @@
  * find none.
  *
  * The lock is one open file's own.  Nobody else ever waits for it.
+ *
+ * Deadlines are those of CLOCK_BOOTTIME, which goes on while the machine is suspended.  The
+ * timer of a holder only queues work, on a workqueue that is not bound to the processor of the
+ * timer: a worker that hangs in a loop there may be the reason that the lease ends.
+ *
+ * The timer is armed lazily.  All leases of a queue last equally long, and TOUCH moves deadlines
+ * later only, so the first lease that is kept arms it, and what comes next may leave it as it is:
+ *
+ *	timer		armed from the first lease on, until its work finds that nothing is held
+ *	invariant	while messages are held, the timer is armed for a time no later than the
+ *			first deadline, or its work is pending or about to take the lock
+ *
+ * Full holders
+ * ------------
+ * A holder is full when it has no room for another message.  Then poll(2) does not say that its file
+ * is readable, and a read fails with ENOBUFS.  Both set told_full under the lock.  Whatever makes
+ * room clears told_full under the lock, and then wakes the pollers of this file if a message waits.
+ * If none waits, the next put wakes them.
+ *
+ * A put wakes one exclusive poller, and that may be one of a full holder, who cannot take the message
+ * and does not pass the wake-up on.  So while any holder of the queue has been told that it is full,
+ * puts wake all pollers.  The first to be told wakes all if a message waits already:
+ *
+ *	putter                          poller of a full holder
+ *	puts an index                   makes full_holders 1
+ *	full barrier     WAKE           full barrier     FULL
+ *	reads full_holders              looks at the rings
+ *
+ * Either the putter sees that a holder is full, or the poller sees the message: the litmus test is
+ * WAKE+FULL.  The next to be told need not: a put that saw no full holder is seen by the first.
  */
 
+#include <linux/atomic.h>
 #include <linux/err.h>
 #include <linux/hash.h>
-#include <linux/jiffies.h>
+#include <linux/hrtimer.h>
+#include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/poll.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
+#include "compat.h"
 #include "lease.h"
 #include "limits.h"
 #include "queue.h"
@@ -32,7 +66,7 @@
  * @due: among those held, in the order of @deadline, if the queue has lease_ms
  * @hash: among those held with the same hash of @id; or among the spare ones
  * @id: names the delivery
- * @deadline: when it is to be given back, in jiffies, if the queue has lease_ms
+ * @deadline: when it is to be given back, by CLOCK_BOOTTIME, if the queue has lease_ms
  * @index: where the message is
  *
  * Protected by the lock of struct mpmcq_holder.
@@ -42,60 +76,104 @@ struct mpmcq_lease {
 	struct list_head due;
 	struct hlist_node hash;
 	u64 id;
-	u64 deadline;
+	ktime_t deadline;
 	u32 index;
 };
 
 /**
  * struct mpmcq_holder - the messages that a reader holds
  * @q: the queue
- * @user: on whose account the table is
- * @lock: protects all that follows but @max, @bits and @expiry; taken from process
+ * @charge: the table in the accounts
+ * @room: whom to tell of room
+ * @lock: protects all that follows but @max, @bits, @timer and @expiry; taken from process
  *	context only
  * @held: messages held, in the order read
  * @due: the same, in the order of their deadlines, if the queue has lease_ms
  * @spare: unused entries
  * @n: messages held; also read without the lock
  * @reserved: entries that packed reads under way will need
+ * @armed: see above; only if the queue has lease_ms
+ * @ending: the file is closed: the work is not to arm the timer any more
+ * @told_full: see above; the holder is counted in @q's full_holders meanwhile
  * @max: number of entries
  * @bits: binary logarithm of the number of buckets
  * @buckets: messages held, by the hash of their ids
- * @expiry: gives back what is overdue; pending while messages are held, if the queue
- *	has lease_ms
+ * @timer: queues @expiry at a deadline
+ * @expiry: gives back what is overdue
  * @table: the entries
  */
 struct mpmcq_holder {
 	struct mpmcq_queue *q;
-	struct mpmcq_user *user;
+	struct mpmcq_charge *charge;
+	struct mpmcq_room *room;
 	spinlock_t lock;	/* see above */
 	struct list_head held;
 	struct list_head due;
 	struct hlist_head spare;
 	u32 n;
 	u32 reserved;
+	bool armed;
+	bool ending;
+	bool told_full;
 	u32 max;
 	unsigned int bits;
 	struct hlist_head *buckets;
-	struct delayed_work expiry;
+	struct hrtimer timer;
+	struct work_struct expiry;
 	struct mpmcq_lease table[];
 };
 
-static u64 deadline_from_now(const struct mpmcq_queue *q)
+static struct workqueue_struct *expiry_wq;	/* written once, at load */
+
+static ktime_t deadline_from_now(const struct mpmcq_queue *q)
 {
-	/* The jiffy under way may be nearly over. */
-	return get_jiffies_64() + msecs_to_jiffies(q->config.lease_ms) + 1;
+	return ktime_add_ms(ktime_get_boottime(), q->config.lease_ms);
+}
+
+/* Under the lock: arms the timer for the first deadline, if there is one. */
+static void arm_timer(struct mpmcq_holder *h)
+{
+	struct mpmcq_lease *first = list_first_entry_or_null(&h->due, struct mpmcq_lease, due);
+
+	h->armed = first && !h->ending;
+	if (h->armed)
+		hrtimer_start(&h->timer, first->deadline, HRTIMER_MODE_ABS);
+}
+
+static enum hrtimer_restart deadline_passed(struct hrtimer *timer)
+{
+	struct mpmcq_holder *h = container_of(timer, struct mpmcq_holder, timer);
+
+	queue_work(expiry_wq, &h->expiry);
+	return HRTIMER_NORESTART;
 }
 
 /* Under the lock. */
-static void expire_later(struct mpmcq_holder *h)
+static bool is_full(const struct mpmcq_holder *h)
 {
-	struct mpmcq_lease *first;
-	u64 now = get_jiffies_64();
+	return h->n + h->reserved >= h->max;
+}
 
-	if (!h->q->config.lease_ms || list_empty(&h->due))
+/* Under the lock, after room was made: returns true if the caller has to call tell_room(). */
+static bool has_to_tell(struct mpmcq_holder *h)
+{
+	bool tell = h->told_full && !is_full(h);
+
+	if (tell) {
+		h->told_full = false;
+		atomic_dec(&h->q->full_holders);
+	}
+	return tell;
+}
+
+/* Without the lock: wakes the pollers that may have been told that the holder is full. */
+static void tell_room(struct mpmcq_holder *h, bool tell)
+{
+	if (!tell || !mpmcq_queue_readable(h->q, false))
 		return;
-	first = list_first_entry(&h->due, struct mpmcq_lease, due);
-	schedule_delayed_work(&h->expiry, first->deadline > now ? first->deadline - now : 0);
+	__wake_up(&h->room->pollers, TASK_INTERRUPTIBLE, 0, poll_to_key(h->q->readers.events));
+	if (READ_ONCE(h->room->shared))
+		mpmcq_wake_readers_pollers(h->q);
 }
 
 /* Under the lock: the index is in the caller's hands then. */
@@ -136,29 +214,52 @@ static void settle_messages(struct mpmcq_queue *q, const u32 *indices, unsigned 
 /* Gives back what is overdue, in the order of the deadlines. */
 static void expire_leases(struct work_struct *work)
 {
-	struct mpmcq_holder *h = container_of(work, struct mpmcq_holder, expiry.work);
+	struct mpmcq_holder *h = container_of(work, struct mpmcq_holder, expiry);
 	struct mpmcq_lease *lease, *next;
 	u32 indices[MPMCQ_BATCH];
 	unsigned int n;
+	bool tell;
 
 	do {
-		u64 now = get_jiffies_64();
+		ktime_t now = ktime_get_boottime();
 
 		n = 0;
 		spin_lock(&h->lock);
 		list_for_each_entry_safe(lease, next, &h->due, due) {
-			if (lease->deadline > now || n == MPMCQ_BATCH)
+			if (ktime_after(lease->deadline, now) || n == MPMCQ_BATCH)
 				break;
 			indices[n++] = unlink_lease(h, lease);
 		}
+		tell = has_to_tell(h);
+		if (n < MPMCQ_BATCH)
+			arm_timer(h);
 		spin_unlock(&h->lock);
 		settle_messages(h->q, indices, n, MPMCQ_NACK_FRONT);
+		tell_room(h, tell);
 		cond_resched();
 	} while (n == MPMCQ_BATCH);
+}
 
-	spin_lock(&h->lock);
-	expire_later(h);
-	spin_unlock(&h->lock);
+/**
+ * mpmcq_leases_init() - what all leases need
+ *
+ * Return: 0 or -ENOMEM.
+ * Context: may sleep.
+ */
+int mpmcq_leases_init(void)
+{
+	expiry_wq = alloc_workqueue("mpmcq", WQ_UNBOUND, 0);
+	return expiry_wq ? 0 : -ENOMEM;
+}
+
+/**
+ * mpmcq_leases_exit() - undo mpmcq_leases_init()
+ *
+ * Context: may sleep; no file is open.
+ */
+void mpmcq_leases_exit(void)
+{
+	destroy_workqueue(expiry_wq);
 }
 
 /* The table, and the buckets behind it. */
@@ -172,27 +273,29 @@ static size_t bytes_of(u32 max, unsigned int bits)
 /**
  * mpmcq_holder_create() - let a reader hold messages
  * @q: the queue; must stay until mpmcq_holder_destroy()
+ * @room: whom to tell of room; must stay likewise
  * @max: how many at a time; 1 to %MPMCQ_MAX_HELD_MAX
  *
  * Return: the table, or an ERR_PTR: -ENOMEM, and those of mpmcq_charge().
  * Context: may sleep.
  */
-struct mpmcq_holder *mpmcq_holder_create(struct mpmcq_queue *q, u32 max)
+struct mpmcq_holder *mpmcq_holder_create(struct mpmcq_queue *q, struct mpmcq_room *room, u32 max)
 {
 	unsigned int bits = ilog2(roundup_pow_of_two(max + 1));
-	struct mpmcq_user *user = mpmcq_charge(bytes_of(max, bits), 0, true);
+	struct mpmcq_charge *charge = mpmcq_charge(NULL, bytes_of(max, bits), 0);
 	struct mpmcq_holder *h;
 	u32 i;
 
-	if (IS_ERR(user))
-		return ERR_CAST(user);
-	h = kvzalloc(bytes_of(max, bits), MPMCQ_GFP);
+	if (IS_ERR(charge))
+		return ERR_CAST(charge);
+	h = kvzalloc(bytes_of(max, bits), MPMCQ_GFP_TABLE);
 	if (!h) {
-		mpmcq_uncharge(user, bytes_of(max, bits), 0);
+		mpmcq_uncharge(charge);
 		return ERR_PTR(-ENOMEM);
 	}
 	h->q = q;
-	h->user = user;
+	h->charge = charge;
+	h->room = room;
 	h->max = max;
 	h->bits = bits;
 	h->buckets = (struct hlist_head *)(h->table + max);
@@ -200,7 +303,8 @@ struct mpmcq_holder *mpmcq_holder_create(struct mpmcq_queue *q, u32 max)
 	INIT_LIST_HEAD(&h->held);
 	INIT_LIST_HEAD(&h->due);
 	INIT_HLIST_HEAD(&h->spare);
-	INIT_DELAYED_WORK(&h->expiry, expire_leases);
+	mpmcq_hrtimer_setup(&h->timer, deadline_passed, CLOCK_BOOTTIME, HRTIMER_MODE_ABS);
+	INIT_WORK(&h->expiry, expire_leases);
 	for (i = 0; i < max; i++)
 		hlist_add_head(&h->table[i].hash, &h->spare);
 	return h;
@@ -214,9 +318,16 @@ struct mpmcq_holder *mpmcq_holder_create(struct mpmcq_queue *q, u32 max)
  */
 void mpmcq_holder_destroy(struct mpmcq_holder *h)
 {
-	cancel_delayed_work_sync(&h->expiry);
+	spin_lock(&h->lock);
+	h->ending = true;
+	spin_unlock(&h->lock);
+	/* The work may be giving messages back just now, which were read before the rest. */
+	hrtimer_cancel(&h->timer);
+	cancel_work_sync(&h->expiry);
 	mpmcq_holder_end_all(h, MPMCQ_NACK_FRONT);
-	mpmcq_uncharge(h->user, bytes_of(h->max, h->bits), 0);
+	if (h->told_full)
+		atomic_dec(&h->q->full_holders);
+	mpmcq_uncharge(h->charge);
 	kvfree(h);
 }
 
@@ -234,7 +345,7 @@ void mpmcq_holder_destroy(struct mpmcq_holder *h)
 u32 mpmcq_holder_reserve(struct mpmcq_holder *h, u32 n)
 {
 	spin_lock(&h->lock);
-	n = min(n, DIV_ROUND_UP(h->max - h->n - h->reserved, 2));
+	n = is_full(h) ? 0 : min(n, DIV_ROUND_UP(h->max - h->n - h->reserved, 2));
 	h->reserved += n;
 	spin_unlock(&h->lock);
 	return n;
@@ -249,9 +360,40 @@ u32 mpmcq_holder_reserve(struct mpmcq_holder *h, u32 n)
  */
 void mpmcq_holder_unreserve(struct mpmcq_holder *h, u32 n)
 {
+	bool tell;
+
 	spin_lock(&h->lock);
 	h->reserved -= n;
+	tell = has_to_tell(h);
 	spin_unlock(&h->lock);
+	tell_room(h, tell);
+}
+
+/**
+ * mpmcq_holder_full() - whether there is no room for another message
+ * @h: the table
+ *
+ * If so, the caller says so to its own caller, and pollers are woken when there is room.
+ *
+ * Context: process.
+ */
+bool mpmcq_holder_full(struct mpmcq_holder *h)
+{
+	bool full, first = false;
+
+	spin_lock(&h->lock);
+	full = is_full(h);
+	if (full && !h->told_full) {
+		h->told_full = true;
+		first = atomic_inc_return(&h->q->full_holders) == 1;
+	}
+	spin_unlock(&h->lock);
+	if (first) {
+		smp_mb();	/* FULL */
+		if (mpmcq_queue_readable(h->q, false))
+			mpmcq_wake_readers_pollers(h->q);
+	}
+	return full;
 }
 
 /* Under the lock: there is a spare entry. */
@@ -292,7 +434,8 @@ void mpmcq_holder_keep(struct mpmcq_holder *h, const struct mpmcq_claim *claim, 
 	for (i = 0; i < n; i++)
 		link_lease(h, claim->id + i * MPMCQ_ID_STEP, claim->index[i]);
 	h->reserved -= reserved;
-	expire_later(h);
+	if (!h->armed)
+		arm_timer(h);
 	spin_unlock(&h->lock);
 }
 
@@ -315,7 +458,8 @@ void mpmcq_holder_keep_next(struct mpmcq_holder *h, u64 id, u32 index)
 	if (before)
 		done = unlink_lease(h, before);
 	link_lease(h, id, index);
-	expire_later(h);
+	if (!h->armed)
+		arm_timer(h);
 	spin_unlock(&h->lock);
 	settle_messages(h->q, &done, before ? 1 : 0, MPMCQ_ACK);
 }
@@ -344,6 +488,7 @@ static struct mpmcq_lease *find_lease(struct mpmcq_holder *h, u64 id)
 u32 mpmcq_holder_end(struct mpmcq_holder *h, const u64 *ids, u32 n, enum mpmcq_verdict verdict)
 {
 	u32 indices[MPMCQ_BATCH], i, found = 0;
+	bool tell;
 
 	spin_lock(&h->lock);
 	for (i = 0; i < n; i++) {
@@ -352,8 +497,10 @@ u32 mpmcq_holder_end(struct mpmcq_holder *h, const u64 *ids, u32 n, enum mpmcq_v
 		if (lease)
 			indices[found++] = unlink_lease(h, lease);
 	}
+	tell = has_to_tell(h);
 	spin_unlock(&h->lock);
 	settle_messages(h->q, indices, found, verdict);
+	tell_room(h, tell);
 	return found;
 }
 
@@ -369,6 +516,7 @@ u32 mpmcq_holder_end_all(struct mpmcq_holder *h, enum mpmcq_verdict verdict)
 {
 	u32 indices[MPMCQ_BATCH], n, done = 0;
 	struct mpmcq_lease *lease, *next;
+	bool tell;
 
 	for (;;) {
 		n = 0;
@@ -379,8 +527,10 @@ u32 mpmcq_holder_end_all(struct mpmcq_holder *h, enum mpmcq_verdict verdict)
 				break;
 			indices[n++] = unlink_lease(h, lease);
 		}
+		tell = has_to_tell(h);
 		spin_unlock(&h->lock);
 		settle_messages(h->q, indices, n, verdict);
+		tell_room(h, tell);
 		done += n;
 		if (n < MPMCQ_BATCH)
 			return done;
@@ -389,7 +539,7 @@ u32 mpmcq_holder_end_all(struct mpmcq_holder *h, enum mpmcq_verdict verdict)
 }
 
 /* Under the lock. */
-static void touch_lease(struct mpmcq_holder *h, struct mpmcq_lease *lease, u64 deadline)
+static void touch_lease(struct mpmcq_holder *h, struct mpmcq_lease *lease, ktime_t deadline)
 {
 	lease->deadline = deadline;
 	if (h->q->config.lease_ms)
@@ -408,7 +558,7 @@ static void touch_lease(struct mpmcq_holder *h, struct mpmcq_lease *lease, u64 d
 u32 mpmcq_holder_touch(struct mpmcq_holder *h, const u64 *ids, u32 n)
 {
 	u32 i, found = 0;
-	u64 deadline;
+	ktime_t deadline;
 
 	spin_lock(&h->lock);
 	deadline = deadline_from_now(h->q);
@@ -434,7 +584,7 @@ u32 mpmcq_holder_touch(struct mpmcq_holder *h, const u64 *ids, u32 n)
 u32 mpmcq_holder_touch_all(struct mpmcq_holder *h)
 {
 	struct mpmcq_lease *lease;
-	u64 deadline;
+	ktime_t deadline;
 	u32 n;
 
 	spin_lock(&h->lock);

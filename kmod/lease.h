@@ -3,6 +3,7 @@
 #define _MPMCQ_LEASE_H
 
 #include <linux/types.h>
+#include <linux/wait.h>
 
 struct mpmcq_claim;
 struct mpmcq_holder;
@@ -22,11 +23,26 @@ enum mpmcq_verdict {
 	MPMCQ_REJECT,
 };
 
-struct mpmcq_holder *mpmcq_holder_create(struct mpmcq_queue *q, u32 max);
+/**
+ * struct mpmcq_room - whom to tell that a full holder has room again
+ * @pollers: pollers of the holder's open file
+ * @shared: set if the file may have pollers that are not in @pollers, but only among the readers'
+ *	pollers of the queue
+ */
+struct mpmcq_room {
+	wait_queue_head_t pollers;
+	bool shared;
+};
+
+int mpmcq_leases_init(void);
+void mpmcq_leases_exit(void);
+
+struct mpmcq_holder *mpmcq_holder_create(struct mpmcq_queue *q, struct mpmcq_room *room, u32 max);
 void mpmcq_holder_destroy(struct mpmcq_holder *h);
 
 u32 mpmcq_holder_reserve(struct mpmcq_holder *h, u32 n);
 void mpmcq_holder_unreserve(struct mpmcq_holder *h, u32 n);
+bool mpmcq_holder_full(struct mpmcq_holder *h);
 void mpmcq_holder_keep(struct mpmcq_holder *h, const struct mpmcq_claim *claim, unsigned int n,
 		       u32 reserved);
 void mpmcq_holder_keep_next(struct mpmcq_holder *h, u64 id, u32 index);

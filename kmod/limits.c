@@ -1,22 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How much queues may take: each, those of a user, and all.
+ * How much memory queues and leases may take, and how many queues there may be.
  *
- * What counts is the memory of a queue, from its creation until it is freed, on the
- * account of the user who made it; and that of the table by which an open file holds
- * messages.  Memory cgroups are charged besides.
+ * What a queue takes is charged from its creation until it is freed.  What a table of leases
+ * takes is charged likewise, but is no queue.  Memory cgroups are charged besides.
+ *
+ * A charge is entered in several accounts, once in each:
+ *
+ *  - that of the creator's filesystem uid, as a kuid;
+ *  - for each user namespace from the creator's up to the initial one, which has none: that of
+ *    the namespace's owner.  If the owner is global root, the namespace has an account of its
+ *    own, so that containers that root has started do not use up what root may have.
+ *
+ * So a user who maps many ids into a namespace has no more than one user may have.  The idea is
+ * that of kernel/ucount.c, whose functions are not exported.
  */
 
 #include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/err.h>
-#include <linux/list.h>
+#include <linux/hash.h>
+#include <linux/hashtable.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
+#include <linux/overflow.h>
 #include <linux/slab.h>
 #include <linux/uidgid.h>
+#include <linux/user_namespace.h>
 
 #include "limits.h"
 
@@ -37,29 +49,50 @@ module_param(max_user_queues, uint, 0644);
 MODULE_PARM_DESC(max_user_queues, "most queues that a user may have (1024)");
 
 /**
- * struct mpmcq_user - what a user has
- * @node: among the users; there are those who have something
- * @uid: the user
+ * struct mpmcq_account - what a user, or a user namespace of global root, has
+ * @node: among the accounts
+ * @uid: the user, if @ns is NULL
+ * @ns: the namespace, with a reference; NULL for a user's account
+ * @charges: charges entered here, and calls about to enter one; the last one frees it
  * @queues: number of queues
- * @bytes: memory of queues, and of what holds leases, in bytes
+ * @bytes: memory of queues and leases, in bytes
  *
- * All but @uid is protected by users_lock.
+ * @uid and @ns are written once, the rest under accounts_lock.
  */
-struct mpmcq_user {
-	struct list_head node;
+struct mpmcq_account {
+	struct hlist_node node;
 	kuid_t uid;
+	struct user_namespace *ns;
+	unsigned int charges;
 	unsigned long queues;
-	size_t bytes;
+	unsigned long bytes;
 };
 
-static DEFINE_MUTEX(users_lock);
-static LIST_HEAD(users);
-static size_t total_bytes;	/* under users_lock */
+/**
+ * struct mpmcq_charge - memory that is entered in accounts
+ * @quota: of the set of queues, or NULL; stays as long as the charge
+ * @bytes: how much, in bytes
+ * @queues: how many queues it is, 0 or 1
+ * @n: number of accounts
+ * @accounts: the accounts, of which no two are the same
+ */
+struct mpmcq_charge {
+	struct mpmcq_quota *quota;
+	size_t bytes;
+	unsigned int queues;
+	unsigned int n;
+	struct mpmcq_account *accounts[];
+};
 
-/* Parameters may change at any time, also to less than there is already. */
-static bool exceeds(size_t have, size_t more, unsigned long limit)
+/* Nobody allocates memory under it. */
+static DEFINE_MUTEX(accounts_lock);
+static DEFINE_HASHTABLE(accounts, 8);	/* under accounts_lock */
+static unsigned long total_bytes;	/* under accounts_lock */
+
+/* Limits may change at any time, also to less than there is already. */
+static bool exceeds(unsigned long have, unsigned long more, unsigned long limit)
 {
-	return more > limit || have > limit - more;
+	return more && (more > limit || have > limit - more);
 }
 
 static unsigned long total_limit(void)
@@ -67,98 +100,226 @@ static unsigned long total_limit(void)
 	return READ_ONCE(max_total_bytes) ?: totalram_pages() / 4 << PAGE_SHIFT;
 }
 
-/* Under users_lock: the caller's entry, made of @spare if there is none. */
-static struct mpmcq_user *user_of(kuid_t uid, struct mpmcq_user *spare)
+static unsigned long hash_of(kuid_t uid, const struct user_namespace *ns)
 {
-	struct mpmcq_user *user;
-
-	list_for_each_entry(user, &users, node)
-		if (uid_eq(user->uid, uid))
-			return user;
-	spare->uid = uid;
-	list_add(&spare->node, &users);
-	return spare;
+	return ns ? (unsigned long)ns : __kuid_val(uid);
 }
 
-/* Under users_lock. */
-static void forget_if_idle(struct mpmcq_user *user)
+/* Under accounts_lock. */
+static struct mpmcq_account *find_account(kuid_t uid, const struct user_namespace *ns)
 {
-	if (user->queues || user->bytes)
+	struct mpmcq_account *account;
+
+	hash_for_each_possible(accounts, account, node, hash_of(uid, ns))
+		if (account->ns == ns && (ns || uid_eq(account->uid, uid)))
+			return account;
+	return NULL;
+}
+
+/* Returns the account, made if there is none, with one charge more; NULL without memory. */
+static struct mpmcq_account *get_account(kuid_t uid, struct user_namespace *ns)
+{
+	struct mpmcq_account *account, *spare = NULL;
+
+	for (;;) {
+		mutex_lock(&accounts_lock);
+		account = find_account(uid, ns);
+		if (!account && spare) {
+			account = spare;
+			spare = NULL;
+			account->uid = uid;
+			account->ns = ns ? get_user_ns(ns) : NULL;
+			hash_add(accounts, &account->node, hash_of(uid, ns));
+		}
+		if (account)
+			account->charges++;
+		mutex_unlock(&accounts_lock);
+		if (account)
+			break;
+		spare = kzalloc(sizeof(*spare), GFP_KERNEL_ACCOUNT);
+		if (!spare)
+			return NULL;
+	}
+	kfree(spare);
+	return account;
+}
+
+static void put_account(struct mpmcq_account *account)
+{
+	bool last;
+
+	mutex_lock(&accounts_lock);
+	last = !--account->charges;
+	if (last)
+		hash_del(&account->node);
+	mutex_unlock(&accounts_lock);
+	if (!last)
 		return;
-	list_del(&user->node);
-	kfree(user);
+	if (account->ns)
+		put_user_ns(account->ns);
+	kfree(account);
 }
 
-/* Under users_lock. */
-static int enter(struct mpmcq_user *user, size_t bytes, unsigned int queues, bool user_limited,
-		 bool total_limited)
+static void free_charge(struct mpmcq_charge *charge)
 {
-	if (user_limited && (exceeds(user->bytes, bytes, READ_ONCE(max_user_bytes)) ||
-			     exceeds(user->queues, queues, READ_ONCE(max_user_queues))))
-		return -EDQUOT;
-	if (total_limited && exceeds(total_bytes, bytes, total_limit()))
+	while (charge->n)
+		put_account(charge->accounts[--charge->n]);
+	kfree(charge);
+}
+
+/* Adds an account to the charge, unless it is among those already; false without memory. */
+static bool add_account(struct mpmcq_charge *charge, kuid_t uid, struct user_namespace *ns)
+{
+	struct mpmcq_account *account;
+	unsigned int i;
+
+	for (i = 0; i < charge->n; i++) {
+		account = charge->accounts[i];
+		if (account->ns == ns && (ns || uid_eq(account->uid, uid)))
+			return true;
+	}
+	account = get_account(uid, ns);
+	if (!account)
+		return false;
+	charge->accounts[charge->n++] = account;
+	return true;
+}
+
+/* Makes a charge with the caller's accounts, entered in none; NULL without memory. */
+static struct mpmcq_charge *make_charge(void)
+{
+	struct user_namespace *ns = current_user_ns();
+	struct mpmcq_charge *charge;
+	bool added;
+
+	charge = kzalloc(struct_size(charge, accounts, ns->level + 1), GFP_KERNEL_ACCOUNT);
+	if (!charge)
+		return NULL;
+	added = add_account(charge, current_fsuid(), NULL);
+	for (; added && ns != &init_user_ns; ns = ns->parent)
+		added = add_account(charge, ns->owner,
+				    uid_eq(ns->owner, GLOBAL_ROOT_UID) ? ns : NULL);
+	if (!added) {
+		free_charge(charge);
+		return NULL;
+	}
+	return charge;
+}
+
+/* Under accounts_lock. */
+static int check_limits(const struct mpmcq_charge *charge, bool exempt)
+{
+	const struct mpmcq_quota *quota = charge->quota;
+	unsigned int i;
+
+	for (i = 0; i < charge->n && !exempt; i++) {
+		struct mpmcq_account *account = charge->accounts[i];
+
+		if (exceeds(account->bytes, charge->bytes, READ_ONCE(max_user_bytes)) ||
+		    exceeds(account->queues, charge->queues, READ_ONCE(max_user_queues)))
+			return -EDQUOT;
+	}
+	if (quota && (exceeds(quota->bytes, charge->bytes,
+			      READ_ONCE(quota->max_bytes) ?: ULONG_MAX) ||
+		      exceeds(quota->queues, charge->queues,
+			      READ_ONCE(quota->max_queues) ?: ULONG_MAX)))
 		return -ENOSPC;
-	user->queues += queues;
-	user->bytes += bytes;
-	total_bytes += bytes;
+	if (exceeds(total_bytes, charge->bytes, total_limit()))
+		return -ENOSPC;
 	return 0;
 }
 
-/**
- * mpmcq_charge() - enter memory in the caller's account
- * @bytes: how much
- * @queues: how many queues it is, 0 or 1
- * @limited: whether limits apply
- *
- * Return: the account, for mpmcq_uncharge(), or an ERR_PTR: -EFBIG if the queue is too
- * large, -EDQUOT if the user has too much or too many and lacks CAP_SYS_RESOURCE,
- * -ENOSPC if all have too much, -ENOMEM.
- * Context: may sleep.
- */
-struct mpmcq_user *mpmcq_charge(size_t bytes, unsigned int queues, bool limited)
+/* Under accounts_lock. */
+static void enter(struct mpmcq_charge *charge)
 {
-	struct mpmcq_user *user, *spare;
-	bool exempt = !limited;
+	unsigned int i;
+
+	for (i = 0; i < charge->n; i++) {
+		charge->accounts[i]->bytes += charge->bytes;
+		charge->accounts[i]->queues += charge->queues;
+	}
+	if (charge->quota) {
+		WRITE_ONCE(charge->quota->bytes, charge->quota->bytes + charge->bytes);
+		WRITE_ONCE(charge->quota->queues, charge->quota->queues + charge->queues);
+	}
+	total_bytes += charge->bytes;
+}
+
+/* Under accounts_lock. */
+static void leave(struct mpmcq_charge *charge)
+{
+	unsigned int i;
+
+	for (i = 0; i < charge->n; i++) {
+		charge->accounts[i]->bytes -= charge->bytes;
+		charge->accounts[i]->queues -= charge->queues;
+	}
+	if (charge->quota) {
+		WRITE_ONCE(charge->quota->bytes, charge->quota->bytes - charge->bytes);
+		WRITE_ONCE(charge->quota->queues, charge->quota->queues - charge->queues);
+	}
+	total_bytes -= charge->bytes;
+}
+
+static int try_enter(struct mpmcq_charge *charge, bool exempt)
+{
 	int ret;
 
-	if (limited && queues && bytes > READ_ONCE(max_queue_bytes))
-		return ERR_PTR(-EFBIG);
-	for (;;) {
-		spare = kzalloc(sizeof(*spare), MPMCQ_GFP);
-		if (!spare)
-			return ERR_PTR(-ENOMEM);
-		mutex_lock(&users_lock);
-		user = user_of(current_fsuid(), spare);
-		if (user == spare)
-			spare = NULL;
-		ret = enter(user, bytes, queues, !exempt, limited);
-		if (ret)
-			forget_if_idle(user);
-		mutex_unlock(&users_lock);
-		kfree(spare);
-		if (!ret)
-			return user;
-		/* Asked only where it makes a difference. */
-		if (ret != -EDQUOT || exempt || !capable(CAP_SYS_RESOURCE))
-			return ERR_PTR(ret);
-		exempt = true;
-	}
+	mutex_lock(&accounts_lock);
+	ret = check_limits(charge, exempt);
+	if (!ret)
+		enter(charge);
+	mutex_unlock(&accounts_lock);
+	return ret;
 }
 
 /**
- * mpmcq_uncharge() - take memory off an account
- * @user: from mpmcq_charge()
- * @bytes: as there
- * @queues: as there
+ * mpmcq_charge() - enter memory in the caller's accounts
+ * @quota: of the set of queues that the queue is in; must stay until mpmcq_uncharge(); or NULL
+ * @bytes: how much, in bytes
+ * @queues: how many queues it is, 0 or 1
+ *
+ * Return: the charge, or an ERR_PTR: -EFBIG if the queue is too large; -EDQUOT if an account
+ * has too much or too many and the caller lacks CAP_SYS_RESOURCE; -ENOSPC if the set, or all,
+ * have too much; -ENOMEM.
+ * Context: may sleep.
+ */
+struct mpmcq_charge *mpmcq_charge(struct mpmcq_quota *quota, size_t bytes, unsigned int queues)
+{
+	struct mpmcq_charge *charge;
+	int ret;
+
+	if (queues && bytes > READ_ONCE(max_queue_bytes))
+		return ERR_PTR(-EFBIG);
+	charge = make_charge();
+	if (!charge)
+		return ERR_PTR(-ENOMEM);
+	charge->quota = quota;
+	charge->bytes = bytes;
+	charge->queues = queues;
+	ret = try_enter(charge, false);
+	/* The capability is asked for only where it makes a difference: asking is audited. */
+	if (ret == -EDQUOT && capable(CAP_SYS_RESOURCE))
+		ret = try_enter(charge, true);
+	if (ret) {
+		free_charge(charge);
+		return ERR_PTR(ret);
+	}
+	return charge;
+}
+
+/**
+ * mpmcq_uncharge() - take memory off the accounts
+ * @charge: from mpmcq_charge(), or NULL
  *
  * Context: may sleep.
  */
-void mpmcq_uncharge(struct mpmcq_user *user, size_t bytes, unsigned int queues)
+void mpmcq_uncharge(struct mpmcq_charge *charge)
 {
-	mutex_lock(&users_lock);
-	user->queues -= queues;
-	user->bytes -= bytes;
-	total_bytes -= bytes;
-	forget_if_idle(user);
-	mutex_unlock(&users_lock);
+	if (!charge)
+		return;
+	mutex_lock(&accounts_lock);
+	leave(charge);
+	mutex_unlock(&accounts_lock);
+	free_charge(charge);
 }

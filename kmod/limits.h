@@ -5,15 +5,32 @@
 #include <linux/gfp.h>
 #include <linux/types.h>
 
-struct mpmcq_user;
+struct mpmcq_charge;
 
 /*
- * How all memory is asked for that a user's call makes us take: where there is none,
- * the call fails rather than have processes killed.
+ * How tables are asked for whose size a user chose: the call fails where memory is short, and
+ * does not make the allocator try hard.  Page tables of vmalloc() are allocated as usual.
  */
-#define MPMCQ_GFP	(GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY)
+#define MPMCQ_GFP_TABLE	(GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY)
 
-struct mpmcq_user *mpmcq_charge(size_t bytes, unsigned int queues, bool limited);
-void mpmcq_uncharge(struct mpmcq_user *user, size_t bytes, unsigned int queues);
+/**
+ * struct mpmcq_quota - the limits of a set of queues, and what it has of them
+ * @max_bytes: memory of its queues, in bytes; 0 for no limit
+ * @max_queues: number of its queues; 0 for no limit
+ * @bytes: memory that its queues take now, in bytes
+ * @queues: number of queues now
+ *
+ * @bytes and @queues are written under accounts_lock of limits.c.  The limits may change at any
+ * time.
+ */
+struct mpmcq_quota {
+	unsigned long max_bytes;
+	unsigned long max_queues;
+	unsigned long bytes;
+	unsigned long queues;
+};
+
+struct mpmcq_charge *mpmcq_charge(struct mpmcq_quota *quota, size_t bytes, unsigned int queues);
+void mpmcq_uncharge(struct mpmcq_charge *charge);
 
 #endif /* _MPMCQ_LIMITS_H */

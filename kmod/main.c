@@ -15,7 +15,9 @@
 
 #include "chardev.h"
 #include "device.h"
+#include "lease.h"
 #include "queue.h"
+#include "queuefs.h"
 
 #ifndef CONFIG_64BIT
 #error "The positions of a ring need atomic operations on 64 bits that take no lock."
@@ -40,6 +42,10 @@ static unsigned int msg_size = MPMCQ_MSG_SIZE_DEFAULT;
 module_param_cb(msg_size, &param_ops_limit, &msg_size, 0444);
 MODULE_PARM_DESC(msg_size, "longest message in bytes, 1 to 65536 (1024)");
 
+static unsigned int lease_ms;
+module_param_cb(lease_ms, &param_ops_limit, &lease_ms, 0444);
+MODULE_PARM_DESC(lease_ms, "how long a lease of the queue lasts, in milliseconds, up to 2147483647; 0: as long as the open file (0)");
+
 static int __init check_parameters(void)
 {
 	if (!is_power_of_2(capacity) || capacity < MPMCQ_CAPACITY_MIN ||
@@ -52,6 +58,10 @@ static int __init check_parameters(void)
 		pr_err("msg_size=%u: must be from 1 to %u\n", msg_size, MPMCQ_MSG_SIZE_MAX);
 		return -EINVAL;
 	}
+	if (lease_ms > INT_MAX) {
+		pr_err("lease_ms=%u: must be from 0 to %d\n", lease_ms, INT_MAX);
+		return -EINVAL;
+	}
 	return 0;
 }
 
@@ -59,7 +69,7 @@ static int __init mpmcq_init(void)
 {
 	struct mpmcq_config config = {
 		.max_deliveries = MPMCQ_MAX_DELIVERIES_DEFAULT,
-		.named = true,
+		.admin_closes = true,
 	};
 	int ret = check_parameters();
 
@@ -67,16 +77,34 @@ static int __init mpmcq_init(void)
 		return ret;
 	config.capacity = capacity;
 	config.msg_size = msg_size;
-	ret = mpmcq_devices_init(&mpmcq_fops, &config);
+	config.lease_ms = lease_ms;
+	ret = mpmcq_leases_init();
+	if (ret)
+		return ret;
+	ret = mpmcq_device_init(&mpmcq_fops, &config);
 	if (ret == -ENOMEM)
 		pr_err("no memory for capacity=%u msg_size=%u\n", capacity, msg_size);
+	if (ret)
+		goto err_leases;
+	ret = mpmcq_queuefs_init();
+	if (ret)
+		goto err_device;
+	return 0;
+
+err_device:
+	mpmcq_device_exit();
+err_leases:
+	mpmcq_leases_exit();
 	return ret;
 }
 
 static void __exit mpmcq_exit(void)
 {
-	u64 unread = mpmcq_devices_exit();
+	u64 unread;
 
+	mpmcq_queuefs_exit();
+	unread = mpmcq_device_exit();
+	mpmcq_leases_exit();
 	if (unread)
 		pr_info("%llu unread messages discarded\n", unread);
 }

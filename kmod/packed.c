@@ -455,6 +455,9 @@ ssize_t mpmcq_packed_receive(struct mpmcq_queue *q, struct iov_iter *to,
 	claim->align = MPMCQ_ALIGN;
 	while (iov_iter_count(to)) {
 		ret = receive_batch(q, to, claim, h, claim->nowait || iov_iter_count(to) < all);
+		/* Another thread may have made room by now. */
+		if (ret == -ENOBUFS && iov_iter_count(to) == all && !mpmcq_holder_full(h))
+			continue;
 		if (ret < 0 || signal_pending(current))
 			break;
 		cond_resched();

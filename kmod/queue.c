@@ -31,7 +31,8 @@
  * wakes it when it has let go of the lock.  For where processors are virtual, the waker's
  * may be stopped in the middle; and a woken task that had to wait for that lock, as it
  * would to leave the wait queue or to enter it again, could not run either.  Nobody else
- * finds the picked task to wake it, so the waker keeps preemption off until it has.
+ * finds the picked task to wake it, so the waker keeps preemption and interrupts off until
+ * it has.
  *
  * A picked task may have been awake, and the waker then picks the next.  And one that
  * was asleep may not take what it was woken for: a signal got it, the message was too
@@ -116,7 +117,8 @@
  * sees what the sender took.  And the one that brings the last index home wakes those
  * who wait for the end: it puts the index, passes the full barrier WAKE and sees that
  * the queue is closed, or else the waiter, who saw that and then passed END, has seen
- * the index.
+ * the index.  Of two that bring the last two home, each puts, passes WAKE and counts, so
+ * one of them at least sees both.
  *
  * Indices are counted one after the other, and a queue may be reopened meanwhile.  If
  * it was, and an index counted that came home after that, then the receiver sees that
@@ -133,6 +135,7 @@
  */
 
 #include <linux/fs.h>
+#include <linux/irqflags.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/poll.h>
@@ -201,6 +204,23 @@ static bool wake_picked(const struct picked *picked)
 }
 
 /*
+ * No other waker finds the task between the pick and the wake-up.  So interrupts stay off for both,
+ * as long as wake_up() keeps them off: handlers of the network run for milliseconds.  With
+ * PREEMPT_RT the pick is the wake-up.
+ */
+static __always_inline void picks_begin(unsigned long *flags)
+{
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+		local_irq_save(*flags);
+}
+
+static __always_inline void picks_end(unsigned long flags)
+{
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+		local_irq_restore(flags);
+}
+
+/*
  * Wakes the one that has waited longest of those who are asleep.
  *
  * @sync is the hint that pipes give the scheduler, too: that the one who wakes is likely to
@@ -212,15 +232,20 @@ static bool wake_picked(const struct picked *picked)
 static noinline void wake_task(struct mpmcq_queue *q, struct mpmcq_waiters *w, bool sync)
 {
 	struct picked picked, *key = IS_ENABLED(CONFIG_PREEMPT_RT) ? NULL : &picked;
+	unsigned long flags;
+	bool again;
 
 	trace_mpmcq_wake(q->number, w == &q->writers);
 	do {
 		picked.task = NULL;
+		picks_begin(&flags);
 		if (sync)
 			__wake_up_sync_key(&w->tasks, TASK_INTERRUPTIBLE, key);
 		else
 			__wake_up(&w->tasks, TASK_INTERRUPTIBLE, 1, key);
-	} while (picked.task && !wake_picked(&picked));
+		again = picked.task && !wake_picked(&picked);
+		picks_end(flags);
+	} while (again);
 }
 
 /* What a waiter looks for when it has left the wait queue. */
@@ -232,8 +257,8 @@ static bool slot_left(struct mpmcq_queue *q, bool dead)
 }
 
 /*
- * Returns whether there was a task to wake, and something for it.  Whom the timer has
- * interrupted will not wait, so without the hint.
+ * Returns whether there was a task to wake, and something for it.  No WF_SYNC hint: the interrupted
+ * task is not about to sleep.
  */
 static bool wake_late(struct mpmcq_queue *q, struct mpmcq_waiters *w, left_fn is_left)
 {
@@ -262,8 +287,8 @@ void mpmcq_wake_late(struct timer_list *late)
 }
 
 /*
- * Whether whoever put @n indices at @pos leaves it to a task that was woken before to wake
- * others, or to a putter about to wake one if that cannot be preempted.  After WAKE.
+ * Returns true if the put of @n indices at @pos may skip its wake-up: an earlier put's wake-up is
+ * still pending, and the woken task will chain it.  Call after the WAKE barrier.
  */
 static noinline bool rely_on_others(struct mpmcq_queue *q, const struct index_ring *ring,
 				    s64 pos, unsigned int n)
@@ -280,14 +305,17 @@ static noinline bool rely_on_others(struct mpmcq_queue *q, const struct index_ri
 }
 
 /*
- * Pollers are told of every put: an edge-triggered one may have seen the last.  Of
- * those that are exclusive as many are woken as indices were put, as they pass nothing
- * on.  What a closed queue has for them, they have to look at, all of them: it may be
- * the end.
+ * Wakes pollers after a put of @n indices, and after WAKE.  An edge-triggered poller may have seen
+ * the last put, so each put wakes all pollers that are not exclusive.  It wakes @n exclusive ones,
+ * because they do not pass a wake-up on; and all if one of them may be unable to take what was put
+ * (see lease.c), or if the queue is closed, when this may be the end.
  */
-static noinline void wake_pollers(struct mpmcq_waiters *w, unsigned int n, bool closed)
+static noinline void wake_pollers(struct mpmcq_queue *q, struct mpmcq_waiters *w, unsigned int n,
+				  bool closed)
 {
-	__wake_up(&w->pollers, TASK_INTERRUPTIBLE, closed ? 0 : n,
+	bool all = closed || (w == &q->readers && atomic_read(&q->full_holders));
+
+	__wake_up(&w->pollers, TASK_INTERRUPTIBLE, all ? 0 : n,
 		  closed ? NULL : poll_to_key(w->events));
 }
 
@@ -299,15 +327,21 @@ static __always_inline void wake(struct mpmcq_queue *q, struct mpmcq_waiters *w,
 		wake_task(q, w, true);
 	/* As in has_sleepers(). */
 	if (waitqueue_active(&w->pollers))
-		wake_pollers(w, n, mpmcq_queue_closed(q));
+		wake_pollers(q, w, n, mpmcq_queue_closed(q));
 }
 
 /* Sides of a queue, a bit for each. */
 enum { READERS = 1, WRITERS = 2, DEAD_READERS = 4 };
 
+/* After WAKE. */
+static __always_inline bool has_ended(struct mpmcq_queue *q)
+{
+	return mpmcq_queue_closed(q) && mpmcq_queue_drained(q, false);
+}
+
 /*
- * Whoever waits for that ring, where @n indices were put at @pos; and, of a closed
- * queue, for all to be home.
+ * Wakes those who wait for that ring, where @n indices were put at @pos; and, if this put brings
+ * a closed queue to its end, those who wait for the end.
  */
 static __always_inline unsigned int wake_for(struct mpmcq_queue *q, const struct index_ring *ring,
 					     s64 pos, unsigned int n)
@@ -316,7 +350,7 @@ static __always_inline unsigned int wake_for(struct mpmcq_queue *q, const struct
 	unsigned int sides = 0;
 
 	smp_mb();	/* WAKE */
-	end = (to_free || to_dead) && unlikely(mpmcq_queue_closed(q));
+	end = (to_free || to_dead) && unlikely(has_ended(q));
 	if (to_free || (ring == &q->ready && q->config.flags & MPMCQ_DROP_OLDEST)) {
 		wake(q, &q->writers, to_free ? ring : NULL, pos, n);
 		sides |= WRITERS;
@@ -900,10 +934,21 @@ u32 mpmcq_purge(struct mpmcq_queue *q, u32 max)
 	return move_dead(q, &q->free, max);
 }
 
-static void wake_all(struct mpmcq_waiters *w)
+/**
+ * mpmcq_wake_readers_pollers() - wake all who poll for messages
+ * @q: the queue
+ *
+ * Context: any.
+ */
+void mpmcq_wake_readers_pollers(struct mpmcq_queue *q)
+{
+	wake_pollers(q, &q->readers, 0, mpmcq_queue_closed(q));
+}
+
+static void wake_all(struct mpmcq_queue *q, struct mpmcq_waiters *w)
 {
 	wake_up_interruptible_all(&w->tasks);
-	wake_pollers(w, 0, true);
+	wake_pollers(q, w, 0, true);
 	kill_fasync(&w->async, SIGIO, w->band);
 }
 
@@ -922,9 +967,9 @@ void mpmcq_queue_close(struct mpmcq_queue *q)
 			return;
 	} while (!atomic_try_cmpxchg(&q->closings, &closings, closings + 1));	/* WAKE */
 	/* Also readers for whom there is no end yet: they may hold what it takes. */
-	wake_all(&q->readers);
-	wake_all(&q->dead_readers);
-	wake_all(&q->writers);
+	wake_all(q, &q->readers);
+	wake_all(q, &q->dead_readers);
+	wake_all(q, &q->writers);
 }
 
 /**

@@ -13,7 +13,8 @@
 
 struct fasync_struct;
 struct iov_iter;
-struct mpmcq_user;
+struct mpmcq_charge;
+struct mpmcq_quota;
 
 #define MPMCQ_CAPACITY_MIN	2U
 #define MPMCQ_CAPACITY_MAX	1048576U
@@ -32,7 +33,7 @@ struct mpmcq_user;
  * @max_deliveries: after how many deliveries a message that comes back is set aside,
  *	0 for never
  * @lease_ms: how long a lease lasts, in milliseconds, up to %INT_MAX; 0 for ever
- * @named: it is going to have a name, which takes memory, too
+ * @admin_closes: closing and reopening it takes CAP_SYS_ADMIN; nothing to the queue
  */
 struct mpmcq_config {
 	u32 capacity;
@@ -40,7 +41,7 @@ struct mpmcq_config {
 	u32 flags;
 	u32 max_deliveries;
 	u32 lease_ms;
-	bool named;
+	bool admin_closes;
 };
 
 /**
@@ -107,12 +108,13 @@ struct mpmcq_counters {
  * @slots: the slots, one after the other
  * @entries: memory of the four rings
  * @counters: for each CPU, written by that one; 64 bits each, so read any time
- * @user: on whose account the queue is
- * @refs: open files, and the name if it has one
+ * @charge: its memory in the accounts; NULL if it is nobody's
+ * @refs: open files, and the inode if it has one
  * @writers_lock: protects @writers_open, and what comes of its reaching 0
  * @writers_open: open files with write access
  * @closings: how often the queue was closed and reopened; odd while it is closed.
  *	Written by compare-and-swap, see mpmcq_queue_close()
+ * @full_holders: number of readers who were told that they hold as much as they may, see lease.c
  * @free: indices of empty slots
  * @ready: indices of messages, in the order sent
  * @returned: indices of messages handed back; read before @ready
@@ -134,11 +136,12 @@ struct mpmcq_queue {
 	void *slots;
 	atomic64_t *entries;
 	struct mpmcq_counters __percpu *counters;
-	struct mpmcq_user *user;
+	struct mpmcq_charge *charge;
 	struct kref refs;
 	struct mutex writers_lock;	/* see above */
 	unsigned int writers_open;
 	atomic_t closings;
+	atomic_t full_holders;
 	struct index_ring free;
 	struct index_ring ready;
 	struct index_ring returned;
@@ -221,7 +224,10 @@ static inline void mpmcq_count(struct mpmcq_queue *q, enum mpmcq_counter which, 
 }
 
 /* create.c */
-struct mpmcq_queue *mpmcq_queue_create(const struct mpmcq_config *config, bool limited);
+struct mpmcq_charge *mpmcq_queue_charge(const struct mpmcq_config *config,
+					struct mpmcq_quota *quota);
+struct mpmcq_queue *mpmcq_queue_create(const struct mpmcq_config *config,
+				       struct mpmcq_charge *charge);
 struct mpmcq_queue *mpmcq_queue_get(struct mpmcq_queue *q);
 void mpmcq_queue_put(struct mpmcq_queue *q);
 u32 mpmcq_queue_depth(const struct mpmcq_queue *q);
@@ -257,5 +263,6 @@ bool mpmcq_queue_readable(struct mpmcq_queue *q, bool dead);
 bool mpmcq_queue_drained(struct mpmcq_queue *q, bool dead);
 bool mpmcq_queue_writable(struct mpmcq_queue *q);
 u32 mpmcq_queue_next_len(struct mpmcq_queue *q, bool dead);
+void mpmcq_wake_readers_pollers(struct mpmcq_queue *q);
 
 #endif /* _MPMCQ_QUEUE_H */

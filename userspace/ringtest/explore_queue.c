@@ -28,11 +28,13 @@
 /*
  * What a thread does, a letter each:
  *	s send, t send or EAGAIN, l send a long message, S send two at once,
- *	f send from a page that is missing, F from a bad address,
+ *	f send from a page that is missing, F from a bad address, y from a page that can be
+ *	fetched and never read,
  *	r receive, q receive or EAGAIN, k receive with room for a short message,
  *	Q and K the same as a packed read does, in no case the usual one,
  *	R receive up to two at once,
- *	g receive to a page that is missing again and again, G to a bad address,
+ *	g receive to a page that is missing again and again, G to a bad address, Y to a page
+ *	that can be fetched and never written,
  *	h receive and keep the message; then, with those that are kept,
  *	a acknowledge, b give back to the front, B to the tail, d set aside,
  *	D receive a dead message, v revive all of them, x purge all,
@@ -44,12 +46,12 @@
  * A signal ends the call that it interrupts; what comes next in the script is what
  * the process does then, if anything.
  */
-#define SENDS		"stlSfF"
-#define RECEIVES	"rqkQKRgGh"
+#define SENDS		"stlSfFy"
+#define RECEIVES	"rqkQKRgGYh"
 #define POLLS		"iewou"
 #define LOOKS		"nm"
 #define SIGNALS		"012345"
-#define HANDS_BACK	"GbBdDvx"	/* not in the order of a FIFO from then on */
+#define HANDS_BACK	"GYbBdDvx"	/* not in the order of a FIFO from then on */
 
 /*
  * The rings are @skew positions on at first, and @fill messages wait.  @flags,
@@ -87,6 +89,8 @@ static const struct scenario scenarios[] = {
 	{ "reader whose page is missing, close", 1, 1, { "g", "r", "c" }, ALL, ALL },
 	{ "reader with a bad address", 1, 1, { "G", "r", "s" }, ALL, ALL },
 	{ "writer whose page is missing", 1, 1, { "f", "s", "r" }, 4, ALL },
+	{ "page that can be fetched and never read", 1, 1, { "ysrr" }, ALL, ALL },
+	{ "page that can be fetched and never written", 1, 1, { "Ysrr" }, ALL, ALL },
 	{ "2 writers asleep", 1, 2, { "s", "s", "rr" }, 4, ALL },
 	{ "reader with a bad address, never empty", 1, 2, { "q", "rsr", "G" }, 3, 5 },
 	{ "reader with a bad address, never empty, packed", 1, 2, { "Q", "rsr", "G" }, 4, 5 },
@@ -344,7 +348,7 @@ static void sent(unsigned int message, ssize_t ret, size_t len, char what, unsig
 		search_fault("a send said EAGAIN though there was room all the time");
 	if (ret == -ERESTARTSYS && !tasks[self].signalled)
 		search_fault("a send was interrupted by no signal");
-	if (ret == -EFAULT && what != 'F')
+	if (ret == -EFAULT && what != 'F' && what != 'y')
 		search_fault("a send said EFAULT of a good address");
 	if (ret == -EPIPE && !(now.was[self] & CLOSED))
 		search_fault("a send said EPIPE though the queue was open all the time");
@@ -365,7 +369,8 @@ static void do_send(unsigned int self, char what)
 
 	now.ops[id].value = id | (is_long ? LINEAR_LONG : 0);
 	now.outcome[id] = SENDING;
-	ret = send_value(now.ops[id].value, is_long, what == 'f', what == 'F', what == 't');
+	ret = send_value(now.ops[id].value, is_long, what == 'y' ? U32_MAX : what == 'f',
+			 what == 'F', what == 't');
 	sent(id, ret, is_long ? LEN_LONG : LEN_SHORT, what, self);
 	end_drop(self, ret > 0);
 	if (ret > 0)
@@ -423,7 +428,7 @@ static void not_received(ssize_t ret, char what, unsigned int self)
 		search_fault("a receive said EDEADLK though nothing is kept, or nothing is closed");
 	if (ret == -ERESTARTSYS && !tasks[self].signalled)
 		search_fault("a receive was interrupted by no signal");
-	if (ret == -EFAULT && what != 'G')
+	if (ret == -EFAULT && what != 'G' && what != 'Y')
 		search_fault("a receive said EFAULT of a good address");
 	if (ret == -EMSGSIZE && what != 'k' && what != 'K')
 		search_fault("a receive said EMSGSIZE though there is room");
@@ -446,7 +451,8 @@ static void do_receive(unsigned int self, char what)
 	struct want want = { .is_long = what != 'k' && what != 'K',
 			     .nowait = what == 'q' || what == 'Q', .dead = what == 'D',
 			     .packed = what == 'Q' || what == 'K',
-			     .missing = 2 * (what == 'g'), .bad = what == 'G',
+			     .missing = what == 'Y' ? U32_MAX : 2 * (what == 'g'),
+			     .bad = what == 'G',
 			     .held = &now.n_held[self] };
 	unsigned int id = new_op(self, false, 0);
 	struct linear_op *op = &now.ops[id];
@@ -578,7 +584,7 @@ static unsigned int uses(void)
 {
 	unsigned int uses = has("lk") ? USES_LENGTHS : 0;
 
-	if (has("gGb") || (scenario->flags & DROP && has("c")))
+	if (has("gGYb") || (scenario->flags & DROP && has("c")))
 		uses |= USES_RETURNED;
 	if (has("dDvxw") || scenario->max_deliveries)
 		uses |= USES_DEAD;

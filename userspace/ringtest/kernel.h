@@ -212,6 +212,10 @@ static inline void preempt_enable(void)
 	saw(0);
 }
 
+/* There are no interrupts. */
+#define local_irq_save(flags)		((flags) = 0)
+#define local_irq_restore(flags)	((void)(flags))
+
 /* Who has one is no task of a test any more. */
 #define fatal_signal_pending(task)	((void)(task), false)
 
@@ -471,6 +475,9 @@ static inline void poll_wait(struct file *file, wait_queue_head_t *head, poll_ta
 	shim_add(head, shim_pollwake, wait->events | EPOLLHUP, wait->exclusive);
 	wait->entered = head;
 }
+
+/* A file without leases has no other wait queue. */
+#define poll_does_not_wait(wait)	((void)(wait), true)
 
 static inline void poll_freewait(poll_table *wait)
 {

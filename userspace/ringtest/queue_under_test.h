@@ -205,20 +205,29 @@ static int noted_claim_ready(struct mpmcq_queue *q, size_t room, s64 *pos)
 #undef mpmcq_claim_ready
 
 /* The limits are for a real kernel. */
-struct mpmcq_user *mpmcq_charge(size_t bytes, unsigned int queues, bool limited)
+struct mpmcq_charge *mpmcq_charge(struct mpmcq_quota *quota, size_t bytes, unsigned int queues)
 {
 	return NULL;
 }
 
-void mpmcq_uncharge(struct mpmcq_user *user, size_t bytes, unsigned int queues)
+void mpmcq_uncharge(struct mpmcq_charge *charge)
 {
 }
 
 /* Modes do not change here. */
 #undef READ_ONCE
-#define READ_ONCE(x)	(x)
+#define READ_ONCE(x)		(x)
+#define WRITE_ONCE(x, value)	((x) = (value))
+#define smp_load_acquire(p)	(*(p))
 
 #include "file.h"
+
+/* Nobody holds messages. */
+bool mpmcq_holder_full(struct mpmcq_holder *h)
+{
+	return false;
+}
+
 #include "poll.c"
 
 /* What a test may do to a queue; to look for the rest is no step. */
@@ -270,7 +279,7 @@ static void queue_set_up(unsigned int order, unsigned int skew, u32 flags, u32 m
 
 	if (queue)
 		mpmcq_queue_put(queue);
-	queue = mpmcq_queue_create(&config, false);
+	queue = mpmcq_queue_create(&config, NULL);
 	set_up_waiters(&queue->readers, true);
 	set_up_waiters(&queue->writers, true);
 	set_up_waiters(&queue->dead_readers, uses & USES_DEAD);

@@ -87,6 +87,8 @@ planted explore_queue drop-stays 'put that is in a ring' --control drop
 planted explore_queue drop-uncounted 'a message is lost' --control drop
 planted explore_queue drop-for-nothing 'not that of a FIFO' --control 'drop, writer with'
 planted explore_queue hands-back 'not that of a FIFO' --control 'page is missing'
+planted explore_queue tries-to-send 'the run does not end' --control 'never read'
+planted explore_queue tries-to-receive 'the run does not end' --control 'never written'
 planted explore_queue signal-last 'goes on though a signal has ended its sleep' --control signal
 planted explore_queue rt-none-woken 'somebody sleeps though' --control signal
 planted pause_queue wait-for-tail 'stopped for good'

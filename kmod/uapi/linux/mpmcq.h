@@ -4,8 +4,8 @@
  *
  * A write(2) to /dev/mpmcq queues one message, a read(2) takes one.  Below is what
  * goes beyond that: many messages a call, messages that stay the reader's until it
- * says that they are done, and more queues.  See mpmcq(4) and
- * Documentation/mpmcq.rst.
+ * says that they are done, and more queues: private ones, and files of mpmcqfs.  See
+ * mpmcq(4) and Documentation/mpmcq.rst.
  *
  * Each struct begins with its size as the caller knows it.  A shorter one than the
  * kernel's stands for one that ends in zeros; a longer one is taken if what the
@@ -17,12 +17,13 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-#define MPMCQ_NAME_MAX		47	/* longest name of a queue, in bytes */
+#define MPMCQFS_MAGIC		0x6d706d71	/* of mpmcqfs, see statfs(2) */
 
 /* How a queue is to be: struct mpmcq_create and mpmcq_info, flags. */
 #define MPMCQ_DROP_OLDEST	0x01	/* when full, drop the oldest message */
 #define MPMCQ_AUTO_CLOSE	0x02	/* close when the last writer goes */
-#define MPMCQ_AUTO_DESTROY	0x04	/* take the name away when the last user goes */
+/* struct mpmcq_create, flags: about the call, not kept with the queue. */
+#define MPMCQ_EXIST_OK		0x10000	/* succeed if there is such a queue already */
 
 /* How an open file is to be: struct mpmcq_mode and mpmcq_attach, modes. */
 #define MPMCQ_MODE_PACKED	0x01	/* many messages a call, see struct mpmcq_msg */
@@ -36,7 +37,7 @@
 #define MPMCQ_FEATURE_CLOSE	0x08ULL
 #define MPMCQ_FEATURE_ATTACH	0x10ULL
 #define MPMCQ_FEATURE_CREATE	0x20ULL
-#define MPMCQ_FEATURE_NAMES	0x40ULL
+#define MPMCQ_FEATURE_FILES	0x40ULL	/* mpmcqfs */
 #define MPMCQ_FEATURE_DROP	0x80ULL
 
 /**
@@ -56,7 +57,14 @@
  * @lease_ms: out: how long a lease lasts, in milliseconds, 0 for as long as the file
  * @held: out: messages that this open file holds
  * @max_held: out: how many it may hold
- * @name: out: name of the queue, "" if it is private; ends with a 0
+ * @number: out: number of the queue in traces
+ * @reserved: out: 0
+ * @sent: out: messages sent so far
+ * @received: out: messages delivered so far; one that comes back counts each time
+ * @acked: out: messages acknowledged so far
+ * @returned: out: messages given back so far
+ * @rejected: out: messages set aside so far
+ * @dropped: out: messages dropped so far to make room
  *
  * A caller with a shorter struct than the kernel's gets the part it knows.  A
  * caller with a longer one must have zeroed the part that the kernel does not know,
@@ -78,7 +86,14 @@ struct mpmcq_info {
 	__u32 lease_ms;
 	__u32 held;
 	__u32 max_held;
-	char name[MPMCQ_NAME_MAX + 1];
+	__u32 number;
+	__u32 reserved;
+	__aligned_u64 sent;
+	__aligned_u64 received;
+	__aligned_u64 acked;
+	__aligned_u64 returned;
+	__aligned_u64 rejected;
+	__aligned_u64 dropped;
 };
 
 #define MPMCQ_INFO_SIZE_VER0	24	/* up to and with @flags */
@@ -119,8 +134,9 @@ struct mpmcq_msg {
  *	MPMCQ_MAX_HELD_DEFAULT; without it, 0
  * @reserved: 0
  *
- * With MPMCQ_MODE_LEASE alone a read acknowledges what the one before has delivered, so no
- * more than one may be in flight, also of io_uring; add MPMCQ_MODE_PACKED for several.
+ * With MPMCQ_MODE_LEASE alone a read acknowledges what the read before has delivered.  Only
+ * read(2) and readv(2) do that, one at a time.  Add MPMCQ_MODE_PACKED for io_uring, aio and
+ * several reads at once.
  */
 struct mpmcq_mode {
 	__u32 size;
@@ -158,19 +174,26 @@ struct mpmcq_leases {
 /**
  * struct mpmcq_create - a queue to be made
  * @size: size of this struct, in bytes
- * @flags: MPMCQ_DROP_OLDEST and the like
+ * @flags: MPMCQ_DROP_OLDEST and the like, and MPMCQ_EXIST_OK
  * @capacity: messages it has room for, a power of two from 2 to 1048576; 0 for 1024
  * @msg_size: longest message in bytes, 1 to 65536; 0 for 1024
  * @max_deliveries: a message that came back after so many deliveries is set aside; 0
  *	for never; MPMCQ_MAX_DELIVERIES_DEFAULT is a good choice
  * @lease_ms: how long a lease lasts, in milliseconds, up to 2147483647; 0 for as long
  *	as the open file
- * @open_flags: O_RDWR, O_RDONLY or O_WRONLY, and O_NONBLOCK or not; the descriptor is
- *	close-on-exec in any case
- * @mode: permissions of a queue with a name, as of chmod(2), 0 to 0777, without regard
- *	to umask(2); they also count for who opens it by name; else 0
- * @name: letters, digits, '_', '.' and '-', not first a '.' or '-'; ends with a 0, as
- *	all the rest is; "" for a private queue
+ * @open_flags: private queue: O_RDWR, O_RDONLY or O_WRONLY, and O_NONBLOCK or not; the
+ *	descriptor is close-on-exec in any case.  Queue with a name: 0
+ * @mode: queue with a name: permissions as of open(2), 0 to 0777, of which umask(2) takes
+ *	away.  Private queue: 0
+ * @name: address of the name, which ends with a 0; or 0 for a private queue
+ *
+ * With a name, on a descriptor of a directory of mpmcqfs, the call makes a file there and
+ * returns 0; open(2) opens it.  Without a name, on any descriptor of this module, it
+ * returns a descriptor of a new queue, which lasts as long as its open files.
+ *
+ * If there is a file of that name the call fails with EEXIST.  With MPMCQ_EXIST_OK it
+ * succeeds if that queue is as this struct would make it; owner and @mode are not compared.
+ * It changes nothing then.
  */
 struct mpmcq_create {
 	__u32 size;
@@ -181,22 +204,10 @@ struct mpmcq_create {
 	__u32 lease_ms;
 	__u32 open_flags;
 	__u32 mode;
-	char name[MPMCQ_NAME_MAX + 1];
+	__aligned_u64 name;
 };
 
 #define MPMCQ_MAX_DELIVERIES_DEFAULT	8U
-
-/**
- * struct mpmcq_name - a queue that has a name
- * @size: size of this struct, in bytes
- * @open_flags: OPEN: as in struct mpmcq_create; DESTROY: 0
- * @name: the name, ends with a 0, as all the rest is
- */
-struct mpmcq_name {
-	__u32 size;
-	__u32 open_flags;
-	char name[MPMCQ_NAME_MAX + 1];
-};
 
 /**
  * struct mpmcq_attach - another open file of the same queue
@@ -235,12 +246,10 @@ struct mpmcq_dead {
 #define MPMCQ_IOC_REJECT	_IOWR(MPMCQ_IOC_MAGIC, 0x04, struct mpmcq_leases)
 #define MPMCQ_IOC_TOUCH		_IOWR(MPMCQ_IOC_MAGIC, 0x05, struct mpmcq_leases)
 #define MPMCQ_IOC_CREATE	_IOW(MPMCQ_IOC_MAGIC, 0x06, struct mpmcq_create)
-#define MPMCQ_IOC_OPEN		_IOW(MPMCQ_IOC_MAGIC, 0x07, struct mpmcq_name)
-#define MPMCQ_IOC_DESTROY	_IOW(MPMCQ_IOC_MAGIC, 0x08, struct mpmcq_name)
-#define MPMCQ_IOC_ATTACH	_IOW(MPMCQ_IOC_MAGIC, 0x09, struct mpmcq_attach)
-#define MPMCQ_IOC_CLOSE		_IO(MPMCQ_IOC_MAGIC, 0x0a)
-#define MPMCQ_IOC_REOPEN	_IO(MPMCQ_IOC_MAGIC, 0x0b)
-#define MPMCQ_IOC_REVIVE	_IOWR(MPMCQ_IOC_MAGIC, 0x0c, struct mpmcq_dead)
-#define MPMCQ_IOC_PURGE		_IOWR(MPMCQ_IOC_MAGIC, 0x0d, struct mpmcq_dead)
+#define MPMCQ_IOC_ATTACH	_IOW(MPMCQ_IOC_MAGIC, 0x07, struct mpmcq_attach)
+#define MPMCQ_IOC_CLOSE		_IO(MPMCQ_IOC_MAGIC, 0x08)
+#define MPMCQ_IOC_REOPEN	_IO(MPMCQ_IOC_MAGIC, 0x09)
+#define MPMCQ_IOC_REVIVE	_IOWR(MPMCQ_IOC_MAGIC, 0x0a, struct mpmcq_dead)
+#define MPMCQ_IOC_PURGE		_IOWR(MPMCQ_IOC_MAGIC, 0x0b, struct mpmcq_dead)
 
 #endif /* _UAPI_LINUX_MPMCQ_H */
