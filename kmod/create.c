@@ -117,8 +117,8 @@ struct mpmcq_charge *mpmcq_queue_charge(const struct mpmcq_config *config,
 /**
  * mpmcq_queue_create() - make an empty queue
  * @config: how it is to be; its values are in range
- * @charge: from mpmcq_queue_charge(), and the queue's from here on, also if this fails; NULL
- *	for a queue that is nobody's
+ * @charge: from mpmcq_queue_charge(); this function takes it over, also if it fails; NULL for a
+ *	queue that is charged to no account
  *
  * Return: the queue with one reference, or an ERR_PTR: -ENOMEM.
  * Context: may sleep.

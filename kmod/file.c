@@ -185,9 +185,9 @@ static noinline ssize_t receive_next(struct mpmcq_file *f, struct iov_iter *to, 
 }
 
 /*
- * A read that takes one message, and acknowledges what the one before delivered.  It is
- * the only kind of read of this file, one at a time, so there is room for the message.
- * If it fails with EFAULT or EMSGSIZE at the first message it sees, it acknowledges nothing.
+ * Takes one message, and acknowledges what the read before delivered.  No other kind of read of
+ * this file exists, and reads go one at a time, so there is room for the message.  A read that fails
+ * with EFAULT or EMSGSIZE at the first message acknowledges nothing.
  */
 static ssize_t read_one_leased(struct mpmcq_file *f, struct iov_iter *to, bool nowait)
 {
@@ -275,9 +275,9 @@ static ssize_t moved(struct iov_iter *i, size_t before, ssize_t ret)
  * @iocb: the read
  * @to: the buffer
  *
- * Return: as mpmcq_receive() and mpmcq_packed_receive(); of a file whose reads acknowledge:
- * -EBUSY if another read is under way, and -EINVAL if this is no read(2) or readv(2).  There, by
- * the next read, its caller has the message before; with io_uring and aio it need not.
+ * Return: as mpmcq_receive() and mpmcq_packed_receive().  If reads of the file acknowledge: -EBUSY
+ * if another read is under way, and -EINVAL if this is no read(2) or readv(2), because a caller of
+ * io_uring or aio may not have seen the message before.
  * Context: may sleep.
  */
 ssize_t mpmcq_file_read_iter(struct kiocb *iocb, struct iov_iter *to)

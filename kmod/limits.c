@@ -7,13 +7,13 @@
  *
  * A charge is entered in several accounts, once in each:
  *
- *  - that of the creator's filesystem uid, as a kuid;
- *  - for each user namespace from the creator's up to the initial one, which has none: that of
- *    the namespace's owner.  If the owner is global root, the namespace has an account of its
- *    own, so that containers that root has started do not use up what root may have.
+ *  - the account of the creator's filesystem uid, as a kuid;
+ *  - for each user namespace from the creator's up to the initial one, the account of the
+ *    namespace's owner.  If the owner is global root, the namespace has its own account, so
+ *    containers that root starts do not use up root's.  The initial namespace has none.
  *
- * So a user who maps many ids into a namespace has no more than one user may have.  The idea is
- * that of kernel/ucount.c, whose functions are not exported.
+ * So a user who maps many ids into a namespace gets no more than one user may have.  It works like
+ * kernel/ucount.c, whose functions are not exported.
  */
 
 #include <linux/capability.h>

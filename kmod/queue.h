@@ -108,7 +108,7 @@ struct mpmcq_counters {
  * @slots: the slots, one after the other
  * @entries: memory of the four rings
  * @counters: for each CPU, written by that one; 64 bits each, so read any time
- * @charge: its memory in the accounts; NULL if it is nobody's
+ * @charge: its memory in the accounts; NULL if it is in none
  * @refs: open files, and the inode if it has one
  * @writers_lock: protects @writers_open, and what comes of its reaching 0
  * @writers_open: open files with write access
