@@ -70,7 +70,6 @@ struct account {
 };
 
 struct pool {
-	char name[MPMCQ_NAME_MAX + 1];
 	int fd;
 	int nb;
 	int shared_file;	/* packed, with a lease: that of the sharers */
@@ -102,15 +101,6 @@ static void fault(struct pool *pool, int faults)
 static void add(__u32 *n, int more)
 {
 	__atomic_add_fetch(n, more, __ATOMIC_SEQ_CST);
-}
-
-/* One of the counters that the kernel has of the queue; -1 if it is gone */
-static long counter(const struct pool *pool, const char *which)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "/sys/class/mpmcq/mpmcq-%s/%s", pool->name, which);
-	return atol(line(path, ""));
 }
 
 /*
@@ -590,8 +580,7 @@ static bool settled(struct pool *pool)
 		if (pool->pid[i] && !get(&pool->account->place[i].idle))
 			return false;
 	info = info_of(pool->fd);
-	return !info.depth && !info.leased && !info.dead &&
-	       counter(pool, "acked") == counter(pool, "sent");
+	return !info.depth && !info.leased && !info.dead && info.acked == info.sent;
 }
 
 static void tell_pool(struct pool *pool)
@@ -599,9 +588,9 @@ static void tell_pool(struct pool *pool)
 	struct mpmcq_info info = info_of(pool->fd);
 	int i;
 
-	say("waiting %u, leased %u, dead %u; sent %ld, acknowledged %ld; leave to send %u",
-	    info.depth, info.leased, info.dead, counter(pool, "sent"), counter(pool, "acked"),
-	    pool->account->leave);
+	say("waiting %u, leased %u, dead %u; sent %llu, acknowledged %llu; leave to send %u",
+	    info.depth, info.leased, info.dead, (unsigned long long)info.sent,
+	    (unsigned long long)info.acked, pool->account->leave);
 	say("of these the sharers have %u", info_of(pool->shared_file).held);
 	for (i = 0; i < PRODUCERS + WORKERS; i++)
 		if (pool->pid[i])
@@ -637,13 +626,15 @@ static void help_sharers(struct pool *pool, int turn)
 static bool settle(struct pool *pool)
 {
 	struct watchdog dog = {};
+	struct mpmcq_info info;
 	int turn;
 
 	for (turn = 0; !settled(pool); turn++) {
 		end_round(pool);
 		if (!reap(pool))
 			return false;
-		if (hangs(&dog, counter(pool, "acked") + counter(pool, "sent"))) {
+		info = info_of(pool->fd);
+		if (hangs(&dog, info.acked + info.sent)) {
 			tell_pool(pool);
 			return false;
 		}
@@ -733,8 +724,9 @@ static int faults_of(const struct job *job)
 /* All that was sent has been seen, and acknowledged once, by us as by the kernel. */
 static int check_account(struct pool *pool)
 {
+	struct mpmcq_info info = info_of(pool->fd);
 	int i, number, faults = 0;
-	long seen = 0;
+	__u64 seen = 0;
 
 	for (i = 0; i < PRODUCERS; i++) {
 		for (number = 0; number < NUMBERS; number++) {
@@ -749,9 +741,10 @@ static int check_account(struct pool *pool)
 			faults |= fault;
 		}
 	}
-	if (counter(pool, "sent") != seen || counter(pool, "acked") != seen) {
-		say("%ld messages were seen; sent %ld, acknowledged %ld", seen,
-		    counter(pool, "sent"), counter(pool, "acked"));
+	if (info.sent != seen || info.acked != seen) {
+		say("%llu messages were seen; sent %llu, acknowledged %llu",
+		    (unsigned long long)seen, (unsigned long long)info.sent,
+		    (unsigned long long)info.acked);
 		faults |= MISCOUNTED;
 	}
 	return faults | pool->account->faults;
@@ -759,17 +752,9 @@ static int check_account(struct pool *pool)
 
 static bool start(struct pool *pool)
 {
-	int device = open(DEVICE, O_RDWR);
-	struct mpmcq_create like = {
-		.capacity = CAPACITY, .msg_size = LONGEST, .max_deliveries = MAX_DELIVERIES,
-		.lease_ms = pool->lease_ms, .flags = MPMCQ_AUTO_DESTROY, .mode = 0600,
-		.open_flags = O_RDWR,
-	};
-
-	snprintf(pool->name, sizeof(pool->name), "abuse.%d", getpid());
-	strcpy(like.name, pool->name);
-	pool->fd = create(device, like);
-	close(device);
+	pool->fd = make_queue(.capacity = CAPACITY, .msg_size = LONGEST,
+			      .max_deliveries = MAX_DELIVERIES, .lease_ms = pool->lease_ms,
+			      .open_flags = O_RDWR);
 	pool->nb = attach(pool->fd, O_RDWR | O_NONBLOCK, 0, 0);
 	pool->shared_file = attach(pool->fd, O_RDONLY, MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE,
 				   CAPACITY);
@@ -782,10 +767,13 @@ static bool start(struct pool *pool)
 
 static void end(struct pool *pool)
 {
-	pool->returned += counter(pool, "returned");
-	say("%ld messages, %ld deliveries, %ld returned, %d revived, %u late, %u heirs, %u passed",
-	    counter(pool, "sent"), counter(pool, "received"), counter(pool, "returned"),
-	    pool->revived, pool->account->late, pool->account->heirs, pool->account->passed);
+	struct mpmcq_info info = info_of(pool->fd);
+
+	pool->returned += info.returned;
+	say("%llu messages, %llu deliveries, %llu returned", (unsigned long long)info.sent,
+	    (unsigned long long)info.received, (unsigned long long)info.returned);
+	say("%d revived, %u late, %u heirs, %u passed", pool->revived, pool->account->late,
+	    pool->account->heirs, pool->account->passed);
 	close(pool->shared_file);
 	close(pool->nb);
 	close(pool->fd);

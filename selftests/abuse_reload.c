@@ -1,27 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The module is loaded and unloaded again and again while processes try to use
- * the device without a pause, and make queues of their own: an open works or says that
- * there is no device, on an open file everything works, and the module goes when no
- * file is open, and with it the names that are left.
+ * The module is loaded and unloaded again and again while processes try to use the device
+ * without a pause, make queues, and mount mpmcqfs.  An open works or says that there is no
+ * device; a mount works or says that there is no such filesystem; on an open file everything
+ * works; and the module goes when no file is open and nothing is mounted.
  *
- * MPMCQ_RELOAD=1 allows it; MPMCQ_KO is the module's file, without it modprobe
- * finds one.  In the end the module is loaded as it was.
+ * MPMCQ_RELOAD=1 allows it; MPMCQ_KO is the module's file, without it modprobe finds one.
+ * Meanwhile no mount may load the module by itself: kernel.modprobe is empty.  In the end the
+ * module is loaded, and mpmcqfs mounted, as it was.
  */
 
 #include <poll.h>
 
 #include "mpmcq_test.h"	/* with the default queue, which has to be there and empty */
-#include "own_test.h"
+#include "queuefs_test.h"
 #include "abuse.h"
 
 #define NAME		"mpmcq"
 #define ATTRIBUTES	"/sys/class/mpmcq/mpmcq/"
-#define OWN_ATTRIBUTES	"/sys/class/mpmcq/mpmcq-reload.0/"
 #define LOADED		"/sys/module/mpmcq/refcnt"
-#define USERS		4	/* of the device */
+#define PARAMETERS	"/sys/module/mpmcq/parameters/"
+#define MODPROBE	"/proc/sys/kernel/modprobe"
+#define USERS		3	/* of the device */
+#define MOUNTERS	2
 #define WATCHERS	1	/* of sysfs */
-#define PROCESSES	(USERS + WATCHERS)
+#define PROCESSES	(USERS + MOUNTERS + WATCHERS)
+#define MOUNTS		8	/* of others, at most */
 
 /* How often; shared by all. */
 struct counts {
@@ -29,17 +33,20 @@ struct counts {
 	int no_node;		/* ENOENT */
 	int no_device;		/* ENXIO: the node is there, the module on its way */
 	int calls;
-	int named;		/* left without a user */
+	int namespaces;		/* that are there */
+	int mounted;
+	int no_type;		/* ENODEV */
+	int named;		/* that went with their mount */
+	int homeless;		/* uses of a queue whose mount is gone */
 	int watched;
 };
 
-static int load(unsigned int capacity, unsigned int msg_size)
+static int load(const char *parameters)
 {
 	const char *file = getenv("MPMCQ_KO");
-	char parameters[64], command[100];
+	char command[100];
 	int fd, ret;
 
-	snprintf(parameters, sizeof(parameters), "capacity=%u msg_size=%u", capacity, msg_size);
 	if (!file) {
 		snprintf(command, sizeof(command), "modprobe " NAME " %s", parameters);
 		return system(command);
@@ -55,31 +62,90 @@ static int unload(void)
 	return result(syscall(SYS_delete_module, NAME, O_NONBLOCK));
 }
 
-/* A queue of one's own, with a name or without. */
-static void use_own(struct counts *counts, __u64 *random, int fd, bool named)
-{
-	struct mpmcq_create like = {
-		.capacity = 4, .msg_size = MSG_SIZE_MIN, .open_flags = O_RDWR | O_NONBLOCK,
-		.mode = named ? 0600 : 0,
-	};
-	int own, ret;
+/*
+ * What others have mounted, from /proc/self/mounts
+ */
+struct mounts {
+	int n;
+	struct {
+		char path[100];
+		char options[100];
+	} of[MOUNTS];
+};
 
-	if (named)
-		snprintf(like.name, sizeof(like.name), "reload.%u", below(random, 4));
-	own = create(fd, like);
-	if (own == -EEXIST)
-		own = open_queue(fd, like.name, O_RDWR | O_NONBLOCK);
-	expect(own >= 0 || (named && own == -ENOENT), "a queue of one's own", own);
-	if (own < 0)
-		return;
-	ret = put_msg(own, 1, 1);
-	expect(ret == 1 || (named && ret == -EAGAIN), "write to it", ret);
-	if (named && one_in(random, 4)) {
-		ret = destroy_queue(fd, like.name);
-		expect(!ret || ret == -ENOENT, "DESTROY", ret);
-	} else if (named) {
-		count(&counts->named);
+/* Of the options, those that mpmcqfs knows. */
+static void keep_own_options(char *to, size_t size, char *options)
+{
+	static const char * const known[] = { "mode=", "uid=", "gid=", "size=", "max=" };
+	char *option;
+	unsigned int i;
+
+	*to = 0;
+	for (option = strtok(options, ","); option; option = strtok(NULL, ",")) {
+		for (i = 0; i < ARRAY_SIZE(known); i++)
+			if (!strncmp(option, known[i], strlen(known[i])))
+				snprintf(to + strlen(to), size - strlen(to), "%s%s",
+					 *to ? "," : "", option);
 	}
+}
+
+/* Unmounts all of mpmcqfs, and notes it; false if that cannot be. */
+static bool unmount_all(struct mounts *mounts)
+{
+	FILE *file = fopen("/proc/self/mounts", "r");
+	char line[512], path[100], type[32], options[256];
+	int i;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%*s %99s %31s %255s", path, type, options) != 3 ||
+		    strcmp(type, "mpmcqfs"))
+			continue;
+		if (mounts->n == MOUNTS)
+			return false;
+		strcpy(mounts->of[mounts->n].path, path);
+		keep_own_options(mounts->of[mounts->n].options, sizeof(mounts->of[0].options),
+				 options);
+		mounts->n++;
+	}
+	if (file)
+		fclose(file);
+	for (i = mounts->n; i; i--) {
+		if (!umount2(mounts->of[i - 1].path, 0))
+			continue;
+		say("cannot unmount %s: %s", mounts->of[i - 1].path, strerror(errno));
+		/* Only those behind it are to be mounted again. */
+		mounts->n -= i;
+		memmove(mounts->of, mounts->of + i, mounts->n * sizeof(mounts->of[0]));
+		return false;
+	}
+	return true;
+}
+
+static bool mount_all(const struct mounts *mounts)
+{
+	bool good = true;
+	int i, ret;
+
+	for (i = 0; i < mounts->n; i++) {
+		ret = mount_queues(mounts->of[i].path, 0, mounts->of[i].options);
+		good &= !ret;
+		if (ret)
+			say("cannot mount %s: %d", mounts->of[i].path, ret);
+	}
+	return good;
+}
+
+/*
+ * The users
+ */
+static void use_private(int fd)
+{
+	int own = create(fd, (struct mpmcq_create){
+		.capacity = 4, .msg_size = MSG_SIZE_MIN, .open_flags = O_RDWR | O_NONBLOCK,
+	});
+
+	expect(own >= 0, "CREATE", own);
+	expect(put_msg(own, 1, 1) == 1 && take_msg(own, 1, 1) == 1, "a private queue", own);
 	close(own);
 }
 
@@ -110,7 +176,7 @@ static void use_file(struct counts *counts, __u64 *random, int fd)
 			break;
 		case 4:
 		case 5:
-			use_own(counts, random, fd, one_in(random, 2));
+			use_private(fd);
 			break;
 		default:
 			ret = next_len(fd);
@@ -140,12 +206,60 @@ static void use_device(struct counts *counts, __u64 random)
 	}
 }
 
-/* The same with what sysfs has of the queue. */
+/* Some queues of a mount, and the end of the mount, while they are open or not. */
+static void use_mount(struct counts *counts, __u64 *random, const char *path)
+{
+	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd, ret;
+	bool lazy = one_in(random, 2);
+
+	ret = create_at(dir, "a", (struct mpmcq_create){ .capacity = 2, .msg_size = 8 });
+	expect(!ret, "CREATE with a name", ret);
+	ret = create_at(dir, "b", (struct mpmcq_create){ .capacity = 2, .msg_size = 8 });
+	expect(!ret, "CREATE with a name", ret);
+	count(&counts->named);
+	fd = open_at(dir, "a", O_RDWR | O_NONBLOCK);
+	expect(fd >= 0, "open of a queue", fd);
+	close(dir);
+	expect(put_msg(fd, 1, 1) == 1, "write to a queue", fd);
+	dawdle(random);
+	ret = result(umount2(path, lazy ? MNT_DETACH : 0));
+	expect(ret == (lazy ? 0 : -EBUSY), "umount of what is in use", ret);
+	dawdle(random);
+	expect(take_msg(fd, 1, 1) == 1, "read from a queue", fd);
+	if (lazy) {
+		ret = mount_queues(path, 0, NULL);
+		expect(!ret, "mount while a queue is open", ret);
+		count(&counts->homeless);
+	}
+	close(fd);
+	ret = result(umount2(path, 0));
+	expect(!ret, "umount", ret);
+}
+
+/* In a mount namespace of its own, mounts again and again, and uses it when that works. */
+static void use_mounts(struct counts *counts, __u64 random, const char *base)
+{
+	int ret;
+
+	ret = unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	      mount("tmpfs", base, "tmpfs", 0, NULL) ? -errno : 0;
+	expect(!ret, "a mount namespace", ret);
+	count(&counts->namespaces);
+	for (;;) {
+		ret = mount_queues(base, 0, one_in(&random, 2) ? "mode=1777,size=1m" : NULL);
+		expect(!ret || ret == -ENODEV, "mount", ret);
+		count(ret ? &counts->no_type : &counts->mounted);
+		if (!ret)
+			use_mount(counts, &random, base);
+		usleep(below(&random, 2000));
+	}
+}
+
+/* Reads what sysfs has of the default queue. */
 static void watch_sysfs(struct counts *counts, __u64 random)
 {
 	static const char * const files[] = {
 		ATTRIBUTES "capacity", ATTRIBUTES "msg_size", ATTRIBUTES "depth",
-		OWN_ATTRIBUTES "capacity", OWN_ATTRIBUTES "depth"
 	};
 	char buf[32];
 	int fd, ret;
@@ -162,18 +276,6 @@ static void watch_sysfs(struct counts *counts, __u64 random)
 		}
 		usleep(below(&random, 2000));
 	}
-}
-
-static unsigned int attribute(const char *path)
-{
-	FILE *file = fopen(path, "r");
-	unsigned int value = 0;
-
-	if (!file || fscanf(file, "%u", &value) != 1)
-		say("cannot read %s", path);
-	if (file)
-		fclose(file);
-	return value;
 }
 
 /* Whether a line of the kernel's log says that something is wrong. */
@@ -215,17 +317,36 @@ static int complaints(int kmsg)
 
 FIXTURE(reload)
 {
-	unsigned int capacity;
-	unsigned int msg_size;
+	char as_found[100];
+	char modprobe[100];
+	struct mounts mounts;
+	char base[32];
 	__u64 random;
 	struct counts *counts;
 	pid_t pid[PROCESSES];
 };
 
+static bool write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	close(fd);
+	return done;
+}
+
 FIXTURE_SETUP(reload)
 {
-	self->capacity = attribute("/sys/module/mpmcq/parameters/capacity");
-	self->msg_size = attribute("/sys/module/mpmcq/parameters/msg_size");
+	static const char * const parameters[] = { "capacity", "msg_size", "lease_ms" };
+	char path[100];
+	unsigned int i, n = 0;
+
+	for (i = 0; i < ARRAY_SIZE(parameters); i++) {
+		snprintf(path, sizeof(path), PARAMETERS "%s", parameters[i]);
+		n += snprintf(self->as_found + n, sizeof(self->as_found) - n, "%s=%.10s ",
+			      parameters[i], line(path, ""));
+	}
+	strcpy(self->base, "/tmp/mpmcq-reload-XXXXXX");
 	self->random = seed();
 	self->counts = shared_memory(sizeof(*self->counts));
 	ASSERT_NE(NULL, self->counts);
@@ -237,24 +358,56 @@ FIXTURE_TEARDOWN(reload)
 
 	for (i = 0; i < PROCESSES && self->pid[i]; i++)
 		kill(self->pid[i], SIGKILL);
-	EXPECT_TRUE(!access(LOADED, F_OK) || !load(self->capacity, self->msg_size));
+	while (!umount2(self->base, MNT_DETACH))
+		;
+	rmdir(self->base);
+	if (*self->modprobe)
+		EXPECT_TRUE(write_text(MODPROBE, self->modprobe));
+	EXPECT_TRUE(!access(LOADED, F_OK) || !load(self->as_found));
+	EXPECT_TRUE(mount_all(&self->mounts));
 }
 
-/* Loads the module, and unloads it as soon as nobody uses it. */
-static void load_and_unload(struct __test_metadata *_metadata, __u64 *random, int *refusals)
+/* Something that keeps the module: it says so when it is to go, and stays. */
+#define expect_in_use()	EXPECT_EQ(-EWOULDBLOCK, unload())
+
+/* A mount of the test's own, and a queue in it that stays open when the mount has gone. */
+static void hold_by_mount(struct __test_metadata *_metadata, const char *base)
+{
+	int dir, fd;
+
+	ASSERT_EQ(0, mount_queues(base, 0, NULL));
+	expect_in_use();
+	dir = open(base, O_RDONLY | O_DIRECTORY);
+	EXPECT_EQ(0, create_at(dir, "a", (struct mpmcq_create){ .capacity = 2, .msg_size = 1 }));
+	fd = open_at(dir, "a", O_RDONLY);
+	ASSERT_LE(0, fd);
+	close(dir);
+	EXPECT_EQ(0, umount2(base, MNT_DETACH));
+	expect_in_use();
+	close(fd);
+}
+
+/* Loads the module, and unloads it as soon as it is not in use. */
+static void load_and_unload(struct __test_metadata *_metadata, __u64 *random, const char *base,
+			    int *refusals)
 {
 	unsigned int capacity = 2 << below(random, 10);
 	struct watchdog dog = {};
 	struct mpmcq_info info;
+	char parameters[64];
 	int fd, ret;
 
-	ASSERT_EQ(0, load(capacity, MSG_SIZE_MIN + below(random, 100)));
+	snprintf(parameters, sizeof(parameters), "capacity=%u msg_size=%u", capacity,
+		 MSG_SIZE_MIN + below(random, 100));
+	ASSERT_EQ(0, load(parameters));
 	fd = open(DEVICE, O_RDONLY);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, query(fd, &info));
 	EXPECT_EQ(capacity, info.capacity);
-	EXPECT_EQ(-EWOULDBLOCK, unload());
+	expect_in_use();
 	close(fd);
+	if (one_in(random, 2))
+		hold_by_mount(_metadata, base);
 	dawdle(random);
 	while ((ret = unload()) == -EWOULDBLOCK) {
 		++*refusals;
@@ -264,11 +417,14 @@ static void load_and_unload(struct __test_metadata *_metadata, __u64 *random, in
 	ASSERT_EQ(0, ret);
 	EXPECT_EQ(-1, open(DEVICE, O_RDONLY));
 	EXPECT_EQ(ENOENT, errno);
-	EXPECT_EQ(-1, access(DEVICE "-reload.0", F_OK));
-	EXPECT_EQ(-1, access(OWN_ATTRIBUTES, F_OK));
+	EXPECT_EQ(-ENODEV, mount_queues(base, 0, NULL));
 }
 
-static bool start_users(pid_t *pid, struct counts *counts, __u64 random)
+/*
+ * Returns when the mount namespaces are there.  Later they would be copied with what the test
+ * has mounted, and keep that.
+ */
+static bool start_users(pid_t *pid, struct counts *counts, __u64 random, const char *base)
 {
 	int i;
 
@@ -281,10 +437,12 @@ static bool start_users(pid_t *pid, struct counts *counts, __u64 random)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (i < USERS)
 			use_device(counts, random + i);
+		else if (i < USERS + MOUNTERS)
+			use_mounts(counts, random + i, base);
 		else
 			watch_sysfs(counts, random + i);
 	}
-	return true;
+	return comes_true(get(&counts->namespaces) == MOUNTERS);
 }
 
 TEST_F_TIMEOUT(reload, again_and_again, 800)
@@ -292,18 +450,21 @@ TEST_F_TIMEOUT(reload, again_and_again, 800)
 	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
 	const char *leave = getenv("MPMCQ_RELOAD");
 	int nb, i, refusals = 0, times = percent_of(200);
+	struct mpmcq_info info;
 
 	if (!leave || strcmp(leave, "1"))
 		SKIP(return, "MPMCQ_RELOAD=1 would allow me to reload the module");
-	if (geteuid())
-		SKIP(return, "only root may load modules");
 	ASSERT_LE(0, kmsg);
 	ASSERT_LE(0, lseek(kmsg, 0, SEEK_END));
-	ASSERT_EQ(0, unload()) TH_LOG("somebody uses the queue");
-	ASSERT_TRUE(start_users(self->pid, self->counts, self->random));
+	ASSERT_NE(NULL, mkdtemp(self->base));
+	strcpy(self->modprobe, line(MODPROBE, ""));
+	ASSERT_TRUE(!*self->modprobe || write_text(MODPROBE, "\n"));
+	ASSERT_TRUE(unmount_all(&self->mounts));
+	ASSERT_EQ(0, unload()) TH_LOG("the module is in use");
+	ASSERT_TRUE(start_users(self->pid, self->counts, self->random, self->base));
 	for (i = 0; i < times; i++) {
 		/* An assertion in there does not come back here. */
-		load_and_unload(_metadata, &self->random, &refusals);
+		load_and_unload(_metadata, &self->random, self->base, &refusals);
 	}
 
 	for (i = 0; i < PROCESSES; i++) {
@@ -315,16 +476,22 @@ TEST_F_TIMEOUT(reload, again_and_again, 800)
 	say("opened %d times, with %d calls; no node %d times, no device %d times",
 	    self->counts->opened, self->counts->calls, self->counts->no_node,
 	    self->counts->no_device);
-	say("%d queues were left by their name", self->counts->named);
+	say("mounted %d times, no such filesystem %d times; %d queues went with their mount",
+	    self->counts->mounted, self->counts->no_type, self->counts->named);
 	EXPECT_LT(0, self->counts->calls);
 	EXPECT_LT(0, self->counts->no_node);
+	EXPECT_LT(0, self->counts->mounted);
+	EXPECT_LT(0, self->counts->no_type);
 	EXPECT_LT(0, self->counts->named);
+	EXPECT_LT(0, self->counts->homeless);
 	EXPECT_LT(0, self->counts->watched);
 
-	ASSERT_EQ(0, load(self->capacity, self->msg_size));
+	ASSERT_EQ(0, load(self->as_found));
 	nb = open(DEVICE, O_RDWR | O_NONBLOCK);
 	ASSERT_LE(0, nb);
-	check_slots(_metadata, nb, self->capacity);
+	ASSERT_EQ(0, query(nb, &info));
+	check_slots(_metadata, nb, info.capacity);
+	close(nb);
 	EXPECT_EQ(0, complaints(kmsg));
 }
 

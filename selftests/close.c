@@ -666,47 +666,37 @@ TEST_F(close, uring_holder)
 	close(le);
 }
 
-/* A queue that closes by itself; for those that come later it has a name. */
+/* A queue that closes by itself.  It has a name, for files that are opened later. */
 FIXTURE(auto_close)
 {
 	char name[32];
-	int device;
 };
 
 FIXTURE_SETUP(auto_close)
 {
-	self->device = open(DEVICE, O_RDWR);
-	ASSERT_LE(0, self->device);
 	snprintf(self->name, sizeof(self->name), "test-%d", getpid());
+	ASSERT_EQ(0, make_named(self->name, .capacity = 4, .msg_size = 64,
+				.flags = MPMCQ_AUTO_CLOSE, .mode = 0600))
+		TH_LOG("is there an mpmcqfs at " MOUNT "?");
 }
 
 FIXTURE_TEARDOWN(auto_close)
 {
-	EXPECT_EQ(0, destroy_queue(self->device, self->name));
-	close(self->device);
-}
-
-static int make_auto_close(int device, const char *name, int access)
-{
-	struct mpmcq_create like = {
-		.capacity = 4, .msg_size = 64, .flags = MPMCQ_AUTO_CLOSE, .open_flags = access,
-		.mode = 0600,
-	};
-
-	strcpy(like.name, name);
-	return create(device, like);
+	EXPECT_EQ(0, remove_named(self->name));
 }
 
 TEST_F(auto_close, last_writer)
 {
-	int fd = make_auto_close(self->device, self->name, O_RDWR), reader, writer, twin;
+	int fd = open_named(self->name, O_RDWR), reader, writer, twin;
 	struct call call;
 
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(MPMCQ_AUTO_CLOSE, info_of(fd).flags);
 	reader = attach(fd, O_RDONLY, 0, 0);
-	writer = attach(fd, O_WRONLY, 0, 0);
+	writer = open_named(self->name, O_WRONLY);
 	twin = dup(writer);
+	ASSERT_LE(0, reader);
+	ASSERT_LE(0, twin);
 	ASSERT_EQ(LEN, put_msg(fd, LEN, 1));
 	close(fd);
 	close(writer);
@@ -721,7 +711,7 @@ TEST_F(auto_close, last_writer)
 	EXPECT_EQ(POLLHUP, poll_now(reader));
 
 	/* It stays closed until somebody opens it again. */
-	writer = open_queue(reader, self->name, O_WRONLY);
+	writer = open_named(self->name, O_WRONLY);
 	ASSERT_LE(0, writer);
 	EXPECT_EQ(-EPIPE, put_msg(writer, LEN, 3));
 	ASSERT_EQ(0, reopen_queue(writer));
@@ -736,12 +726,13 @@ TEST_F(auto_close, last_writer)
 /* As long as there was no writer, readers wait for the first. */
 TEST_F(auto_close, no_writer_yet)
 {
-	int reader = make_auto_close(self->device, self->name, O_RDONLY), writer;
+	int reader = open_named(self->name, O_RDONLY), writer;
 
 	ASSERT_LE(0, reader);
 	close(attach(reader, O_RDONLY, 0, 0));
+	close(open_named(self->name, O_RDONLY));
 	EXPECT_EQ(0, info_of(reader).closed);
-	writer = open_queue(reader, self->name, O_WRONLY);
+	writer = open_named(self->name, O_WRONLY);
 	ASSERT_LE(0, writer);
 	EXPECT_EQ(0, info_of(reader).closed);
 	close(writer);
@@ -749,9 +740,45 @@ TEST_F(auto_close, no_writer_yet)
 	close(reader);
 }
 
+/* A queue that has lost its name closes alone, not with the one that has the name then. */
+TEST_F(auto_close, name_of_another)
+{
+	int writer = open_named(self->name, O_WRONLY), reader = open_named(self->name, O_RDONLY);
+	int other;
+
+	ASSERT_LE(0, writer);
+	ASSERT_LE(0, reader);
+	ASSERT_EQ(0, remove_named(self->name));
+	ASSERT_EQ(0, make_named(self->name, .capacity = 4, .msg_size = 64,
+				.flags = MPMCQ_AUTO_CLOSE, .mode = 0600));
+	other = open_named(self->name, O_RDONLY);
+	ASSERT_LE(0, other);
+	close(writer);
+	EXPECT_EQ(1, info_of(reader).closed);
+	EXPECT_EQ(0, info_of(other).closed);
+	close(other);
+	close(reader);
+}
+
+/* It closes while nobody else has it open, too. */
+TEST_F(auto_close, unwatched)
+{
+	int fd = open_named(self->name, O_WRONLY);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(LEN, put_msg(fd, LEN, 1));
+	close(fd);
+	fd = open_named(self->name, O_RDONLY);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(1, info_of(fd).closed);
+	EXPECT_EQ(LEN, take_msg(fd, LEN, 1));
+	EXPECT_EQ(0, take(fd, large, LEN));
+	close(fd);
+}
+
 TEST_F(auto_close, killed_writer)
 {
-	int fd = make_auto_close(self->device, self->name, O_RDWR), reader;
+	int fd = open_named(self->name, O_RDWR), reader;
 	struct call call;
 	pid_t pid;
 
@@ -771,11 +798,11 @@ TEST_F(auto_close, killed_writer)
 /* Writing counts, whatever else the file is for. */
 TEST_F(auto_close, files_of_other_modes)
 {
-	int fd = make_auto_close(self->device, self->name, O_WRONLY), dead, reader;
+	int fd = open_named(self->name, O_WRONLY), dead, reader;
 
 	ASSERT_LE(0, fd);
-	reader = open_queue(fd, self->name, O_RDONLY);
-	dead = open_queue(fd, self->name, O_RDWR);
+	reader = open_named(self->name, O_RDONLY);
+	dead = open_named(self->name, O_RDWR);
 	ASSERT_LE(0, reader);
 	ASSERT_LE(0, dead);
 	close(fd);

@@ -13,11 +13,10 @@ static unsigned char large[MSG_SIZE_MAX + 1];
 
 /*
  * A queue of one's own, on which @fd waits and @nb does not, and @le holds what it
- * reads.  It has a name, so that sysfs has its counters.
+ * reads.
  */
 FIXTURE(drop)
 {
-	char name[32];
 	int fd;
 	int nb;
 	int le;
@@ -46,15 +45,9 @@ FIXTURE_VARIANT_ADD(drop, many)
 
 FIXTURE_SETUP(drop)
 {
-	struct mpmcq_create like = {
-		.capacity = variant->capacity, .msg_size = 64, .flags = MPMCQ_DROP_OLDEST,
-		.open_flags = O_RDWR, .mode = 0600,
-	};
-
-	snprintf(self->name, sizeof(self->name), "test-%d", getpid());
-	strcpy(like.name, self->name);
 	self->capacity = variant->capacity;
-	self->fd = create_by_device(like);
+	self->fd = make_queue(.capacity = self->capacity, .msg_size = 64,
+			      .flags = MPMCQ_DROP_OLDEST, .open_flags = O_RDWR);
 	ASSERT_LE(0, self->fd);
 	self->nb = attach(self->fd, O_RDWR | O_NONBLOCK, 0, 0);
 	self->le = attach(self->fd, O_RDONLY | O_NONBLOCK, LEASE | PACKED, 0);
@@ -67,24 +60,14 @@ FIXTURE_TEARDOWN(drop)
 	EXPECT_EQ(0, depth(self->fd));
 	EXPECT_EQ(0, info_of(self->fd).leased);
 	EXPECT_EQ(0, info_of(self->fd).dead);
-	EXPECT_EQ(0, destroy_queue(self->fd, self->name));
 	close(self->le);
 	close(self->nb);
 	close(self->fd);
 }
 
-/* A number that sysfs tells of the queue. */
-static int counter(const char *name, const char *what)
+static __u64 dropped(int fd)
 {
-	char path[128];
-
-	snprintf(path, sizeof(path), "/sys/class/mpmcq/mpmcq-%s/%s", name, what);
-	return atoi(line(path, ""));
-}
-
-static int dropped(const char *name)
-{
-	return counter(name, "dropped");
+	return info_of(fd).dropped;
 }
 
 TEST_F(drop, nothing_while_there_is_room)
@@ -94,7 +77,7 @@ TEST_F(drop, nothing_while_there_is_room)
 	EXPECT_EQ(MPMCQ_DROP_OLDEST, info_of(self->fd).flags);
 	for (i = 0; i < self->capacity; i++)
 		ASSERT_EQ(LEN, put_msg(self->nb, LEN, i));
-	EXPECT_EQ(0, dropped(self->name));
+	EXPECT_EQ(0, dropped(self->fd));
 	for (i = 0; i < self->capacity; i++)
 		ASSERT_EQ(LEN, take_msg(self->nb, LEN, i));
 	EXPECT_EQ(-EAGAIN, take(self->nb, large, LEN));
@@ -108,12 +91,12 @@ TEST_F(drop, oldest)
 		ASSERT_EQ(LEN, put_msg(i % 2 ? self->nb : self->fd, LEN, i));
 		ASSERT_EQ(i < self->capacity ? i + 1 : self->capacity, depth(self->fd));
 	}
-	EXPECT_EQ(n - self->capacity, dropped(self->name));
-	EXPECT_EQ(n, counter(self->name, "sent"));
+	EXPECT_EQ(n - self->capacity, dropped(self->fd));
+	EXPECT_EQ(n, info_of(self->fd).sent);
 	for (i = n - self->capacity; i < n; i++)
 		ASSERT_EQ(LEN, take_msg(self->nb, LEN, i));
 	EXPECT_EQ(-EAGAIN, take(self->nb, large, LEN));
-	EXPECT_EQ(n - self->capacity, dropped(self->name));
+	EXPECT_EQ(n - self->capacity, dropped(self->fd));
 }
 
 /* A write that is refused anyway drops nothing. */
@@ -128,7 +111,7 @@ TEST_F(drop, not_for_what_is_not_sent)
 	EXPECT_EQ(-EMSGSIZE, put(self->fd, large, 65));
 	EXPECT_EQ(-EINVAL, put(self->fd, large, 0));
 	EXPECT_EQ(-EINVAL, put(pk, &bad, sizeof(bad)));
-	EXPECT_EQ(0, dropped(self->name));
+	EXPECT_EQ(0, dropped(self->fd));
 	for (i = 0; i < self->capacity; i++)
 		ASSERT_EQ(LEN, take_msg(self->nb, LEN, i));
 	close(pk);
@@ -145,18 +128,18 @@ TEST_F(drop, only_what_is_ready)
 	ASSERT_EQ(1, take_packed(self->le, 1, LEN, 0, &msg));
 	for (i = 0; i < 2 * self->capacity; i++)
 		ASSERT_EQ(LEN, put_msg(self->nb, LEN, 100 + i));
-	EXPECT_EQ(2 * self->capacity, dropped(self->name));
+	EXPECT_EQ(2 * self->capacity, dropped(self->fd));
 	EXPECT_EQ(1, request_leases(self->le, MPMCQ_IOC_NACK, MPMCQ_LEASES_FRONT, &msg.id, 1,
 				    NULL));
 	for (i = 0; i < 2 * self->capacity; i++)
 		ASSERT_EQ(LEN, put_msg(self->nb, LEN, 400 + i));
-	EXPECT_EQ(4 * self->capacity, dropped(self->name));
+	EXPECT_EQ(4 * self->capacity, dropped(self->fd));
 	ASSERT_EQ(1, take_packed(self->le, 1, LEN, 0, &msg));
 	EXPECT_EQ(2, msg.deliveries);
 	EXPECT_EQ(1, reject(self->le, msg.id));
 	for (i = 0; i < 2 * self->capacity; i++)
 		ASSERT_EQ(LEN, put_msg(self->nb, LEN, 700 + i));
-	EXPECT_EQ(6 * self->capacity, dropped(self->name));
+	EXPECT_EQ(6 * self->capacity, dropped(self->fd));
 	EXPECT_EQ(1, info_of(self->fd).dead);
 	EXPECT_EQ(1, purge(self->fd, 0));
 	for (i = self->capacity + 1; i < 2 * self->capacity; i++)
@@ -180,7 +163,7 @@ TEST_F(drop, nothing_to_drop)
 		ASSERT_EQ(1, take_packed(le, 1, LEN, i, NULL));
 	EXPECT_EQ(-EAGAIN, put_msg(self->nb, LEN, 0));
 	EXPECT_EQ(0, poll_now(self->fd));
-	EXPECT_EQ(0, dropped(self->name));
+	EXPECT_EQ(0, dropped(self->fd));
 	fill(large, LEN, 500);
 	ASSERT_EQ(0, start_blocked(&call, put, self->fd, large, LEN));
 	EXPECT_EQ(self->capacity - half, ack_all(le));
@@ -191,7 +174,7 @@ TEST_F(drop, nothing_to_drop)
 	EXPECT_EQ(half, revive(self->fd, 0));
 	for (i = 0; i < 3 * self->capacity; i++)
 		ASSERT_EQ(LEN, put_msg(self->nb, LEN, i));
-	EXPECT_EQ(2 * self->capacity + half, dropped(self->name));
+	EXPECT_EQ(2 * self->capacity + half, dropped(self->fd));
 	EXPECT_EQ(self->capacity, take_all(self->nb));
 	close(le);
 }
@@ -211,7 +194,7 @@ TEST_F(drop, waits_for_what_is_given_back)
 	ASSERT_EQ(0, start_blocked(&call, put, self->fd, large, LEN));
 	EXPECT_EQ(1, nack(le, msg[0].id));
 	EXPECT_EQ(LEN, finish_call(&call));
-	EXPECT_EQ(1, dropped(self->name));
+	EXPECT_EQ(1, dropped(self->fd));
 	EXPECT_EQ(LEN, take_msg(self->nb, LEN, 500));
 	EXPECT_EQ(self->capacity - 1, ack_all(le));
 	close(le);
@@ -242,7 +225,7 @@ TEST_F(drop, packed)
 		ASSERT_LT(0, ret);
 	}
 	EXPECT_EQ(self->capacity, depth(self->fd));
-	EXPECT_EQ(n - self->capacity, dropped(self->name));
+	EXPECT_EQ(n - self->capacity, dropped(self->fd));
 	ASSERT_EQ(self->capacity, take_packed(pk, n, LEN, n - self->capacity, NULL));
 	close(pk);
 }
@@ -259,7 +242,7 @@ TEST_F(drop, wakes_readers)
 		ASSERT_EQ(LEN, finish_call(&call));
 		ASSERT_TRUE(is_filled(large, LEN, i));
 	}
-	EXPECT_EQ(0, dropped(self->name));
+	EXPECT_EQ(0, dropped(self->fd));
 }
 
 #define WRITERS		2
@@ -319,8 +302,8 @@ TEST_F_TIMEOUT(drop, amid_traffic, 60)
 		ASSERT_EQ(0, pthread_join(thread[i], &failure));
 		EXPECT_EQ(NULL, failure) TH_LOG("%s", (char *)failure);
 	}
-	EXPECT_EQ(WRITERS * MESSAGES, all.read + dropped(self->name));
-	EXPECT_EQ(WRITERS * MESSAGES, counter(self->name, "sent"));
+	EXPECT_EQ(WRITERS * MESSAGES, all.read + dropped(self->fd));
+	EXPECT_EQ(WRITERS * MESSAGES, info_of(self->fd).sent);
 	for (i = 0; i < WRITERS; i++)
 		for (j = 0; j < MESSAGES; j++)
 			EXPECT_GE(1, all.seen[i][j]);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Open files: shared by fork, dup, threads and sockets, many at once, closed
- * while in use; and what they and sysfs tell of the queue.
+ * Open files of the default queue: shared by fork, dup, threads and sockets, many at once,
+ * closed while in use; what they and sysfs tell of the queue; and who may close it.
  */
 
+#include <dirent.h>
+#include <linux/capability.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -195,7 +197,7 @@ TEST_F(queue, fdinfo)
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", self->fd);
-	EXPECT_STREQ("mpmcq", line(path, "queue:\t"));
+	EXPECT_STREQ(DEVICE, line(path, "queue:\t"));
 	EXPECT_EQ(self->capacity, atoi(line(path, "capacity:\t")));
 	EXPECT_EQ(self->msg_size, atoi(line(path, "msg_size:\t")));
 	EXPECT_STREQ("0", line(path, "depth:\t"));
@@ -216,6 +218,61 @@ TEST_F(queue, sysfs)
 	EXPECT_EQ(self->msg_size, atoi(line("/sys/module/mpmcq/parameters/msg_size", "")));
 }
 
+/* It tells the same as INFO. */
+TEST_F(queue, sysfs_and_info)
+{
+	struct mpmcq_info info;
+
+	ASSERT_EQ(5, put_msg(self->fd, 5, 1));
+	ASSERT_EQ(5, put_msg(self->fd, 5, 2));
+	ASSERT_EQ(5, take_msg(self->fd, 5, 1));
+	ASSERT_EQ(0, query(self->fd, &info));
+	EXPECT_LE(2, info.sent);
+	EXPECT_LE(1, info.received);
+#define EXPECT_SAME(name) \
+	EXPECT_EQ(info.name, strtoull(line("/sys/class/mpmcq/mpmcq/" #name, ""), NULL, 10))
+	EXPECT_SAME(number);
+	EXPECT_SAME(max_deliveries);
+	EXPECT_SAME(lease_ms);
+	EXPECT_SAME(depth);
+	EXPECT_SAME(dead);
+	EXPECT_SAME(leased);
+	EXPECT_SAME(closed);
+	EXPECT_SAME(sent);
+	EXPECT_SAME(received);
+	EXPECT_SAME(acked);
+	EXPECT_SAME(returned);
+	EXPECT_SAME(rejected);
+	EXPECT_SAME(dropped);
+	EXPECT_EQ(5, take_msg(self->fd, 5, 2));
+}
+
+static int entries_of(const char *path)
+{
+	DIR *dir = opendir(path);
+	int n = 0;
+
+	if (!dir)
+		return -errno;
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n - 2;
+}
+
+/* No other queue is in sysfs. */
+TEST_F(queue, sysfs_has_one)
+{
+	struct mpmcq_create like = {
+		.size = sizeof(like), .capacity = 2, .msg_size = 8, .open_flags = O_RDWR,
+	};
+	int private = result(ioctl(self->fd, MPMCQ_IOC_CREATE, &like));
+
+	ASSERT_LE(0, private);
+	EXPECT_EQ(1, entries_of("/sys/class/mpmcq"));
+	close(private);
+}
+
 TEST_F(queue, node)
 {
 	struct stat st;
@@ -223,8 +280,22 @@ TEST_F(queue, node)
 
 	ASSERT_EQ(0, fstat(self->fd, &st));
 	EXPECT_TRUE(S_ISCHR(st.st_mode));
+	EXPECT_EQ(0, minor(st.st_rdev));
 	snprintf(dev, sizeof(dev), "%u:%u", major(st.st_rdev), minor(st.st_rdev));
 	EXPECT_STREQ(dev, line("/sys/class/mpmcq/mpmcq/dev", ""));
+}
+
+/* An open(2) that fails leaves the queue alone. */
+TEST_F(queue, no_direct_io)
+{
+	const int accesses[] = { O_RDONLY, O_WRONLY, O_RDWR };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(accesses); i++)
+		EXPECT_EQ(-EINVAL, result(open(DEVICE, accesses[i] | O_DIRECT)));
+	EXPECT_EQ(-EINVAL, result(fcntl(self->fd, F_SETFL, O_DIRECT)));
+	EXPECT_EQ(5, put_msg(self->fd, 5, 1));
+	EXPECT_EQ(5, take_msg(self->fd, 5, 1));
 }
 
 /* An open file holds the module. */
@@ -257,6 +328,9 @@ TEST_F(queue, ioctl_info)
 	EXPECT_EQ(self->msg_size, (int)info.msg_size);
 	EXPECT_EQ(1, info.depth);
 	EXPECT_EQ(0, info.flags);
+	EXPECT_EQ(MPMCQ_MAX_DELIVERIES_DEFAULT, info.max_deliveries);
+	EXPECT_EQ(atoi(line("/sys/module/mpmcq/parameters/lease_ms", "")), (int)info.lease_ms);
+	EXPECT_EQ(0, info.reserved);
 	EXPECT_EQ(5, take_msg(self->fd, 5, 9));
 }
 
@@ -384,6 +458,122 @@ TEST_F(queue, ioctl_unknown)
 	EXPECT_EQ(-ENOTTY, result(ioctl(self->fd, 0x5401 /* TCGETS */, large)));
 	EXPECT_EQ(-ENOTTY, result(ioctl(self->fd, 0, NULL)));
 	EXPECT_EQ(-ENOTTY, result(ioctl(self->fd, UINT32_MAX, NULL)));
+}
+
+static int close_queue(int fd)
+{
+	return result(ioctl(fd, MPMCQ_IOC_CLOSE, 0));
+}
+
+static int reopen_queue(int fd)
+{
+	return result(ioctl(fd, MPMCQ_IOC_REOPEN, 0));
+}
+
+static int closed(int fd)
+{
+	struct mpmcq_info info;
+	int ret = query(fd, &info);
+
+	return ret < 0 ? ret : (int)info.closed;
+}
+
+/* Takes CAP_SYS_ADMIN away, for good. */
+static int lose_sys_admin(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &header, data))
+		return -errno;
+	data[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective &= ~CAP_TO_MASK(CAP_SYS_ADMIN);
+	data[CAP_TO_INDEX(CAP_SYS_ADMIN)].permitted &= ~CAP_TO_MASK(CAP_SYS_ADMIN);
+	return result(syscall(SYS_capset, &header, data));
+}
+
+enum who {
+	USER,		/* another user, who was handed the open file */
+	WEAK_ROOT,	/* user 0 without the capability */
+	NAMESPACE_ROOT,	/* with the capability in a user namespace, which counts for nothing */
+};
+
+#define NO_NAMESPACE	77	/* exit status: users may have none here */
+
+/* Whether @call fails with EPERM for a child that is @who, and does nothing then. */
+static int is_refused(int fd, enum who who, int (*call)(int fd))
+{
+	int status, was = closed(fd);
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (who == WEAK_ROOT ? lose_sys_admin() : setresuid(1000, 1000, 1000))
+			_exit(2);
+		if (who == NAMESPACE_ROOT && unshare(CLONE_NEWUSER))
+			_exit(NO_NAMESPACE);
+		_exit(call(fd) == -EPERM && closed(fd) == was);
+	}
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -ECHILD;
+	return WEXITSTATUS(status);
+}
+
+/* All share the queue, so write access is not enough to close it. */
+TEST_F(queue, closed_by_whom_it_may_not)
+{
+	struct mpmcq_attach like = { .size = sizeof(like), .open_flags = O_RDWR };
+	int more = result(ioctl(self->fd, MPMCQ_IOC_ATTACH, &like));
+
+	ASSERT_LE(0, more);
+	if (geteuid())
+		SKIP(return, "only root can be several users");
+	EXPECT_EQ(1, is_refused(self->fd, USER, close_queue));
+	EXPECT_EQ(1, is_refused(self->fd, USER, reopen_queue));
+	EXPECT_EQ(1, is_refused(more, USER, close_queue));
+	close(more);
+	EXPECT_EQ(1, is_refused(self->fd, WEAK_ROOT, close_queue));
+	EXPECT_EQ(1, is_refused(self->fd, WEAK_ROOT, reopen_queue));
+	EXPECT_EQ(0, closed(self->fd));
+	EXPECT_EQ(5, put_msg(self->fd, 5, 1));
+	EXPECT_EQ(5, take_msg(self->fd, 5, 1));
+}
+
+TEST_F(queue, closed_by_root_of_a_namespace)
+{
+	int ret;
+
+	if (geteuid())
+		SKIP(return, "only root can be several users");
+	ret = is_refused(self->fd, NAMESPACE_ROOT, close_queue);
+	if (ret == NO_NAMESPACE)
+		SKIP(return, "users may have no user namespace here");
+	EXPECT_EQ(1, ret);
+	EXPECT_EQ(1, is_refused(self->fd, NAMESPACE_ROOT, reopen_queue));
+}
+
+/* The administrator may, with a file that is open for writing. */
+TEST_F(queue, closed_by_the_administrator)
+{
+	int reader = open(DEVICE, O_RDONLY);
+
+	ASSERT_LE(0, reader);
+	if (geteuid())
+		SKIP(return, "only root is the administrator");
+	EXPECT_EQ(-EBADF, close_queue(reader));
+	EXPECT_EQ(0, closed(self->fd));
+	EXPECT_EQ(5, put_msg(self->fd, 5, 1));
+	EXPECT_EQ(0, close_queue(self->fd));
+	EXPECT_EQ(1, closed(reader));
+	EXPECT_EQ(-EPIPE, put_msg(self->fd, 5, 2));
+	EXPECT_EQ(-EBADF, reopen_queue(reader));
+	EXPECT_EQ(1, is_refused(self->fd, USER, reopen_queue));
+	EXPECT_EQ(1, is_refused(self->fd, WEAK_ROOT, reopen_queue));
+	EXPECT_EQ(5, take_msg(self->fd, 5, 1));
+	EXPECT_EQ(0, take(self->fd, large, 5));
+	EXPECT_EQ(0, reopen_queue(self->fd));
+	EXPECT_EQ(0, closed(reader));
+	EXPECT_EQ(5, put_msg(self->fd, 5, 3));
+	EXPECT_EQ(5, take_msg(self->fd, 5, 3));
+	close(reader);
 }
 
 TEST_F(queue, ioctl_of_32_bit_caller)

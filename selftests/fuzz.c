@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Random calls on the device, by several threads and processes, with buffers and
- * structs good and bad, interrupted by signals and ended by SIGKILL; on the default
- * queue, on others that all workers use, and on queues that each worker makes and
- * destroys.  Each result has to be one that the call may have there and then, every
- * message arrives whole, in order and as often as it may, and in the end the account
- * of each queue adds up and each slot can still be filled.
+ * Random calls on queues, by several threads and processes, with buffers and structs good
+ * and bad, interrupted by signals and ended by SIGKILL; on the default queue, on queues in
+ * an mpmcqfs that all workers use, and on queues that each worker makes and removes, there,
+ * in mounts of its own or without a name.  Each result has to be one that the call may have
+ * there and then, every message arrives whole, in order and as often as it may, and in the
+ * end the account of each queue adds up, each slot can still be filled, and no mount is busy.
+ *
+ * All mounts are in a mount namespace of the test's own, and in the last variant in a user
+ * namespace, too.
  *
  * MPMCQ_FUZZ_CALLS is how many calls each test makes (default 10000).  Each test
  * tells its seed; with MPMCQ_FUZZ_SEED set to it every worker makes the same calls
@@ -54,12 +57,13 @@ FIXTURE_SETUP(control)
 	ASSERT_TRUE(list_init(&self->q->ready, 2) && list_init(&self->q->returned, 2) &&
 		    list_init(&self->q->dead, 2) && list_init(&self->f->held, 2));
 	self->q->like = (struct mpmcq_create){
-		.capacity = 2, .msg_size = 64, .max_deliveries = 2, .name = "control",
+		.capacity = 2, .msg_size = 64, .max_deliveries = 2,
 	};
 	self->q->exact = variant->workers == 1;
 	self->q->ordered = true;
-	self->q->named = true;
 	begin_queue(self->world, self->q);
+	self->q->named = true;
+	self->q->number = 7;
 	opened(self->f, self->q, O_RDWR, 0, 0);
 }
 
@@ -83,7 +87,7 @@ static int deliver_one(FIXTURE_DATA(control) * self, __u32 number, __u32 len)
 	sent(self->world, self->q, 0, number, len); })
 
 #define deliver(number, len)	deliver_one(self, number, len)
-#define account(unnamed)	balance(self->world, self->q, 0, self->world->workers, unnamed)
+#define account(unseen)	balance(self->world, self->q, 0, self->world->workers, unseen)
 
 /* A fault that only an exact prediction tells. */
 #define if_exact(fault)		(self->q->exact ? (fault) : 0)
@@ -443,6 +447,20 @@ TEST_F(control, read_results)
 	EXPECT_EQ(!exact, judge(0, into_30_bytes));
 }
 
+TEST_F(control, deferred_reads)
+{
+	send(0, 20);
+	EXPECT_TRUE(judge(20, into_30_bytes, .deferred = true));
+	EXPECT_FALSE(judge(-EINVAL, into_30_bytes, .deferred = true));
+	lease(0, 2);
+	EXPECT_TRUE(judge(20, into_30_bytes));
+	EXPECT_FALSE(judge(20, into_30_bytes, .deferred = true));
+	EXPECT_TRUE(judge(-EINVAL, into_30_bytes, .deferred = true));
+	lease(MPMCQ_MODE_PACKED, 2);
+	EXPECT_TRUE(judge(48, .total = 99, .there = 99, .deferred = true));
+	EXPECT_FALSE(judge(-EINVAL, .total = 99, .there = 99, .deferred = true));
+}
+
 TEST_F(control, the_end)
 {
 	bool exact = self->q->exact;
@@ -599,35 +617,61 @@ TEST_F(control, info)
 {
 	const struct mpmcq_info right = {
 		.size = sizeof(right), .version = 1, .capacity = 2, .msg_size = 64, .depth = 1,
-		.features = 0xff, .max_deliveries = 2, .name = "control",
+		.features = 0xff, .max_deliveries = 2, .number = 7, .sent = 1,
 	};
-	/* What others decide need not be as predicted. */
-	const bool loose[] = { [4] = true, [9] = true, [10] = true, [11] = true };
+	/* What others decide need not be as predicted, and all counters may be ahead. */
+	const bool loose[sizeof(right) / sizeof(__u32)] = {
+		[4] = true, [9 ... 11] = true, [18 ... sizeof(right) / sizeof(__u32) - 1] = true,
+	};
 	__u32 words[sizeof(right) / sizeof(__u32)], i;
+	__u64 counts[COUNTS];
 	struct mpmcq_info info;
 
 	send(0, 20);
-	EXPECT_EQ(NULL, misinformed(&right, sizeof(right), self->f));
+	copy_counts(self->q, counts);
+	EXPECT_EQ(NULL, misinformed(&right, sizeof(right), self->f, counts));
 	for (i = 0; i < ARRAY_SIZE(words); i++) {
 		memcpy(words, &right, sizeof(words));
 		words[i] = i == 1 ? 0 : words[i] + 1;
 		memcpy(&info, words, sizeof(info));
-		EXPECT_EQ(!self->q->exact && i < ARRAY_SIZE(loose) && loose[i],
-			  !misinformed(&info, sizeof(info), self->f))
+		EXPECT_EQ(!self->q->exact && loose[i],
+			  !misinformed(&info, sizeof(info), self->f, counts))
 			TH_LOG("word %u", i);
 		info.size += MPMCQ_INFO_SIZE_VER0 - sizeof(info);
 		EXPECT_EQ(i > 5 || (!self->q->exact && loose[i]),
-			  !misinformed(&info, MPMCQ_INFO_SIZE_VER0, self->f))
+			  !misinformed(&info, MPMCQ_INFO_SIZE_VER0, self->f, counts))
 			TH_LOG("word %u, of the first version", i);
 	}
+}
+
+/* Of a message that was sent, or read, INFO has to know. */
+TEST_F(control, info_behind)
+{
+	struct mpmcq_info info = {
+		.size = sizeof(info), .version = 1, .capacity = 2, .msg_size = 64,
+		.features = 0xff, .max_deliveries = 2, .number = 7, .sent = 1, .received = 1,
+	};
+	__u64 counts[COUNTS];
+
+	send(0, 20);
+	EXPECT_EQ(0, deliver(0, 20));
+	copy_counts(self->q, counts);
+	EXPECT_EQ(NULL, misinformed(&info, sizeof(info), self->f, counts));
+	info.received = 0;
+	EXPECT_STREQ("received", misinformed(&info, sizeof(info), self->f, counts));
+	info.sent = 0;
+	EXPECT_STREQ("sent", misinformed(&info, sizeof(info), self->f, counts));
 }
 
 #define refused(check, ...) ({ \
 	struct expected e_ = NOTHING; \
 	check(__VA_ARGS__, self->f, &e_); \
 	e_.errors ? e_.error[0] : 0; })
-#define create_refused(...) \
-	refused(check_create, (&(struct mpmcq_create){ .open_flags = O_RDWR, __VA_ARGS__ }))
+#define create_refused(...) ({ \
+	struct expected e_ = NOTHING; \
+	check_create((&(struct mpmcq_create){ __VA_ARGS__ }), true, &e_); \
+	e_.errors ? e_.error[0] : 0; })
+#define named_refused(...)	create_refused(.name = 1, __VA_ARGS__)
 #define attach_refused(...)	refused(check_attach, (&(struct mpmcq_attach){ __VA_ARGS__ }))
 #define mode_refused(...)	refused(check_mode, (&(struct mpmcq_mode){ __VA_ARGS__ }))
 #define leases_refused(verdict, ...) \
@@ -635,17 +679,17 @@ TEST_F(control, info)
 
 TEST_F(control, arguments)
 {
-	EXPECT_EQ(0, create_refused());
-	EXPECT_EQ(0, create_refused(.capacity = 2, .msg_size = 1, .name = "a.-_9", .mode = 0777));
+	EXPECT_EQ(0, create_refused(.open_flags = O_RDWR));
+	EXPECT_EQ(0, named_refused(.capacity = 2, .msg_size = 1, .mode = 0777));
+	EXPECT_EQ(0, named_refused(.flags = MPMCQ_EXIST_OK | MPMCQ_DROP_OLDEST));
 	EXPECT_EQ(-EINVAL, create_refused(.capacity = 1));
 	EXPECT_EQ(-EINVAL, create_refused(.capacity = 12));
 	EXPECT_EQ(-EINVAL, create_refused(.msg_size = 65537));
-	EXPECT_EQ(-EINVAL, create_refused(.flags = 8));
-	EXPECT_EQ(-EINVAL, create_refused(.flags = MPMCQ_AUTO_DESTROY));
+	EXPECT_EQ(-EINVAL, create_refused(.flags = 4));
+	EXPECT_EQ(-EINVAL, create_refused(.flags = MPMCQ_EXIST_OK));
 	EXPECT_EQ(-EINVAL, create_refused(.mode = 0600));
-	EXPECT_EQ(-EINVAL, create_refused(.mode = 01000, .name = "a"));
-	EXPECT_EQ(-EINVAL, create_refused(.name = "-a"));
-	EXPECT_EQ(-EINVAL, create_refused(.name = "a\0b"));
+	EXPECT_EQ(-EINVAL, named_refused(.mode = 01000));
+	EXPECT_EQ(-EINVAL, named_refused(.open_flags = O_RDWR));
 	EXPECT_EQ(-EFBIG, create_refused(.capacity = 1048576, .msg_size = 65536));
 	EXPECT_EQ(0, attach_refused(.open_flags = O_RDWR, .modes = MPMCQ_MODE_LEASE,
 				    .max_held = 1));
@@ -665,7 +709,6 @@ TEST_F(control, arguments)
 	EXPECT_EQ(-EINVAL, leases_refused(ACK, .flags = MPMCQ_LEASES_FRONT, .count = 1));
 	EXPECT_EQ(0, leases_refused(NACK, .flags = MPMCQ_LEASES_FRONT, .count = 1));
 	self->f->access = O_RDONLY;
-	EXPECT_EQ(-EBADF, create_refused(.name = "a"));
 	EXPECT_EQ(-EACCES, attach_refused(.open_flags = O_RDWR));
 	EXPECT_EQ(-EBADF, refused(check_dead, (&(struct mpmcq_dead){}), true));
 	EXPECT_EQ(0, refused(check_dead, (&(struct mpmcq_dead){}), false));
@@ -686,6 +729,48 @@ TEST_F(control, modes_stay)
 	EXPECT_EQ(0, mode_set(.modes = MPMCQ_MODE_LEASE));
 	EXPECT_EQ(-EBUSY, mode_set(.modes = MPMCQ_MODE_LEASE, .max_held = 1));
 	EXPECT_EQ(-EBUSY, mode_set(.modes = 0));
+}
+
+#define name_refused(name) ({ \
+	struct expected e_ = NOTHING; \
+	check_name(name, &e_); \
+	e_.errors ? e_.error[0] : 0; })
+
+TEST_F(control, names)
+{
+	char name[NAME_MAX + 2];
+
+	memset(name, 'x', sizeof(name));
+	name[NAME_MAX + 1] = '\0';
+	EXPECT_EQ(-ENAMETOOLONG, name_refused(name));
+	EXPECT_EQ(0, name_refused(name + 1));
+	EXPECT_EQ(0, name_refused("-.*\n"));
+	EXPECT_EQ(0, name_refused("..."));
+	EXPECT_EQ(-ENOENT, name_refused(""));
+	EXPECT_EQ(-EINVAL, name_refused("."));
+	EXPECT_EQ(-EINVAL, name_refused(".."));
+	EXPECT_EQ(-EINVAL, name_refused("a/b"));
+}
+
+TEST_F(control, existing)
+{
+	struct mpmcq_create like = self->q->like;
+
+	EXPECT_FALSE(is_like(self->q, &like));
+	like.flags |= MPMCQ_EXIST_OK;
+	EXPECT_TRUE(is_like(self->q, &like));
+	like.mode = 0666;
+	EXPECT_TRUE(is_like(self->q, &like));
+	like.lease_ms = 1;
+	EXPECT_FALSE(is_like(self->q, &like));
+	like.lease_ms = 0;
+	like.flags |= MPMCQ_AUTO_CLOSE;
+	EXPECT_FALSE(is_like(self->q, &like));
+	like.flags = MPMCQ_EXIST_OK;
+	like.capacity = 0;
+	EXPECT_FALSE(is_like(self->q, &like));
+	self->q->like.capacity = 1024;
+	EXPECT_TRUE(is_like(self->q, &like));
 }
 
 static unsigned long long setting(const char *name, unsigned long long otherwise)
@@ -709,12 +794,14 @@ FIXTURE_VARIANT(queue)
 	int processes;
 	int threads;
 	bool ordered;
+	bool inside;	/* a user namespace */
 };
 
 FIXTURE_VARIANT_ADD(queue, alone) { .processes = 1, .threads = 1 };
 FIXTURE_VARIANT_ADD(queue, threads) { .processes = 1, .threads = 4 };
 FIXTURE_VARIANT_ADD(queue, processes) { .processes = 4, .threads = 1, .ordered = true };
 FIXTURE_VARIANT_ADD(queue, both) { .processes = 2, .threads = 3 };
+FIXTURE_VARIANT_ADD(queue, user_namespace) { .processes = 2, .threads = 1, .inside = true };
 
 TEST_F_TIMEOUT(queue, fuzz, 3600)
 {
@@ -722,8 +809,12 @@ TEST_F_TIMEOUT(queue, fuzz, 3600)
 	__u64 seed = setting("MPMCQ_FUZZ_SEED", new_seed());
 	struct stage *stage = share(sizeof(*stage));
 	struct worker *w;
+	const char *why;
 
 	ASSERT_NE(NULL, stage);
+	why = enter_namespaces(stage, variant->inside);
+	if (why)
+		SKIP(return, "%s", why);
 	stage->world = new_world(n, setting("MPMCQ_FUZZ_CALLS", 10000) / n);
 	ASSERT_NE(NULL, stage->world);
 	ASSERT_TRUE(set_up(stage, self->fd, n == 1));
@@ -746,6 +837,7 @@ TEST_F_TIMEOUT(queue, fuzz, 3600)
 	for (i = 0; i < n; i++)
 		w[n].failed |= w[i].failed;
 	EXPECT_TRUE(judge_shared(&w[n]));
+	leave_namespaces(stage);
 }
 
 TEST_HARNESS_MAIN

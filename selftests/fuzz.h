@@ -30,7 +30,11 @@
 enum { DEFAULT, DROPPING, TIMED, POOLED, SHARED };
 
 #define OWNED_QUEUES	4	/* a worker has to itself, at a time */
-#define CONTENDED	2	/* names that all workers create and destroy */
+#define OWNED_MOUNTS	2	/* likewise */
+#define MOUNTS		(1 + OWNED_MOUNTS)	/* that a worker uses; the first is for all */
+#define CONTENDED	2	/* names, and places of mounts, that all workers replace */
+#define NAME_SIZE	4400	/* of what may be too long for a name, and for a path */
+#define OTHER_IDS	61000	/* the first of two users, and groups */
 #define STALE		64
 
 /* What epoll was asked to tell of a file. */
@@ -44,6 +48,7 @@ struct interest {
 struct files {
 	int fd[FILES];
 	int of[FILES];			/* which open file */
+	int dir[MOUNTS];		/* directories of mpmcqfs, -1 for none */
 	int epoll;
 	struct interest interest[FILES];
 	timer_t timer[TIMERS];
@@ -56,6 +61,7 @@ struct arena {
 	unsigned char *view[VIEWS];	/* beyond the end of which nothing is accessible */
 	unsigned char *hole;		/* nor is this page */
 	size_t size;
+	unsigned char *text_end;	/* of pages for names; nothing is accessible behind it */
 	int file;
 	struct io_uring ring;
 	unsigned char msg[2 * MSG_SIZE_MAX];
@@ -75,16 +81,23 @@ struct stage {
 	struct queue queue[SHARED];
 	int queues;			/* of these; the others are not there */
 	int pool[2];
-	pid_t pid;			/* part of the names */
-	bool nodes;			/* named queues have them in /dev */
+	char base[PATH_SIZE];		/* folder in which all mounts are */
+	struct mount mount;		/* with the queues that all workers share */
+	int dir;			/* its directory */
+	bool outside;			/* in the initial user namespace */
+	unsigned int major;		/* number of the devices */
+	__u64 overhead;			/* what a queue takes without its messages, in bytes */
+	bool copy;			/* there is a copy of the node of a queue at NODE_COPY */
 	__u32 longest;			/* buffer, in bytes */
 };
 
-/* As whom to create, open and destroy. */
+#define NODE_COPY	"copy"		/* in the folder of mounts */
+
+/* The user, group and capabilities that a call is made with. */
 struct identity {
 	uid_t uid;
 	gid_t gid;
-	bool able;			/* and to do what only root may */
+	bool able;			/* with all capabilities that the worker has; or none */
 };
 
 /* Shared by the process it runs in and by those that it forks, one at a time. */
@@ -102,11 +115,13 @@ struct worker {
 	bool parked;			/* to be killed */
 	bool failed;
 	bool done;			/* its pages may stay */
-	bool privileged;
+	bool privileged;		/* it can take other identities */
+	mode_t umask;
 	struct identity self;
 	struct files files;
 	struct open_file open[OPEN_FILES];
 	struct queue own[OWNED_QUEUES];
+	struct mount mount[OWNED_MOUNTS];
 	__u64 stale[STALE];		/* ids of the last deliveries */
 	__u32 stales;
 	int mail[2];			/* a socket, and what is in it: */
@@ -147,8 +162,8 @@ struct args {
  */
 struct args lay_out_args(struct worker *w, void *args, __u32 known, __u32 least,
 			 bool may_be_read_only);
-/* By file @i, with any size in @cmd. */
-int call_args(struct worker *w, int i, unsigned int cmd, const struct args *a);
+/* With any size in @cmd. */
+int call_args(struct worker *w, int fd, unsigned int cmd, const struct args *a);
 
 /*
  * fuzz_tell.c: failures.  The first of a worker is told, and is its end.
@@ -193,19 +208,32 @@ void call_dup(struct worker *w);
 void call_mail(struct worker *w);
 
 /*
- * fuzz_names.c: queues with names, and as whom they are used
+ * fuzz_names.c: queues with names
  */
+
+/* Whether this thread has capabilities and can take other identities. */
 bool is_privileged(void);
-bool may_open(struct worker *w, const struct queue *q, int flags, const struct identity *id);
-/* The node of a queue, in /dev or in sysfs. */
-void path_of(const struct queue *q, const char *where, char *path, size_t size);
-/* One of the names that all create and destroy. */
-void name_contended(struct worker *w, char *name, int i);
+struct identity draw_identity(struct worker *w);
+/* Makes the calls that follow with that identity; and again with the worker's own. */
+void become(struct worker *w, const struct identity *id);
+void be_oneself(struct worker *w);
+/* Whether @id may do @want, as of access(2), with what has that owner and mode. */
+bool may_access(struct worker *w, const struct identity *id, uid_t uid, gid_t gid, mode_t mode,
+		int want);
+/* One of the names that all create and remove. */
+void name_contended(char *name, int i);
+/* A name of the worker's own, of at least NAME_MAX + 1 bytes with its end. */
+void name_own(struct worker *w, char *name, int i);
+/* Queue @name of mount @m, among those that this worker has to do with. */
+struct queue *find_queue(struct worker *w, const struct mount *m, const char *name);
+/* The queue, if there was one, has lost its name. */
+void lose_name(struct queue *q);
 
 void call_create(struct worker *w);
 void call_open_name(struct worker *w);
-void call_open_node(struct worker *w);
-void call_destroy(struct worker *w);
+void call_reopen(struct worker *w);
+void call_unlink(struct worker *w);
+void call_change(struct worker *w);
 void call_contended(struct worker *w);
 
 /*
@@ -284,18 +312,26 @@ void call_epoll_wait(struct worker *w);
  * fuzz_show.c: what can be learnt of a queue
  */
 
-/* The number behind @key, with which a line of a file begins; -1 if there is none. */
-long number_in(const char *path, const char *key);
+/* What queues count, as INFO and sysfs name it. */
+extern const char *const counters[PURGED];
+__u64 counter_of(const struct mpmcq_info *info, enum count which);
+
+/* Compares what statfs(2) and readdir(3) tell of mount @k with what is known. */
+void check_statfs(struct worker *w, int k);
+void check_list(struct worker *w, int k);
 
 void call_next_len(struct worker *w);
 void call_info(struct worker *w);
 void call_show(struct worker *w);
+void call_stat(struct worker *w);
+void call_show_mount(struct worker *w);
 
 /*
  * fuzz_wrong.c: what a queue cannot do
  */
 void call_ioctl(struct worker *w);
 void call_wrong(struct worker *w);
+void call_wrong_directory(struct worker *w);
 
 /*
  * fuzz_fork.c: processes that come to an end
@@ -304,11 +340,35 @@ void call_fork(struct worker *w);
 void call_doomed(struct worker *w);
 
 /*
- * fuzz_stage.c: what all workers share
+ * fuzz_stage.c: what all workers share, and mounts
  */
 
-/* What queues count, as sysfs names it. */
-extern const char *const counters[PURGED];
+/*
+ * Makes this process have mounts of its own, in a user namespace of its own if @inside; NULL,
+ * or why that cannot be.
+ */
+const char *enter_namespaces(struct stage *stage, bool inside);
+/* The opposite, in the end: what is mounted goes. */
+void leave_namespaces(struct stage *stage);
+static inline struct mount *mount_of(struct worker *w, int k)
+{
+	return k ? &w->mount[k - 1] : &w->stage->mount;
+}
+
+/* A mount that the worker can use; mostly one of its own. */
+int draw_mount(struct worker *w);
+/* How many queues there are in a mount that is exact. */
+__u32 queues_in(struct worker *w, const struct mount *m);
+/* What these take, in bytes: at least, and at most. */
+__u64 least_bytes_in(struct worker *w, const struct mount *m);
+__u64 most_bytes_in(struct worker *w, const struct mount *m);
+__u64 least_bytes(const struct mpmcq_create *c);
+__u64 most_bytes(const struct stage *stage, const struct mpmcq_create *c);
+
+void call_mount(struct worker *w);
+void call_contended_mount(struct worker *w);
+/* Unmounts what the worker has mounted, which nothing keeps busy any more. */
+void end_mounts(struct worker *w);
 
 /* The queues that all use, and what they have of them; false if they are not to be had. */
 bool set_up(struct stage *stage, int fd, bool alone);
@@ -333,8 +393,8 @@ int run_process(struct worker *w, int n);
  * message; and it has to be of use yet.
  */
 void settle(struct worker *w, struct queue *q);
-/* Takes the name away. */
-void destroy(struct worker *w, const char *text);
+/* Unlinks it, unless its mount is read-only. */
+void remove_queue(struct worker *w, struct queue *q);
 /* When all workers have ended: what they shared.  Whether all is well with it. */
 bool judge_shared(struct worker *w);
 

@@ -24,7 +24,11 @@ bool new_arena(struct worker *w)
 	a->size = (w->stage->longest + (SEGMENTS + 1) * MARGIN + 3 * page) / page * page;
 	a->file = memfd_create("arena", 0);
 	a->hole = map_pages(page, PROT_NONE, -1);
-	if (a->file < 0 || !a->hole || ftruncate(a->file, a->size))
+	a->text_end = map_pages(NAME_SIZE + 2 * page, PROT_READ | PROT_WRITE, -1);
+	if (a->file < 0 || !a->hole || !a->text_end || ftruncate(a->file, a->size))
+		return false;
+	a->text_end += (NAME_SIZE + page - 1) / page * page;
+	if (mprotect(a->text_end, page, PROT_NONE))
 		return false;
 	for (i = 0; i < VIEWS; i++) {
 		/* The last page is beyond the end of the file. */

@@ -103,10 +103,10 @@ void draw_garbage(struct worker *w, void *args, __u32 size)
 		byte[i] = one_in(w, 2) ? draw(w, 256) : 0;
 }
 
-int call_args(struct worker *w, int i, unsigned int cmd, const struct args *a)
+int call_args(struct worker *w, int fd, unsigned int cmd, const struct args *a)
 {
 	/* The size in the call is that of some version of the struct. */
 	if (one_in(w, 8))
 		cmd = _IOC(_IOC_DIR(cmd), _IOC_TYPE(cmd), _IOC_NR(cmd), draw(w, 1 << 14));
-	return result(ioctl(w->files.fd[i], cmd, a->at));
+	return result(ioctl(fd, cmd, a->at));
 }

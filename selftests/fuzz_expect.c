@@ -204,12 +204,17 @@ static void expect_read(const struct request *r, struct expected *e)
 	size_t shortest = space_in(r, 1), longest = space_in(r, q->like.msg_size);
 	__u32 i;
 
-	if (f->pooled && has_mode(f, MPMCQ_MODE_LEASE))
-		may_fail(e, packed ? -ENOBUFS : -EBUSY);
-	if (!r->total) {
+	if (!r->total)
 		may_return(e, 0, 0);
+	/* By its next read the caller would acknowledge what it may not have seen. */
+	if (r->deferred && !packed && has_mode(f, MPMCQ_MODE_LEASE)) {
+		may_fail(e, -EINVAL);
 		return;
 	}
+	if (f->pooled && has_mode(f, MPMCQ_MODE_LEASE))
+		may_fail(e, packed ? -ENOBUFS : -EBUSY);
+	if (!r->total)
+		return;
 	if (packed && has_mode(f, MPMCQ_MODE_LEASE) && f->held.n == f->max_held) {
 		may_fail(e, -ENOBUFS);
 		if (r->flaky || r->there < r->total)
@@ -291,16 +296,21 @@ __u32 ready_events(const struct open_file *f, bool must)
 	return mask;
 }
 
-const char *misinformed(const struct mpmcq_info *info, __u32 size, const struct open_file *f)
+const char *misinformed(const struct mpmcq_info *info, __u32 size, const struct open_file *f,
+			const __u64 *counts)
 {
 	const struct queue *q = f->queue;
+	bool exact = q->exact;
 
 #define CHECK(field, condition) do { \
 	if (size >= offsetof(struct mpmcq_info, field) + sizeof(info->field) && !(condition)) \
 		return #field; \
 } while (0)
 #define CHECK_COUNT(field, n) \
-	CHECK(field, q->exact ? info->field == (n) : info->field <= q->like.capacity)
+	CHECK(field, exact ? info->field == (n) : info->field <= q->like.capacity)
+#define CHECK_SUM(field, i) \
+	CHECK(field, exact ? info->field == q->before[i] + q->counts[i] : \
+		     info->field >= q->before[i] + ((i) < ACKED ? counts[i] : 0))
 
 	CHECK(size, info->size == size);
 	CHECK(version, info->version);
@@ -310,7 +320,7 @@ const char *misinformed(const struct mpmcq_info *info, __u32 size, const struct 
 	CHECK(flags, info->flags == q->like.flags);
 	CHECK(features, info->features == 2 * MPMCQ_FEATURE_DROP - 1);
 	CHECK(modes, info->modes == f->modes);
-	CHECK(closed, q->exact ? info->closed == q->closed : info->closed <= 1);
+	CHECK(closed, exact ? info->closed == q->closed : info->closed <= 1);
 	CHECK_COUNT(dead, q->dead.n);
 	CHECK_COUNT(leased, q->leased);
 	CHECK(max_deliveries, info->max_deliveries == q->like.max_deliveries);
@@ -318,7 +328,16 @@ const char *misinformed(const struct mpmcq_info *info, __u32 size, const struct 
 	CHECK(held, f->pooled ? info->held <= f->max_held :
 	      q->timed ? info->held <= f->held.n : info->held == f->held.n);
 	CHECK(max_held, info->max_held == f->max_held);
-	CHECK(name, !memcmp(info->name, q->like.name, sizeof(info->name)));
+	CHECK(number, info->number && (!q->number || info->number == q->number));
+	CHECK(reserved, !info->reserved);
+	/* Of most calls by others we are not told how many messages they ended. */
+	CHECK_SUM(sent, SENT);
+	CHECK_SUM(received, RECEIVED);
+	CHECK_SUM(acked, ACKED);
+	CHECK_SUM(returned, RETURNED);
+	CHECK_SUM(rejected, REJECTED);
+	CHECK_SUM(dropped, DROPPED);
+#undef CHECK_SUM
 #undef CHECK_COUNT
 #undef CHECK
 	return NULL;
@@ -332,53 +351,51 @@ bool are_open_flags(__u32 flags)
 	return !(flags & ~(O_ACCMODE | O_NONBLOCK | O_CLOEXEC)) && (flags & O_ACCMODE) != O_ACCMODE;
 }
 
-bool is_name(const char *name, size_t size)
+void check_name(const char *name, struct expected *e)
 {
-	size_t len = strnlen(name, size), i;
-
-	if (!len || len == size || strchr(".-", *name))
-		return false;
-	for (i = 0; i < size; i++) {
-		char c = name[i];
-
-		if (i >= len ? c : !((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-				     (c >= 'a' && c <= 'z') || (c && strchr("_.-", c))))
-			return false;
-	}
-	return true;
+	if (!*name)
+		may_fail(e, -ENOENT);
+	if (strlen(name) > NAME_MAX)
+		may_fail(e, -ENAMETOOLONG);
+	if (strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
+		may_fail(e, -EINVAL);
 }
 
-bool has_no_name(const struct mpmcq_create *create)
+static __u32 capacity_of(const struct mpmcq_create *c)
 {
-	static const char none[sizeof(create->name)];
-
-	return !memcmp(create->name, none, sizeof(none));
+	return c->capacity ? c->capacity : 1024;
 }
 
-void check_create(const struct mpmcq_create *c, const struct open_file *f, struct expected *e)
+static __u32 msg_size_of(const struct mpmcq_create *c)
 {
-	__u32 capacity = c->capacity ? c->capacity : 1024;
-	__u32 msg_size = c->msg_size ? c->msg_size : 1024;
-	__u32 flags = MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_AUTO_DESTROY;
+	return c->msg_size ? c->msg_size : 1024;
+}
+
+void check_create(const struct mpmcq_create *c, bool on_directory, struct expected *e)
+{
+	__u32 capacity = capacity_of(c), msg_size = msg_size_of(c);
+	__u32 flags = MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | (c->name ? MPMCQ_EXIST_OK : 0);
 
 	if (capacity & (capacity - 1) || capacity < 2 || capacity > 1048576 ||
-	    msg_size > 65536 || c->lease_ms > INT_MAX || c->flags & ~flags ||
-	    !are_open_flags(c->open_flags))
+	    msg_size > 65536 || c->lease_ms > INT_MAX || c->flags & ~flags)
 		may_fail(e, -EINVAL);
-	if (has_no_name(c)) {
-		if (c->mode || c->flags & MPMCQ_AUTO_DESTROY)
-			may_fail(e, -EINVAL);
-	} else {
-		if (!is_name(c->name, sizeof(c->name)) || c->mode & ~0777)
-			may_fail(e, -EINVAL);
-		if (!writable(f))
-			may_fail(e, -EBADF);
-	}
+	if (c->name ? c->open_flags || c->mode & ~0777 : c->mode || !are_open_flags(c->open_flags))
+		may_fail(e, -EINVAL);
+	if (c->name && !on_directory)
+		may_fail(e, -ENOTDIR);
 	/* No user has so much; less is not asked for in vain. */
 	if ((__u64)capacity * msg_size > 1U << 30) {
 		may_fail(e, -EFBIG);
 		may_fail(e, -ENOSPC);
 	}
+}
+
+bool is_like(const struct queue *q, const struct mpmcq_create *c)
+{
+	return c->flags & MPMCQ_EXIST_OK && q->like.capacity == capacity_of(c) &&
+	       q->like.msg_size == msg_size_of(c) &&
+	       q->like.flags == (c->flags & ~MPMCQ_EXIST_OK) &&
+	       q->like.max_deliveries == c->max_deliveries && q->like.lease_ms == c->lease_ms;
 }
 
 void check_attach(const struct mpmcq_attach *a, const struct open_file *f, struct expected *e)

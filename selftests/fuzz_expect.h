@@ -48,6 +48,7 @@ struct request {
 	bool flaky;		/* pages come and go */
 	bool faulty;		/* pages may have to be fetched, or may not be had */
 	bool quiet;		/* no signal will come */
+	bool deferred;		/* not by read(2) or readv(2): what was read may be had later */
 	size_t total;		/* bytes asked for */
 	size_t there;		/* of which so many, from the first on, are accessible */
 	__u32 reopened;		/* of the queue, when the call began */
@@ -60,17 +61,23 @@ struct expected expect(const struct request *r);
 bool gets_through(const struct request *r);
 /* What poll may tell of @f, or has to if @must. */
 __u32 ready_events(const struct open_file *f, bool must);
-/* What of the first @size bytes of @info cannot be so; NULL if all can. */
-const char *misinformed(const struct mpmcq_info *info, __u32 size, const struct open_file *f);
+/*
+ * Which member among the first @size bytes of @info is wrong; NULL if none is.  @counts is what
+ * was counted when INFO was called.
+ */
+const char *misinformed(const struct mpmcq_info *info, __u32 size, const struct open_file *f,
+			const __u64 *counts);
 
 /*
  * Arguments: what each may be refused with is added to @e; nothing if it may not.
  */
 bool are_open_flags(__u32 flags);
-/* Whether the @size bytes at @name are one, with nothing behind its end. */
-bool is_name(const char *name, size_t size);
-bool has_no_name(const struct mpmcq_create *create);
-void check_create(const struct mpmcq_create *c, const struct open_file *f, struct expected *e);
+/* The name of a queue to be made, if it can be read. */
+void check_name(const char *name, struct expected *e);
+/* All but the name.  @on_directory: the call is made on a directory of mpmcqfs. */
+void check_create(const struct mpmcq_create *c, bool on_directory, struct expected *e);
+/* Whether a CREATE with MPMCQ_EXIST_OK for that queue succeeds. */
+bool is_like(const struct queue *q, const struct mpmcq_create *c);
 void check_attach(const struct mpmcq_attach *a, const struct open_file *f, struct expected *e);
 void check_mode(const struct mpmcq_mode *m, const struct open_file *f, struct expected *e);
 /* Whether modes that are all right as such can be set: once there is a lease they stay. */

@@ -81,7 +81,7 @@ struct open_file *put_file(struct worker *w, int i, int fd, struct queue *q, int
 	return f;
 }
 
-/* With neither access nothing can be read or written. */
+/* Of the default queue: with neither access nothing can be read or written. */
 static int draw_node_flags(struct worker *w)
 {
 	return draw_open_flags(w) | (one_in(w, 8) ? O_ACCMODE : 0) |
@@ -99,7 +99,7 @@ void open_default(struct worker *w, int i)
 	if (fd < 0)
 		complain(w, "open", fd, "");
 	else
-		put_file(w, i, fd, &w->stage->queue[DEFAULT], flags, 0, 0)->node = true;
+		put_file(w, i, fd, &w->stage->queue[DEFAULT], flags, 0, 0);
 }
 
 static void open_badly(struct worker *w)
@@ -157,7 +157,7 @@ void call_attach(struct worker *w)
 	check_attach(&req, f, &e);
 	if (!e.errors)
 		may_return(&e, 0, INT_MAX);
-	ret = call_args(w, by, MPMCQ_IOC_ATTACH, &a);
+	ret = call_args(w, w->files.fd[by], MPMCQ_IOC_ATTACH, &a);
 	if (!returned(w, "ioctl: ATTACH", ret, &e) || ret < 0)
 		return;
 	put_file(w, i, ret, f->queue, req.open_flags, req.modes,

@@ -14,10 +14,11 @@ static int compare(const void *a, const void *b)
 /* In a child: closes all but @one and what is the worker's. */
 static void close_others(struct worker *w, int one)
 {
-	int fd[FILES + 7] = { 0, 1, 2, w->arena->file, w->mail[0], w->mail[1], one };
+	int fd[7 + FILES + MOUNTS] = { 0, 1, 2, w->arena->file, w->mail[0], w->mail[1], one };
 	int i, last = -1;
 
 	memcpy(fd + 7, w->files.fd, sizeof(w->files.fd));
+	memcpy(fd + 7 + FILES, w->files.dir, sizeof(w->files.dir));
 	qsort(fd, ARRAY_SIZE(fd), sizeof(*fd), compare);
 	for (i = 0; i < (int)ARRAY_SIZE(fd); i++) {
 		if (fd[i] > last + 1)

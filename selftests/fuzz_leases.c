@@ -32,7 +32,7 @@ void call_mode(struct worker *w)
 	check_mode(&req, f, &e);
 	if (!e.errors)
 		expect_mode(&req, f, &e);
-	ret = call_args(w, i, MPMCQ_IOC_MODE, &a);
+	ret = call_args(w, w->files.fd[i], MPMCQ_IOC_MODE, &a);
 	if (!returned(w, "ioctl: MODE", ret, &e) || ret)
 		return;
 	f->modes = req.modes | (f->modes & MPMCQ_MODE_DEAD);
@@ -209,7 +209,7 @@ void call_leases(struct worker *w)
 	check_leases(&req, verdict, f, &e);
 	held = all ? f->held.n : count_held(f, ids, n, verdict);
 	if (e.errors) {
-		ret = call_args(w, i, cmds[verdict], &a);
+		ret = call_args(w, w->files.fd[i], cmds[verdict], &a);
 		returned(w, names[verdict], ret, &e);
 		return;
 	}
@@ -224,7 +224,7 @@ void call_leases(struct worker *w)
 		let_all_go(w->world, f);
 	else if (verdict != TOUCH)
 		let_named_go(w, f, ids, n);
-	ret = call_args(w, i, cmds[verdict], &a);
+	ret = call_args(w, w->files.fd[i], cmds[verdict], &a);
 	if (!returned(w, names[verdict], ret, &e))
 		return;
 	done = held;
@@ -267,7 +267,7 @@ void call_dead(struct worker *w)
 		may_fail(&e, -EFAULT);
 	else if (valid)
 		may_return(&e, 0, 0);
-	ret = call_args(w, i, revive ? MPMCQ_IOC_REVIVE : MPMCQ_IOC_PURGE, &a);
+	ret = call_args(w, w->files.fd[i], revive ? MPMCQ_IOC_REVIVE : MPMCQ_IOC_PURGE, &a);
 	if (!returned(w, name, ret, &e) || !valid)
 		return;
 	memcpy(&done, a.at + offsetof(struct mpmcq_dead, done), sizeof(done));
@@ -310,15 +310,21 @@ void call_close(struct worker *w)
 	struct queue *q = f->queue;
 	bool reopen = one_in(w, 2), again = one_in(w, 4);
 	struct expected e = NOTHING;
+	struct identity id = draw_identity(w);
 	unsigned long arg = one_in(w, 8) ? 1UL << draw(w, 8 * sizeof(long)) : 0;
+	int ret;
 
 	if (arg)
 		may_fail(&e, -EINVAL);
 	if (!writable(f))
 		may_fail(&e, -EBADF);
+	if (q == &w->stage->queue[DEFAULT] && !(w->stage->outside && id.able))
+		may_fail(&e, -EPERM);
 	if (e.errors) {
-		returned(w, "ioctl: CLOSE or REOPEN",
-			 result(ioctl(fd, reopen ? MPMCQ_IOC_REOPEN : MPMCQ_IOC_CLOSE, arg)), &e);
+		become(w, &id);
+		ret = result(ioctl(fd, reopen ? MPMCQ_IOC_REOPEN : MPMCQ_IOC_CLOSE, arg));
+		be_oneself(w);
+		returned(w, "ioctl: CLOSE or REOPEN", ret, &e);
 		return;
 	}
 	/* One's own stays closed for some calls. */

@@ -32,6 +32,14 @@ void count(struct queue *q, enum count which, __u32 n)
 	__atomic_add_fetch(&q->counts[which], n, __ATOMIC_RELAXED);
 }
 
+void copy_counts(const struct queue *q, __u64 *counts)
+{
+	int i;
+
+	for (i = 0; i < COUNTS; i++)
+		counts[i] = __atomic_load_n(&q->counts[i], __ATOMIC_SEQ_CST);
+}
+
 /*
  * Lists
  */
@@ -71,6 +79,12 @@ static struct message take_at(struct list *list, __u32 i)
 void begin_queue(struct world *world, struct queue *q)
 {
 	q->serial = increment(&world->serial);
+	q->number = 0;
+	q->name[0] = '\0';
+	q->mount = NULL;
+	q->is_private = false;
+	q->named = false;
+	q->linked = false;
 	memset(q->counts, 0, sizeof(q->counts));
 	memset(q->shorts_sent, 0, sizeof(q->shorts_sent));
 	memset(q->shorts_gone, 0, sizeof(q->shorts_gone));
@@ -554,9 +568,7 @@ void closed(struct world *world, struct open_file *f)
 		return;
 	if (writable(f) && !--q->writers && q->like.flags & MPMCQ_AUTO_CLOSE)
 		q->closed = true;
-	if (!--q->files && q->like.flags & MPMCQ_AUTO_DESTROY)
-		q->named = false;
-	if (!q->files && !q->named)
+	if (!--q->files && !q->named)
 		q->serial = 0;
 }
 

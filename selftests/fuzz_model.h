@@ -10,9 +10,12 @@
 #ifndef MPMCQ_FUZZ_MODEL_H
 #define MPMCQ_FUZZ_MODEL_H
 
+#include <limits.h>
+
 #include "record.h"
 
 #define WORKERS		8	/* at most */
+#define PATH_SIZE	64	/* of the path of a mount */
 #define BATCH		100	/* messages in a packed write, at most */
 #define PACKED_MAX	16384	/* bytes of a packed read or write, at most */
 #define MESSAGES_MAX	(PACKED_MAX / (int)MPMCQ_MSG_SPACE(1))
@@ -28,7 +31,7 @@ enum fault {
 	EXCESSIVE	= 64,	/* more than the open file may hold */
 };
 
-/* What has happened to messages of a queue, so far as is known. */
+/* What has happened to messages of a queue, so far as is known.  INFO tells all but the last. */
 enum count { SENT, RECEIVED, ACKED, RETURNED, REJECTED, DROPPED, PURGED, COUNTS };
 
 /* A message as the model knows it; of one too short for a record only its length. */
@@ -59,13 +62,39 @@ struct entry {
 
 enum state { NOT_SENT, IN_DOUBT, WRITTEN };
 
+enum where {
+	NOWHERE,	/* there is no mount */
+	MOUNTED,
+	ADRIFT,		/* unmounted, but its directory is still open */
+};
+
+/* A mount of mpmcqfs; shared by all processes of a test. */
+struct mount {
+	char path[PATH_SIZE];
+	enum where where;
+	bool exact;			/* one worker has it to itself */
+	bool read_only;
+	bool nodev;
+	uid_t uid;			/* of its directory */
+	gid_t gid;
+	mode_t mode;
+	__u64 size;			/* limits; 0 for none */
+	__u32 max;
+};
+
 /* A queue; shared by all processes of a test. */
 struct queue {
 	struct mpmcq_create like;	/* as it was created, with what 0 stands for */
 	__u32 serial;			/* 0 while there is no such queue */
+	__u32 number;			/* that INFO tells, once it has; else 0 */
+	char name[NAME_MAX + 1];
+	struct mount *mount;		/* NULL if it has none, or has lost it */
 	uid_t uid;
 	gid_t gid;
-	bool named;			/* it can be found by like.name */
+	mode_t mode;
+	bool is_private;
+	bool named;			/* it can be found by its name */
+	bool linked;			/* it has one, though perhaps nobody can look there */
 	bool exact;			/* one worker has it to itself */
 	bool timed;			/* leases end by themselves */
 	bool pooled;			/* workers share open files that hold messages */
@@ -102,7 +131,6 @@ struct open_file {
 	struct queue *queue;		/* NULL if it is not in use */
 	int refs;			/* descriptors, and the like */
 	int access;
-	bool node;			/* it was opened by a node */
 	bool nonblock;
 	bool async;
 	bool pooled;			/* other workers have it, too */
@@ -177,6 +205,8 @@ __u32 choices(const struct queue *q, bool dead);
  * as many as that was; else one.
  */
 void hand_back(struct queue *q, bool dead, bool packed);
+/* What has been counted by now, to be compared with what INFO tells later. */
+void copy_counts(const struct queue *q, __u64 *counts);
 /* What becomes of dead messages; of how many. */
 __u32 end_dead(struct queue *q, __u32 most, bool revive);
 

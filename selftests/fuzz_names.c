@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Queues with names, and as whom they are used
+ * Queues with names: made, opened, changed and removed in directories of mpmcqfs, by several
+ * users with and without capabilities
  */
 #include <linux/capability.h>
 #include <sys/fsuid.h>
+#include <sys/stat.h>
 
 #include "fuzz.h"
 
-#define OWN_NAMES	3	/* a worker has to itself */
+#define OWN_NAMES	4	/* a worker has to itself, in each mount */
 #define OWN_MSG_SIZE	2000U	/* at most, but for the default */
 
 static void set_capabilities(bool all)
@@ -22,18 +24,30 @@ static void set_capabilities(bool all)
 	syscall(SYS_capset, &header, data);
 }
 
+/* Not in a user namespace that knows one user only. */
+static bool has_other_users(void)
+{
+	uid_t self = setfsuid(OTHER_IDS);
+
+	return setfsuid(self) == OTHER_IDS;
+}
+
 bool is_privileged(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+	bool able;
 
 	syscall(SYS_capget, &header, data);
-	return data[0].effective & 1 << CAP_SYS_ADMIN &&
+	able = data[0].effective & 1 << CAP_SYS_ADMIN &&
 	       data[0].effective & 1 << CAP_DAC_OVERRIDE &&
-	       data[0].effective & 1 << CAP_SETUID && data[0].effective & 1 << CAP_SETGID;
+	       data[0].effective & 1 << CAP_SETUID && data[0].effective & 1 << CAP_SETGID &&
+	       has_other_users();
+	set_capabilities(true);		/* setfsuid() takes some away */
+	return able;
 }
 
-static struct identity draw_identity(struct worker *w)
+struct identity draw_identity(struct worker *w)
 {
 	struct identity id = w->self;
 	bool other_user = one_in(w, 3), other_group = one_in(w, 2), unable = one_in(w, 2);
@@ -41,15 +55,14 @@ static struct identity draw_identity(struct worker *w)
 	if (!w->privileged)
 		return id;
 	if (other_user)
-		id.uid = 61000 + draw(w, 2);
+		id.uid = OTHER_IDS + draw(w, 2);
 	if (other_group)
-		id.gid = 61000 + draw(w, 2);
+		id.gid = OTHER_IDS + draw(w, 2);
 	id.able = !unable;
 	return id;
 }
 
-/* As that for a call, ... */
-static void become(struct worker *w, const struct identity *id)
+void become(struct worker *w, const struct identity *id)
 {
 	if (!w->privileged)
 		return;
@@ -58,8 +71,7 @@ static void become(struct worker *w, const struct identity *id)
 	set_capabilities(id->able);
 }
 
-/* ... and then again as oneself. */
-static void be_oneself(struct worker *w)
+void be_oneself(struct worker *w)
 {
 	if (!w->privileged)
 		return;
@@ -68,7 +80,7 @@ static void be_oneself(struct worker *w)
 	setfsgid(w->self.gid);
 }
 
-static bool in_group(struct worker *w, const struct identity *id, gid_t gid)
+static bool in_group(const struct identity *id, gid_t gid)
 {
 	gid_t groups[64];
 	int n = getgroups(ARRAY_SIZE(groups), groups);
@@ -81,71 +93,100 @@ static bool in_group(struct worker *w, const struct identity *id, gid_t gid)
 	return false;
 }
 
-bool may_open(struct worker *w, const struct queue *q, int flags, const struct identity *id)
+bool may_access(struct worker *w, const struct identity *id, uid_t uid, gid_t gid, mode_t mode,
+		int want)
 {
-	__u32 access = flags & O_ACCMODE, mode = q->like.mode;
-	__u32 want = (access != O_WRONLY ? 4 : 0) | (access != O_RDONLY ? 2 : 0);
-
-	if (id->uid == q->uid)
+	if (id->able)
+		return true;
+	if (id->uid == uid)
 		mode >>= 6;
-	else if (in_group(w, id, q->gid))
+	else if (in_group(id, gid))
 		mode >>= 3;
-	return !(want & ~mode) || (id->able && w->privileged);
+	return !(want & ~mode);
 }
 
-/* The queue of that name, of those this worker has to do with. */
-static struct queue *find_queue(struct worker *w, const char *name)
+static bool may_open(struct worker *w, const struct queue *q, int flags, const struct identity *id)
+{
+	int access = flags & O_ACCMODE;
+	int want = (access != O_WRONLY ? R_OK : 0) |
+		   (access != O_RDONLY || flags & O_TRUNC ? W_OK : 0);
+
+	return may_access(w, id, q->uid, q->gid, q->mode, want);
+}
+
+static bool may_search(struct worker *w, const struct mount *m, const struct identity *id)
+{
+	return may_access(w, id, m->uid, m->gid, m->mode, X_OK);
+}
+
+/* Whether @id may make and remove names there, but for what the sticky bit forbids. */
+static bool may_write(struct worker *w, const struct mount *m, const struct identity *id)
+{
+	return may_access(w, id, m->uid, m->gid, m->mode, W_OK | X_OK);
+}
+
+struct queue *find_queue(struct worker *w, const struct mount *m, const char *name)
 {
 	int i;
 
 	for (i = 0; i < OWNED_QUEUES; i++)
-		if (w->own[i].serial && w->own[i].named && !strcmp(w->own[i].like.name, name))
+		if (w->own[i].serial && w->own[i].named && w->own[i].mount == m &&
+		    !strcmp(w->own[i].name, name))
 			return &w->own[i];
-	for (i = DEFAULT + 1; i < w->stage->queues; i++)
-		if (!strcmp(w->stage->queue[i].like.name, name))
+	for (i = DEFAULT + 1; i < w->stage->queues && m == &w->stage->mount; i++)
+		if (w->stage->queue[i].named && !strcmp(w->stage->queue[i].name, name))
 			return &w->stage->queue[i];
 	return NULL;
 }
 
-static bool is_taken(struct worker *w, const char *name)
+void lose_name(struct queue *q)
 {
-	return !strcmp(name, "mpmcq") || find_queue(w, name);
+	q->named = false;
+	if (!q->files)
+		q->serial = 0;
 }
 
-static void name_own(struct worker *w, char *name, int i)
+void name_own(struct worker *w, char *name, int i)
 {
-	int n = snprintf(name, MPMCQ_NAME_MAX + 1, "fuzz-%d-%d_%d.", w->stage->pid, w->id, i);
+	static const char *const odd[OWN_NAMES] = { "long", "plain", "- y\n*", "\xc3\xbc\xff." };
+	int n = sprintf(name, "%d%s", w->id, odd[i]);
 
 	/* One is as long as can be. */
-	if (!i)
-		memset(name + n, 'x', MPMCQ_NAME_MAX - n);
+	if (i)
+		return;
+	memset(name + n, 'x', NAME_MAX - n);
+	name[NAME_MAX] = '\0';
 }
 
-/* A name, or what is none; @name is all 0 before. */
+/* A name that may be one, or too long; mostly one of the worker's own. */
 static void draw_name(struct worker *w, char *name)
 {
-	static const char *const names[] = {
-		"mpmcq", "", ".a", "-a", "a/b", "a b", "..", "a\n", "\xc3\xbc",
-	};
+	static const int lengths[] = { NAME_MAX + 1, 300, PATH_MAX, PATH_MAX + 100 };
+	int kind = draw(w, 24), len;
 
-	switch (draw(w, 16)) {
-	case 0:
-		strcpy(name, draw_of(w, names));
-		break;
-	case 1:		/* which does not end */
-		memset(name, 'a', MPMCQ_NAME_MAX + 1);
-		break;
-	case 2:		/* with more behind its end */
-		name_own(w, name, 1);
-		name[MPMCQ_NAME_MAX - draw(w, 4)] = 'a';
-		break;
-	case 3 ... 4:
-		if (!is_alone(w))
-			strcpy(name, w->stage->queue[1 + draw(w, SHARED - 1)].like.name);
-		break;
-	default:
+	if (!kind) {
+		*name = '\0';
+	} else if (kind == 1) {
+		len = draw_of(w, lengths);
+		memset(name, 'a', len);
+		name[len] = '\0';
+	} else if (kind < 4 && !is_alone(w)) {
+		strcpy(name, w->stage->queue[1 + draw(w, SHARED - 1)].name);
+	} else {
 		name_own(w, name, draw(w, OWN_NAMES));
 	}
+}
+
+/* Puts a name where it ends with the accessible memory, or goes on beyond that; its address. */
+static __u64 lay_out_name(struct worker *w, const char *name, struct expected *e)
+{
+	bool there = !one_in(w, 32), ends = !one_in(w, 32);
+	unsigned char *at = w->arena->text_end - strlen(name) - ends;
+
+	memcpy(at, name, strlen(name) + ends);
+	if (!there || !ends)
+		may_fail(e, -EFAULT);
+	return (unsigned long)(there ? at : draw_kernel_address(w));
 }
 
 static struct queue *unused_queue(struct worker *w)
@@ -158,7 +199,9 @@ static struct queue *unused_queue(struct worker *w)
 	return NULL;
 }
 
-static void draw_create(struct worker *w, struct mpmcq_create *c)
+/* Arguments for a CREATE, with @name or 0, if there is @like to be compared with. */
+static void draw_create(struct worker *w, struct mpmcq_create *c, __u64 name,
+			const struct queue *like)
 {
 	static const __u32 capacities[] = { 2, 2, 4, 8, 16, 64, 256, 0 };
 	static const __u32 msg_sizes[] = { 1, 8, 15, 16, 24, 40, 100, 600, OWN_MSG_SIZE, 0 };
@@ -172,14 +215,17 @@ static void draw_create(struct worker *w, struct mpmcq_create *c)
 		.msg_size = draw_of(w, msg_sizes),
 		.max_deliveries = draw_of(w, deliveries),
 		.lease_ms = draw_of(w, lease_ms),
-		.open_flags = draw_open_flags(w),
 		.flags = (one_in(w, 4) ? MPMCQ_DROP_OLDEST : 0) |
 			 (one_in(w, 4) ? MPMCQ_AUTO_CLOSE : 0),
 	};
-	if (one_in(w, 2)) {
-		draw_name(w, c->name);
+	if (like && one_in(w, 2)) {
+		*c = like->like;
+		c->flags |= MPMCQ_EXIST_OK;
+	}
+	c->open_flags = name ? 0 : draw_open_flags(w);
+	if (name) {
 		c->mode = draw_of(w, modes);
-		c->flags |= one_in(w, 3) ? MPMCQ_AUTO_DESTROY : 0;
+		c->flags |= one_in(w, 4) ? MPMCQ_EXIST_OK : 0;
 	}
 	switch (draw(w, 32)) {
 	case 0:
@@ -208,202 +254,449 @@ static void draw_create(struct worker *w, struct mpmcq_create *c)
 		draw_garbage(w, c, sizeof(*c));
 		break;
 	}
+	c->name = name;
 }
 
-void call_create(struct worker *w)
+/* Whether the limits of the mount leave no room for one more queue; if so, may is set, too. */
+static bool is_full(struct worker *w, const struct mount *m, const struct mpmcq_create *c,
+		    bool *may)
 {
-	int by = draw_file(w), i = draw(w, OWN), ret;
+	__u64 least = least_bytes_in(w, m) + least_bytes(c);
+	__u64 most = most_bytes_in(w, m) + most_bytes(w->stage, c);
+	bool full = m->exact && ((m->max && queues_in(w, m) >= m->max) ||
+				 (m->size && least > m->size));
+
+	*may = full || (m->exact && m->size && most > m->size);
+	return full;
+}
+
+/* The result of a CREATE of that name, where there is @q or no queue, by what is not args. */
+static void expect_named(struct worker *w, const struct mount *m, const struct queue *q,
+			 const struct mpmcq_create *c, const struct identity *id,
+			 struct expected *e)
+{
+	bool same = q && is_like(q, c), may_be_full, full = is_full(w, m, c, &may_be_full);
+
+	if (!may_search(w, m, id)) {
+		may_fail(e, -EACCES);
+		return;
+	}
+	if (!same && !may_write(w, m, id))
+		may_fail(e, -EACCES);
+	if (q && !same)
+		may_fail(e, -EEXIST);
+	if (!same && full)
+		may_fail(e, -ENOSPC);
+	if (!same && m->read_only)
+		may_fail(e, -EROFS);
+	if (!e->errors)
+		may_return(e, 0, 0);
+	/* Nothing has to be written. */
+	if (same && m->read_only)
+		may_fail(e, -EROFS);
+	if (!same && may_be_full)
+		may_fail(e, -ENOSPC);
+}
+
+/* There is a new queue in place of @q. */
+static void has_created(struct worker *w, struct queue *q, const struct mpmcq_create *c,
+			const struct identity *id)
+{
+	begin_queue(w->world, q);
+	q->like = *c;
+	q->like.flags &= ~MPMCQ_EXIST_OK;
+	q->like.capacity = c->capacity ? c->capacity : 1024;
+	q->like.msg_size = c->msg_size ? c->msg_size : 1024;
+	q->is_private = !c->name;
+	q->uid = id->uid;
+	q->gid = id->gid;
+}
+
+static void create_private(struct worker *w)
+{
+	int by = draw_file(w), i = draw(w, OWN), k = draw_mount(w), ret;
+	bool on_directory = one_in(w, 3);
 	struct identity id = draw_identity(w);
 	struct queue *q = unused_queue(w);
 	struct mpmcq_create c;
 	struct expected e;
 	struct args a;
 
-	draw_create(w, &c);
+	draw_create(w, &c, 0, NULL);
 	a = lay_out_args(w, &c, sizeof(c), sizeof(c), true);
 	e = a.refusal;
-	check_create(&c, open_file(w, by), &e);
-	if (is_name(c.name, sizeof(c.name)) && is_taken(w, c.name))
-		may_fail(&e, -EEXIST);
+	check_create(&c, on_directory, &e);
 	if (!e.errors && !q)
 		return;
 	if (!e.errors)
 		may_return(&e, 0, INT_MAX);
 	become(w, &id);
-	ret = call_args(w, by, MPMCQ_IOC_CREATE, &a);
+	ret = call_args(w, on_directory ? w->files.dir[k] : w->files.fd[by], MPMCQ_IOC_CREATE, &a);
 	be_oneself(w);
 	if (!returned(w, "ioctl: CREATE", ret, &e) || ret < 0)
 		return;
-	begin_queue(w->world, q);
-	q->like = c;
-	q->like.capacity = c.capacity ? c.capacity : 1024;
-	q->like.msg_size = c.msg_size ? c.msg_size : 1024;
-	q->named = !has_no_name(&c);
-	q->uid = id.uid;
-	q->gid = id.gid;
+	has_created(w, q, &c, &id);
 	put_file(w, i, ret, q, c.open_flags, 0, 0);
+}
+
+/* Opens a queue that was just made. */
+static void open_new(struct worker *w, int k, struct queue *q)
+{
+	int i = draw(w, OWN), flags = draw_open_flags(w), fd;
+
+	fd = result(openat(w->files.dir[k], q->name, flags));
+	if (mount_of(w, k)->nodev)
+		has_to(w, "openat, of a mount with nodev", fd, -EACCES);
+	else if (fd < 0)
+		complain(w, "openat, of a queue that was just made", fd, "");
+	else
+		put_file(w, i, fd, q, flags, 0, 0);
+}
+
+static void create_named(struct worker *w)
+{
+	static const char *const bad_names[] = { ".", "..", "a/b", "/", "/a", "a/", "//" };
+	int by = draw_file(w), k = draw_mount(w), ret;
+	bool on_directory = !one_in(w, 8), bad_name = one_in(w, 16), open_it = !one_in(w, 4);
+	struct mount *m = mount_of(w, k);
+	struct identity id = draw_identity(w);
+	struct queue *q = unused_queue(w), *like;
+	struct expected named = NOTHING, e;
+	struct mpmcq_create c;
+	char name[NAME_SIZE];
+	struct args a;
+	int i;
+
+	draw_name(w, name);
+	if (bad_name)
+		strcpy(name, draw_of(w, bad_names));
+	like = find_queue(w, m, name);
+	draw_create(w, &c, lay_out_name(w, name, &named), like);
+	a = lay_out_args(w, &c, sizeof(c), sizeof(c), true);
+	e = a.refusal;
+	check_create(&c, on_directory, &e);
+	check_name(name, &e);
+	for (i = 0; i < named.errors; i++)
+		may_fail(&e, named.error[i]);
+	if (!e.errors && !like && !q)
+		return;
+	expect_named(w, m, like, &c, &id, &e);
+	become(w, &id);
+	ret = call_args(w, on_directory ? w->files.dir[k] : w->files.fd[by], MPMCQ_IOC_CREATE, &a);
+	be_oneself(w);
+	if (!returned(w, "ioctl: CREATE with a name", ret, &e) || ret || like)
+		return;
+	has_created(w, q, &c, &id);
+	strcpy(q->name, name);
+	q->mount = m;
+	q->named = true;
+	q->linked = true;
+	q->mode = c.mode & ~w->umask;
+	if (m->mode & S_ISGID)
+		q->gid = m->gid;
+	if (open_it)
+		open_new(w, k, q);
+}
+
+void call_create(struct worker *w)
+{
+	if (one_in(w, 2))
+		create_private(w);
+	else
+		create_named(w);
+}
+
+/* How a call gets to a name: from the directory, or, if it has one, by its path. */
+static int reach(struct worker *w, int k, const char *name, char *path)
+{
+	const struct mount *m = mount_of(w, k);
+
+	if (m->where != MOUNTED || !*name || one_in(w, 2)) {
+		strcpy(path, name);
+		return w->files.dir[k];
+	}
+	sprintf(path, "%s/%s", m->path, name);
+	return AT_FDCWD;
+}
+
+#define REACH_SIZE	(PATH_SIZE + NAME_SIZE)
+
+/* Whether a lookup gets as far as the directory, or why not. */
+static bool expect_directory(struct worker *w, const struct mount *m, const char *name,
+			     const struct identity *id, struct expected *e)
+{
+	size_t len = strlen(name);
+
+	if (!len)
+		may_fail(e, -ENOENT);
+	else if (len >= PATH_MAX)
+		may_fail(e, -ENAMETOOLONG);
+	else if (!may_search(w, m, id))
+		may_fail(e, -EACCES);
+	return !e->errors;
+}
+
+/* ..., and to the queue. */
+static bool expect_found(struct worker *w, const char *name, const struct queue *q,
+			 struct expected *e)
+{
+	if (strlen(name) > NAME_MAX)
+		may_fail(e, -ENAMETOOLONG);
+	else if (!q)
+		may_fail(e, -ENOENT);
+	return !e->errors;
+}
+
+/* O_CREAT of what is there, in a directory where all may write: only the owners may. */
+static bool may_create_in_sticky(const struct mount *m, const struct queue *q,
+				 const struct identity *id)
+{
+	return !(m->mode & S_ISVTX) || !(m->mode & 0002) || m->uid == q->uid || id->uid == q->uid;
+}
+
+static void expect_open(struct worker *w, const struct mount *m, const struct queue *q,
+			const char *name, int flags, const struct identity *id,
+			struct expected *e)
+{
+	if (!expect_directory(w, m, name, id, e))
+		return;
+	if (flags & O_CREAT && !q && strlen(name) <= NAME_MAX) {
+		may_fail(e, m->read_only ? -EROFS : -EACCES);
+		return;
+	}
+	if (!expect_found(w, name, q, e))
+		return;
+	if (m->nodev || !may_open(w, q, flags, id) ||
+	    (flags & O_CREAT && !may_create_in_sticky(m, q, id)))
+		may_fail(e, -EACCES);
+	else
+		may_return(e, 0, INT_MAX);
 }
 
 void call_open_name(struct worker *w)
 {
-	int by = draw_file(w), i = draw(w, OWN), ret;
-	struct mpmcq_name name = { .open_flags = draw_open_flags(w) };
+	int k = draw_mount(w), i = draw(w, OWN), flags = draw_open_flags(w), from, ret;
+	struct mount *m = mount_of(w, k);
 	struct identity id = draw_identity(w);
-	const struct queue *q;
-	struct expected e;
-	struct args a;
-
-	draw_name(w, name.name);
-	if (one_in(w, 16))
-		name.open_flags ^= 1U << draw(w, 32);
-	if (one_in(w, 32))
-		draw_garbage(w, &name, sizeof(name));
-	a = lay_out_args(w, &name, sizeof(name), sizeof(name), true);
-	e = a.refusal;
-	if (!are_open_flags(name.open_flags) || !is_name(name.name, sizeof(name.name)))
-		may_fail(&e, -EINVAL);
-	if (!e.errors) {
-		q = find_queue(w, name.name);
-		if (!q)
-			may_fail(&e, -ENOENT);
-		else if (!may_open(w, q, name.open_flags, &id))
-			may_fail(&e, -EACCES);
-		else
-			may_return(&e, 0, INT_MAX);
-	}
-	become(w, &id);
-	ret = call_args(w, by, MPMCQ_IOC_OPEN, &a);
-	be_oneself(w);
-	if (returned(w, "ioctl: OPEN", ret, &e) && ret >= 0)
-		put_file(w, i, ret, find_queue(w, name.name), name.open_flags, 0, 0);
-}
-
-void path_of(const struct queue *q, const char *where, char *path, size_t size)
-{
-	snprintf(path, size, "%s/mpmcq%s%s", where, strcmp(q->like.name, "mpmcq") ? "-" : "",
-		 strcmp(q->like.name, "mpmcq") ? q->like.name : "");
-}
-
-/* By its node, if it has one. */
-void call_open_node(struct worker *w)
-{
-	int i = draw(w, OWN), flags = draw_open_flags(w), ret;
+	char name[NAME_SIZE], path[REACH_SIZE];
 	struct expected e = NOTHING;
-	char name[MPMCQ_NAME_MAX + 1] = "", path[96];
 	struct queue *q;
 
 	draw_name(w, name);
-	q = is_name(name, sizeof(name)) ? find_queue(w, name) : NULL;
-	if (!q || !w->stage->nodes)
-		return;
-	path_of(q, "/dev", path, sizeof(path));
-	if (may_open(w, q, flags, &w->self))
-		may_return(&e, 0, INT_MAX);
-	else
-		may_fail(&e, -EACCES);
-	ret = result(open(path, flags));
-	if (returned(w, "open", ret, &e) && ret >= 0)
-		put_file(w, i, ret, q, flags, 0, 0)->node = true;
+	flags |= (one_in(w, 8) ? O_CREAT : 0) | (one_in(w, 8) ? O_TRUNC : 0) |
+		 (one_in(w, 8) ? O_APPEND : 0);
+	q = find_queue(w, m, name);
+	expect_open(w, m, q, name, flags, &id, &e);
+	from = reach(w, k, name, path);
+	become(w, &id);
+	ret = result(openat(from, path, flags, 0600));
+	be_oneself(w);
+	if (returned(w, "openat", ret, &e) && ret >= 0)
+		put_file(w, i, ret, q, flags, 0, 0);
 }
 
-/* Its node goes, and who has come by it cannot open it any more. */
-void call_destroy(struct worker *w)
+/* By a descriptor, also when the queue has lost its name or its mount. */
+void call_reopen(struct worker *w)
 {
+	int from = draw(w, OWN), i = draw(w, OWN), flags = draw_open_flags(w), ret;
+	struct queue *q = open_file(w, from)->queue;
 	struct identity id = draw_identity(w);
-	struct mpmcq_name name = {};
-	int by = draw_file(w), node = -1, ret;
-	struct queue *q = NULL;
-	struct expected e;
-	struct args a;
-	char path[96];
+	struct expected e = NOTHING;
+	char path[64];
 
-	draw_name(w, name.name);
-	if (one_in(w, 16))
-		name.open_flags = 1U << draw(w, 32);
-	if (one_in(w, 32))
-		draw_garbage(w, &name, sizeof(name));
-	a = lay_out_args(w, &name, sizeof(name), sizeof(name), true);
-	e = a.refusal;
-	if (name.open_flags || !is_name(name.name, sizeof(name.name)))
-		may_fail(&e, -EINVAL);
-	if (!e.errors) {
-		q = find_queue(w, name.name);
-		if (!q)
-			may_fail(&e, -ENOENT);
-		else if (!q->exact)
-			return;
-		else if (id.uid != q->uid && !(id.able && w->privileged))
+	if (q == &w->stage->queue[DEFAULT])
+		return;
+	if (q->is_private)
+		may_fail(&e, -ENXIO);
+	else if (!may_open(w, q, flags, &id))
+		may_fail(&e, -EACCES);
+	else
+		may_return(&e, 0, INT_MAX);
+	/* The permissions of a file that is nowhere depend on the kernel. */
+	if (q->is_private)
+		id = w->self;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", w->files.fd[from]);
+	become(w, &id);
+	ret = result(open(path, flags));
+	be_oneself(w);
+	if (returned(w, "open of a descriptor", ret, &e) && ret >= 0)
+		put_file(w, i, ret, q, flags, 0, 0);
+}
+
+static void expect_unlink(struct worker *w, const struct mount *m, const struct queue *q,
+			  const char *name, const struct identity *id, struct expected *e)
+{
+	bool owner = q && (id->uid == q->uid || id->uid == m->uid);
+
+	if (!expect_directory(w, m, name, id, e))
+		return;
+	if (m->read_only)
+		may_fail(e, -EROFS);
+	else if (!expect_found(w, name, q, e))
+		return;
+	else if (!may_write(w, m, id))
+		may_fail(e, -EACCES);
+	else if (m->mode & S_ISVTX && !owner && !id->able)
+		may_fail(e, -EPERM);
+	else
+		may_return(e, 0, 0);
+}
+
+/* Open files of the queue go on without its name. */
+void call_unlink(struct worker *w)
+{
+	int k = draw_mount(w), from, ret;
+	struct mount *m = mount_of(w, k);
+	struct identity id = draw_identity(w);
+	char name[NAME_SIZE], path[REACH_SIZE];
+	struct expected e = NOTHING;
+	struct queue *q;
+
+	draw_name(w, name);
+	q = find_queue(w, m, name);
+	if (q && !q->exact)
+		return;
+	expect_unlink(w, m, q, name, &id, &e);
+	from = reach(w, k, name, path);
+	become(w, &id);
+	ret = result(unlinkat(from, path, 0));
+	be_oneself(w);
+	if (!returned(w, "unlink", ret, &e) || ret)
+		return;
+	q->linked = false;
+	lose_name(q);
+	has_to(w, "openat of what was unlinked",
+	       result(openat(w->files.dir[k], name, O_RDONLY)), -ENOENT);
+}
+
+/* What chmod(2), or chown(2) if @chown_it, is to set. */
+struct change {
+	bool chown_it;
+	mode_t mode;
+	uid_t uid;	/* -1: as it is */
+	gid_t gid;
+};
+
+static struct change draw_change(struct worker *w)
+{
+	static const mode_t modes[] = { 0600, 0660, 0666, 0400, 0200, 0040, 0777, 0 };
+	struct change change = {
+		.chown_it = one_in(w, 2), .mode = draw_of(w, modes), .uid = -1, .gid = -1,
+	};
+	bool user = one_in(w, 2), group = one_in(w, 2);
+
+	if (user)
+		change.uid = w->self.uid;
+	if (group)
+		change.gid = w->self.gid;
+	if (user && w->privileged && one_in(w, 2))
+		change.uid = OTHER_IDS + draw(w, 2);
+	if (group && w->privileged && one_in(w, 2))
+		change.gid = OTHER_IDS + draw(w, 2);
+	return change;
+}
+
+static bool may_change(const struct queue *q, const struct change *change,
+		       const struct identity *id)
+{
+	bool owner = id->uid == q->uid;
+
+	if (id->able)
+		return true;
+	if (!change->chown_it)
+		return owner;
+	return (change->uid == (uid_t)-1 || (owner && change->uid == q->uid)) &&
+	       (change->gid == (gid_t)-1 ||
+		(owner && (in_group(id, change->gid) || change->gid == q->gid)));
+}
+
+static void has_changed(struct queue *q, const struct change *change)
+{
+	if (!change->chown_it) {
+		q->mode = change->mode;
+		return;
+	}
+	if (change->uid != (uid_t)-1)
+		q->uid = change->uid;
+	if (change->gid != (gid_t)-1)
+		q->gid = change->gid;
+}
+
+static void change_by_name(struct worker *w)
+{
+	int k = draw_mount(w), from, ret;
+	struct mount *m = mount_of(w, k);
+	struct identity id = draw_identity(w);
+	struct change change = draw_change(w);
+	char name[NAME_SIZE], path[REACH_SIZE];
+	struct expected e = NOTHING;
+	struct queue *q;
+
+	draw_name(w, name);
+	q = find_queue(w, m, name);
+	if (q && !q->exact)
+		return;
+	if (expect_directory(w, m, name, &id, &e) && expect_found(w, name, q, &e)) {
+		if (m->read_only)
+			may_fail(&e, -EROFS);
+		else if (!may_change(q, &change, &id))
 			may_fail(&e, -EPERM);
 		else
 			may_return(&e, 0, 0);
 	}
-	if (q && w->stage->nodes) {
-		path_of(q, "/dev", path, sizeof(path));
-		node = open(path, O_PATH);
-		if (node < 0)
-			complain(w, "open: O_PATH", -errno, "");
-	}
+	from = reach(w, k, name, path);
 	become(w, &id);
-	ret = call_args(w, by, MPMCQ_IOC_DESTROY, &a);
+	ret = result(change.chown_it ? fchownat(from, path, change.uid, change.gid, 0) :
+				       fchmodat(from, path, change.mode, 0));
 	be_oneself(w);
-	if (returned(w, "ioctl: DESTROY", ret, &e) && !ret) {
-		q->named = false;
-		if (!q->files)
-			q->serial = 0;
-		if (node >= 0) {
-			has_to(w, "open", result(open(path, O_RDWR)), -ENOENT);
-			snprintf(path, sizeof(path), "/proc/self/fd/%d", node);
-			has_to(w, "open", result(open(path, O_RDWR)), -ENXIO);
-		}
-	}
-	if (node >= 0)
-		close(node);
+	if (returned(w, change.chown_it ? "chown" : "chmod", ret, &e) && !ret)
+		has_changed(q, &change);
 }
 
-void name_contended(struct worker *w, char *name, int i)
+static void change_by_file(struct worker *w)
 {
-	snprintf(name, MPMCQ_NAME_MAX + 1, "fuzz-%d-x%d", w->stage->pid, i);
+	int i = draw(w, OWN), fd = w->files.fd[i], ret;
+	struct queue *q = open_file(w, i)->queue;
+	struct identity id = draw_identity(w);
+	struct change change = draw_change(w);
+	struct expected e = NOTHING;
+
+	/* Whether a mount that is gone was read-only is forgotten. */
+	if (!q->exact || !q->mount)
+		return;
+	if (q->mount->read_only)
+		may_fail(&e, -EROFS);
+	else if (!may_change(q, &change, &id))
+		may_fail(&e, -EPERM);
+	else
+		may_return(&e, 0, 0);
+	become(w, &id);
+	ret = result(change.chown_it ? fchown(fd, change.uid, change.gid) :
+				       fchmod(fd, change.mode));
+	be_oneself(w);
+	if (returned(w, change.chown_it ? "fchown" : "fchmod", ret, &e) && !ret)
+		has_changed(q, &change);
 }
 
-/* Names that others create and destroy at any moment; what is sent there is nobody's. */
-void call_contended(struct worker *w)
+void call_change(struct worker *w)
 {
-	struct mpmcq_create c = { .size = sizeof(c), .capacity = 2, .msg_size = 8, .mode = 0600 };
-	struct mpmcq_name name = { .size = sizeof(name), .open_flags = O_RDWR | O_NONBLOCK };
-	int by = w->files.fd[COMMON], fd, how = draw(w, 4), k = draw(w, CONTENDED);
+	if (one_in(w, 3))
+		change_by_file(w);
+	else
+		change_by_name(w);
+}
+
+void name_contended(char *name, int i)
+{
+	sprintf(name, "contended %d", i);
+}
+
+/* Uses a queue that others remove at any moment; a message that is sent there is nobody's. */
+static void use_contended(struct worker *w, int fd)
+{
 	bool end = one_in(w, 2), read_it = one_in(w, 2);
-	char path[96];
 	__u64 buf[8] = {};
 
-	if (is_alone(w))
-		return;
-	name_contended(w, name.name, k);
-	memcpy(c.name, name.name, sizeof(c.name));
-	c.open_flags = name.open_flags;
-	c.flags = draw(w, 8);
-	snprintf(path, sizeof(path), "/dev/mpmcq-%s", name.name);
-	switch (how) {
-	case 0:
-		fd = result(ioctl(by, MPMCQ_IOC_CREATE, &c));
-		break;
-	case 1:
-		fd = result(ioctl(by, MPMCQ_IOC_OPEN, &name));
-		break;
-	case 2:
-		fd = result(open(path, O_RDWR | O_NONBLOCK));
-		break;
-	default:
-		name.open_flags = 0;
-		fd = result(ioctl(by, MPMCQ_IOC_DESTROY, &name));
-		if (fd && fd != -ENOENT)
-			complain(w, "ioctl: DESTROY", fd, "");
-		return;
-	}
-	if (fd < 0) {
-		if (fd != (how ? -ENOENT : -EEXIST) && (fd != -ENXIO || how != 2))
-			complain(w, "a name in use by others", fd, "");
-		return;
-	}
 	put(fd, buf, sizeof(buf[0]));
 	if (end)
 		has_to(w, "ioctl: CLOSE", result(ioctl(fd, MPMCQ_IOC_CLOSE, 0)), 0);
@@ -412,4 +705,39 @@ void call_contended(struct worker *w)
 	pthread_mutex_lock(&forking);
 	close(fd);
 	pthread_mutex_unlock(&forking);
+}
+
+void call_contended(struct worker *w)
+{
+	struct mpmcq_create c = { .size = sizeof(c), .capacity = 2, .msg_size = 8, .mode = 0600 };
+	int dir = w->files.dir[0], how = draw(w, 4), ret;
+	char name[NAME_MAX + 1], path[PATH_SIZE + NAME_MAX + 1];
+
+	name_contended(name, draw(w, CONTENDED));
+	snprintf(path, sizeof(path), "%s/%s", w->stage->mount.path, name);
+	c.name = (unsigned long)name;
+	c.flags = draw(w, 4) | (one_in(w, 2) ? MPMCQ_EXIST_OK : 0);
+	if (is_alone(w))
+		return;
+	switch (how) {
+	case 0:
+		ret = result(ioctl(dir, MPMCQ_IOC_CREATE, &c));
+		if (ret && ret != -EEXIST)
+			complain(w, "ioctl: CREATE of a name that others use", ret, "");
+		return;
+	case 1:
+		ret = result(unlinkat(dir, name, 0));
+		if (ret && ret != -ENOENT)
+			complain(w, "unlink of a name that others use", ret, "");
+		return;
+	case 2:
+		ret = result(openat(dir, name, O_RDWR | O_NONBLOCK | O_CLOEXEC));
+		break;
+	default:
+		ret = result(open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC));
+	}
+	if (ret >= 0)
+		use_contended(w, ret);
+	else if (ret != -ENOENT)
+		complain(w, "open of a name that others use", ret, "");
 }

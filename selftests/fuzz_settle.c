@@ -2,6 +2,8 @@
 /*
  * The end: each queue has to be as it is known to be, and of use
  */
+#include <sys/mount.h>
+
 #include "fuzz.h"
 
 /* Reads all that is there, by file @i, which does not wait; how many messages. */
@@ -39,58 +41,56 @@ static void use_all_slots(struct worker *w, const struct queue *q, int fd)
 		has_to(w, "read, in the end", take_msg(fd, len, i), len);
 }
 
-/* How many have left without a name, by what the queue itself has counted. */
-static __s64 count_unnamed(struct worker *w, const struct queue *q)
-{
-	__s64 counts[ARRAY_SIZE(counters)];
-	char folder[96], path[128];
-	int i;
-
-	if (!q->named)
-		return q->counts[PURGED] + q->counts[DROPPED];
-	path_of(q, "/sys/class/mpmcq", folder, sizeof(folder));
-	for (i = 0; i < (int)ARRAY_SIZE(counters); i++) {
-		snprintf(path, sizeof(path), "%s/%s", folder, counters[i]);
-		counts[i] = number_in(path, "") - q->before[i];
-		/* Those who were killed could not tell. */
-		if (q->exact ? counts[i] != (__s64)q->counts[i] :
-		    i < ACKED && counts[i] < (__s64)q->counts[i])
-			complain(w, path, counts[i], ", not as often as it was seen");
-	}
-	return q->counts[PURGED] + counts[DROPPED] + counts[ACKED] - q->counts[ACKED];
-}
-
 /* What INFO says of file @i. */
 static struct mpmcq_info info_of(struct worker *w, int i, const char *when)
 {
 	struct mpmcq_info info;
+	__u64 counts[COUNTS];
 	const char *field;
 
+	copy_counts(open_file(w, i)->queue, counts);
 	has_to(w, "ioctl: INFO", query(w->files.fd[i], &info), 0);
-	field = misinformed(&info, sizeof(info), open_file(w, i));
+	field = misinformed(&info, sizeof(info), open_file(w, i), counts);
 	if (field)
 		complain(w, field, 0, when);
 	return info;
 }
 
+/* How many messages have left unseen.  Workers that were killed could not tell of theirs. */
+static __s64 count_unseen(const struct queue *q, const struct mpmcq_info *info)
+{
+	return q->counts[PURGED] + info->dropped - q->before[DROPPED] + info->acked -
+	       q->before[ACKED] - q->counts[ACKED];
+}
+
+/* The descriptor of the directory in which a queue has its name. */
+static int directory_of(struct worker *w, const struct queue *q)
+{
+	int k = 0;
+
+	while (k < MOUNTS - 1 && mount_of(w, k) != q->mount)
+		k++;
+	return w->files.dir[k];
+}
+
 /* One more file of the queue, by which to look at it in the end; false if there is none. */
 static bool open_last(struct worker *w, struct queue *q)
 {
-	struct mpmcq_name name = { .size = sizeof(name), .open_flags = O_RDWR | O_NONBLOCK };
-	int i, fd = -1;
+	int i, fd = -1, flags = O_RDWR | O_NONBLOCK;
 
-	memcpy(name.name, q->like.name, sizeof(name.name));
 	if (q == &w->stage->queue[DEFAULT])
-		fd = result(open(DEVICE, O_RDWR | O_NONBLOCK));
-	else if (q->named && may_open(w, q, O_RDWR, &w->self))
-		fd = result(ioctl(w->files.fd[COMMON], MPMCQ_IOC_OPEN, &name));
+		fd = result(open(DEVICE, flags));
+	else if (q->named)
+		fd = result(openat(directory_of(w, q), q->name, flags));
+	if (fd < 0 && q->named && !(q->mount && q->mount->nodev))
+		complain(w, "openat, in the end", fd, "");
 	for (i = 0; i < OWN && fd < 0; i++)
 		if (w->files.fd[i] >= 0 && open_file(w, i)->queue == q &&
 		    open_file(w, i)->access == O_RDWR)
-			fd = attach(w->files.fd[i], O_RDWR | O_NONBLOCK, 0, 0);
+			fd = attach(w->files.fd[i], flags, 0, 0);
 	if (fd < 0)
 		return false;
-	put_file(w, LAST, fd, q, O_RDWR | O_NONBLOCK, 0, 0);
+	put_file(w, LAST, fd, q, flags, 0, 0);
 	return true;
 }
 
@@ -98,7 +98,7 @@ void settle(struct worker *w, struct queue *q)
 {
 	const bool own = q >= w->own && q < w->own + OWNED_QUEUES;
 	struct mpmcq_info info;
-	__s64 unnamed;
+	__s64 unseen;
 	int i, dead;
 
 	if (!open_last(w, q))
@@ -107,7 +107,8 @@ void settle(struct worker *w, struct queue *q)
 	for (i = 0; i < OWN; i++)
 		if (w->files.fd[i] >= 0 && open_file(w, i)->queue == q)
 			close_file(w, i);
-	close_or_reopen(w, q, w->files.fd[LAST], true);
+	if (q != &w->stage->queue[DEFAULT] || w->stage->outside)
+		close_or_reopen(w, q, w->files.fd[LAST], true);
 	dead = attach(w->files.fd[LAST], O_RDONLY | O_NONBLOCK, MPMCQ_MODE_DEAD, 0);
 	if (dead < 0) {
 		complain(w, "ioctl: ATTACH, in the end", dead, "");
@@ -122,23 +123,21 @@ void settle(struct worker *w, struct queue *q)
 	info = info_of(w, LAST, ", when it is empty");
 	has_to(w, "depth", info.depth, 0);
 	has_to(w, "dead", info.dead, 0);
-	unnamed = count_unnamed(w, q);
-	tell_faults(w, "the account", unnamed,
-		    balance(w->world, q, own ? w->id : 0, own ? 1 : w->world->workers, unnamed));
+	unseen = count_unseen(q, &info);
+	tell_faults(w, "the account", unseen,
+		    balance(w->world, q, own ? w->id : 0, own ? 1 : w->world->workers, unseen));
 	use_all_slots(w, q, w->files.fd[LAST]);
 	close_file(w, LAST + 1);
 	close_file(w, LAST);
 }
 
-void destroy(struct worker *w, const char *text)
+void remove_queue(struct worker *w, struct queue *q)
 {
-	struct mpmcq_name name = { .size = sizeof(name) };
-	int ret;
-
-	memcpy(name.name, text, strlen(text));
-	ret = result(ioctl(w->files.fd[COMMON], MPMCQ_IOC_DESTROY, &name));
-	if (ret && ret != -ENOENT)
-		complain(w, "ioctl: DESTROY, in the end", ret, "");
+	if (q->mount->read_only)
+		return;
+	has_to(w, "unlink, in the end", result(unlinkat(directory_of(w, q), q->name, 0)), 0);
+	q->linked = false;
+	lose_name(q);
 }
 
 /* Whatever has gone wrong, others find the default queue empty and open. */
@@ -153,10 +152,33 @@ static void restore(int fd)
 	close(nonblocking);
 }
 
+/* Nothing is left in the mount that all have used, and nothing keeps it busy. */
+static void end_shared_mount(struct worker *w)
+{
+	struct mount *m = &w->stage->mount;
+	char name[NAME_MAX + 1];
+	int i, ret;
+
+	for (i = 0; i < CONTENDED; i++) {
+		name_contended(name, i);
+		ret = result(unlinkat(w->stage->dir, name, 0));
+		if (ret && ret != -ENOENT)
+			complain(w, "unlink, in the end", ret, "");
+	}
+	m->exact = true;
+	m->size = 1 << 20;
+	m->max = 1000;
+	has_to(w, "remount, in the end",
+	       result(mount(NULL, m->path, NULL, MS_REMOUNT, "size=1m,max=1000")), 0);
+	check_statfs(w, 0);
+	check_list(w, 0);
+	close(w->stage->dir);
+	has_to(w, "umount, in the end", result(umount2(m->path, 0)), 0);
+}
+
 bool judge_shared(struct worker *w)
 {
 	struct stage *stage = w->stage;
-	char name[MPMCQ_NAME_MAX + 1];
 	int i;
 
 	if (!new_arena(w))
@@ -164,17 +186,16 @@ bool judge_shared(struct worker *w)
 	begin_work(w);
 	for (i = 0; i < 2 && stage->queues == SHARED; i++)
 		close(stage->pool[i]);
-	for (i = 0; i < stage->queues; i++) {
-		if (!w->failed)
-			settle(w, &stage->queue[i]);
-		if (i != DEFAULT)
-			destroy(w, stage->queue[i].like.name);
-	}
-	for (i = 0; i < CONTENDED; i++) {
-		name_contended(w, name, i);
-		destroy(w, name);
+	for (i = 0; i < stage->queues && !w->failed; i++) {
+		settle(w, &stage->queue[i]);
+		if (i == DEFAULT)
+			continue;
+		remove_queue(w, &stage->queue[i]);
+		close(stage->queue[i].fd);
 	}
 	if (w->failed)
 		restore(stage->queue[DEFAULT].fd);
+	else
+		end_shared_mount(w);
 	return !w->failed;
 }

@@ -203,6 +203,7 @@ static void draw_transfer(struct worker *w, struct request *r, struct how *how, 
 		may_fail(&r->refusal, -EBADF);
 	if (how->method == VECTOR2)
 		draw_flags(w, r, how);
+	r->deferred = how->method == URING || how->flags == RWF_NOWAIT;
 	if (how->method == PLAIN && one_in(w, 16))
 		enlarge(w, r, how);
 	else if (one_in(w, 16))
@@ -320,7 +321,7 @@ static void has_read(struct worker *w, const struct request *r, const char *name
 /* Whether a read acknowledges if it waits, or gets a message. */
 static bool acknowledges(const struct request *r)
 {
-	return !r->write && gets_through(r) && r->total && !r->file->pooled &&
+	return !r->write && gets_through(r) && r->total && !r->file->pooled && !r->deferred &&
 	       (r->file->modes & (MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE)) == MPMCQ_MODE_LEASE;
 }
 

@@ -2,6 +2,8 @@
 /*
  * The workers
  */
+#include <sys/stat.h>
+
 #include "fuzz.h"
 
 void any_call(struct worker *w)
@@ -13,10 +15,12 @@ void any_call(struct worker *w)
 		{ 240, call_transfer }, { 60, call_leases }, { 20, call_poll }, { 10, call_select },
 		{ 16, call_epoll_ctl }, { 16, call_epoll_wait }, { 8, call_next_len },
 		{ 16, call_info }, { 8, call_ioctl }, { 10, call_show }, { 10, call_set_flags },
-		{ 6, call_open }, { 12, call_attach }, { 16, call_create }, { 10, call_open_name },
-		{ 4, call_open_node }, { 6, call_destroy }, { 12, call_mode }, { 12, call_dead },
+		{ 6, call_open }, { 12, call_attach }, { 20, call_create }, { 14, call_open_name },
+		{ 4, call_reopen }, { 6, call_unlink }, { 6, call_change }, { 6, call_stat },
+		{ 4, call_show_mount }, { 10, call_mount }, { 12, call_mode }, { 12, call_dead },
 		{ 12, call_close }, { 10, call_dup }, { 6, call_mail }, { 8, call_wrong },
-		{ 6, call_contended }, { 2, call_fork }, { 1, call_doomed },
+		{ 6, call_wrong_directory }, { 6, call_contended }, { 4, call_contended_mount },
+		{ 2, call_fork }, { 1, call_doomed },
 	};
 	int i, pick, sum = 0;
 
@@ -30,7 +34,7 @@ void any_call(struct worker *w)
 		calls[i].fn(w);
 }
 
-/* Its own queues come to an end, too. */
+/* Its own queues and mounts come to an end, too. */
 static void end_work(struct worker *w)
 {
 	int i;
@@ -46,12 +50,14 @@ static void end_work(struct worker *w)
 
 		if (q->serial && !w->failed)
 			settle(w, q);
-		if (q->serial && q->named)
-			destroy(w, q->like.name);
 	}
 	for (i = 0; i < OWN && !w->failed; i++)
 		if (w->files.fd[i] >= 0)
 			close_file(w, i);
+	for (i = 0; i < OWNED_QUEUES; i++)
+		if (w->own[i].serial && w->own[i].named)
+			remove_queue(w, &w->own[i]);
+	end_mounts(w);
 }
 
 static void *work(void *arg)
@@ -96,8 +102,10 @@ static void ignore_signal(int sig)
 int run_process(struct worker *w, int n)
 {
 	struct sigaction action = { .sa_handler = ignore_signal };
+	static const mode_t masks[] = { 0, 022, 027, 077, 0777 };
 	pthread_t shaker[WORKERS], worker[WORKERS];
 	int i, hot = open(DEVICE, O_RDWR), failed = 0;
+	mode_t mask;
 
 	sigaction(SIGUSR1, &action, NULL);
 	sigaction(SIGRTMIN, &action, NULL);
@@ -105,8 +113,11 @@ int run_process(struct worker *w, int n)
 	sigaction(SIGUSR2, &action, NULL);
 	sigaction(SIGRTMIN + 1, &action, NULL);
 	sigaction(SIGIO, &action, NULL);
+	mask = draw_of(w, masks);
+	umask(mask);
 	for (i = 0; i < n; i++) {
 		w[i].files.fd[HOT] = hot;
+		w[i].umask = mask;
 		if (!new_arena(&w[i]))
 			return KSFT_FAIL;
 	}

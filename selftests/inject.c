@@ -3,7 +3,8 @@
  * Failures that the kernel is told to have.  Each operation is repeated with its
  * 1st, 2nd, 3rd ... allocation or copy failing until one goes through without; and
  * those that copy more than once with all copies failing from there on.  After each
- * nothing is lost, nothing is left behind, and every slot can be used.
+ * no message is lost, every slot can be used, no queue, name, mount or memory is left
+ * behind, and the accounts have room for as much as before.
  *
  * Needs a kernel with CONFIG_FAULT_INJECTION and the three kinds of failures of
  * inject.h, and root.  Loading the module is tested if MPMCQ_RELOAD=1 allows that and
@@ -11,14 +12,13 @@
  */
 
 #include <dirent.h>
-#include <linux/capability.h>
 #include <sys/epoll.h>
 #include <sys/fsuid.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
+#include <sys/statfs.h>
 
 #include "inject.h"	/* with the default queue, which has to be there and empty */
-#include "own_test.h"
+#include "queuefs_test.h"
 
 #define SEGMENTS	12	/* more than the kernel has room for without allocating */
 #define FILES		80	/* more than poll has room for without allocating */
@@ -28,17 +28,16 @@
 #define CAPACITY	128	/* of queues of our own */
 #define LONGEST		1100	/* message there */
 #define NAME		"inject"
-#define NODE		DEVICE "-" NAME
-#define FOLDER		"/sys/class/mpmcq/mpmcq-" NAME
+#define PATH_SIZE	64
 #define PARAMETERS	"/sys/module/mpmcq/parameters/"
-#define OTHER_USER	54321	/* who has no queues */
+#define OTHER_USER	54321	/* a user that has no queues */
 
 /* What there is of the module's, by which it shows whether something was left. */
 struct traces {
 	long users;		/* of the module; -1 if it is built in */
 	int tables;		/* of memory */
-	int nodes;
-	int folders;		/* in sysfs */
+	int names;		/* in the directory, if there is one */
+	int mounts;
 	int descriptor;		/* the next one */
 };
 
@@ -66,11 +65,15 @@ struct data {
 	struct mpmcq_msg msg[MANY];
 	__u64 id[MANY];
 
-	/* Making them */
+	/* Making them, in a mount of our own */
+	char base[PATH_SIZE / 2];
+	char mount[PATH_SIZE];
+	char place[PATH_SIZE];		/* for one more mount */
+	int dir;			/* of the mount; 0 if there is none */
+	bool named;			/* the queue that is tried has a name */
 	uid_t uid;
-	int (*one)(struct data *d);	/* makes one; the descriptor */
+	int (*one)(struct data *d);	/* makes one; its descriptor, or 0 if it has a name only */
 	struct mpmcq_create create;
-	struct mpmcq_name name;
 	struct mpmcq_attach attach;
 	struct mpmcq_mode mode;
 };
@@ -88,26 +91,26 @@ static int count_entries(const char *path, const char *start)
 	return dir ? n : -1;
 }
 
-static int count_tables(void)
+static int count_lines(const char *path, const char *word)
 {
-	FILE *file = fopen("/proc/vmallocinfo", "r");
+	FILE *file = fopen(path, "r");
 	char line[256];
 	int n = 0;
 
 	while (file && fgets(line, sizeof(line), file))
-		n += !!strstr(line, "[mpmcq]");
+		n += !!strstr(line, word);
 	if (file)
 		fclose(file);
 	return file ? n : -1;
 }
 
-static struct traces look_for_traces(void)
+static struct traces look_for_traces(const struct data *d)
 {
 	struct traces traces = {
 		.users = read_number("/sys/module/mpmcq/refcnt"),
-		.tables = count_tables(),
-		.nodes = count_entries("/dev", "mpmcq"),
-		.folders = count_entries("/sys/class/mpmcq", "mpmcq"),
+		.tables = count_lines("/proc/vmallocinfo", "[mpmcq]"),
+		.names = d->dir ? count_entries(d->mount, "") : 0,
+		.mounts = count_lines("/proc/self/mounts", " mpmcqfs "),
 		.descriptor = dup(STDOUT_FILENO),
 	};
 
@@ -124,13 +127,13 @@ static void close_from(int fd)
 /* Since @traces was looked for. */
 static bool nothing_left(const struct data *d)
 {
-	struct traces now = look_for_traces();
+	struct traces now = look_for_traces(d);
 	bool same = !memcmp(&now, &d->traces, sizeof(now));
 
 	if (!same)
-		printf("# left: users %ld, tables %d, nodes %d, folders %d, descriptors %d\n",
+		printf("# left: users %ld, tables %d, names %d, mounts %d, descriptors %d\n",
 		       now.users - d->traces.users, now.tables - d->traces.tables,
-		       now.nodes - d->traces.nodes, now.folders - d->traces.folders,
+		       now.names - d->traces.names, now.mounts - d->traces.mounts,
 		       now.descriptor - d->traces.descriptor);
 	return same;
 }
@@ -241,7 +244,7 @@ static bool verify_read(struct data *d, int ret)
 /* Opening */
 static void prepare_open(struct data *d)
 {
-	d->traces = look_for_traces();
+	d->traces = look_for_traces(d);
 }
 
 static int run_open(struct data *d)
@@ -280,8 +283,8 @@ static int run_info(struct data *d)
 
 static bool verify_info(struct data *d, int ret)
 {
-	return ret < 0 || (d->info->size == sizeof(*d->info) &&
-			   (int)d->info->capacity == d->capacity && !d->info->depth);
+	return ret < 0 || ((int)d->info->capacity == d->capacity && !d->info->depth &&
+			   d->info->number && !d->info->reserved);
 }
 
 /* Waiting: with more entries in wait queues than fit on the stack. */
@@ -382,11 +385,6 @@ static void prepare_fdinfo(struct data *d)
 static void prepare_sysfs(struct data *d)
 {
 	d->file = open("/sys/class/mpmcq/mpmcq/capacity", O_RDONLY);
-}
-
-static void prepare_named_sysfs(struct data *d)
-{
-	d->file = open(FOLDER "/capacity", O_RDONLY);
 }
 
 static int run_text(struct data *d)
@@ -1187,12 +1185,15 @@ TEST_F_TIMEOUT(own, control_packed_reads, 200)
 
 static const struct {
 	const char *path;
+	const char *option;	/* or of the mount, in place of a path */
 	long most;		/* more than enough */
 	int error;
 } limits[] = {
-	{ PARAMETERS "max_user_queues", 1 << 20, -EDQUOT },
-	{ PARAMETERS "max_user_bytes", 1L << 40, -EDQUOT },
-	{ PARAMETERS "max_total_bytes", 1L << 40, -ENOSPC },
+	{ PARAMETERS "max_user_queues", NULL, 1 << 20, -EDQUOT },
+	{ PARAMETERS "max_user_bytes", NULL, 1L << 40, -EDQUOT },
+	{ PARAMETERS "max_total_bytes", NULL, 1L << 40, -ENOSPC },
+	{ NULL, "max", 1 << 20, -ENOSPC },
+	{ NULL, "size", 1L << 40, -ENOSPC },
 };
 
 #define LIMITS		ARRAY_SIZE(limits)
@@ -1217,9 +1218,15 @@ static bool obey_limits(bool obey)
 	return !syscall(SYS_capset, &header, data);
 }
 
+/* A private queue, or one with a name; its descriptor, or 0. */
 static int run_create(struct data *d)
 {
-	return result(ioctl(d->fd, MPMCQ_IOC_CREATE, &d->create));
+	return result(ioctl(d->named ? d->dir : d->fd, MPMCQ_IOC_CREATE, &d->create));
+}
+
+static bool has_name(struct data *d)
+{
+	return !faccessat(d->dir, NAME, F_OK, 0);
 }
 
 /* One as any user may have it, made and gone again; 0 or -errno. */
@@ -1232,12 +1239,20 @@ static int make_one(struct data *d)
 	fd = d->one(d);
 	setfsuid(0);
 	obey_limits(false);
-	if (fd < 0)
-		return fd;
-	if (d->create.name[0])
-		destroy_queue(d->fd, d->create.name);
-	close(fd);
-	return 0;
+	remove_at(d->dir, NAME);
+	if (fd > 0)
+		close(fd);
+	return fd < 0 ? fd : 0;
+}
+
+static bool set_limit(struct data *d, int i, long value)
+{
+	char option[64];
+
+	if (limits[i].path)
+		return write_number(limits[i].path, value);
+	snprintf(option, sizeof(option), "%s=%ld", limits[i].option, value);
+	return !mount(NULL, d->mount, NULL, MS_REMOUNT, option);
 }
 
 /* Sets the limit to the least with which there is room for one; that, or -1. */
@@ -1247,22 +1262,28 @@ static long tighten(struct data *d, int i)
 
 	while (high - low > 1) {
 		mid = low + (high - low) / 2;
-		if (!write_number(limits[i].path, mid))
+		if (!set_limit(d, i, mid))
 			return -1;
 		if (make_one(d))
 			low = mid;
 		else
 			high = mid;
 	}
-	return write_number(limits[i].path, high) ? high : -1;
+	return set_limit(d, i, high) ? high : -1;
 }
 
-static void loosen_all(struct __test_metadata *_metadata, const long *limit)
+static const char *limit_name(int i)
+{
+	return limits[i].path ? limits[i].path : limits[i].option;
+}
+
+/* The mount's have been none. */
+static void loosen_all(struct __test_metadata *_metadata, struct data *d, const long *limit)
 {
 	size_t i;
 
 	for (i = 0; i < LIMITS; i++)
-		EXPECT_TRUE(write_number(limits[i].path, limit[i]));
+		EXPECT_TRUE(set_limit(d, i, limit[i])) TH_LOG("%s", limit_name(i));
 }
 
 static void tighten_all(struct __test_metadata *_metadata, struct data *d)
@@ -1270,7 +1291,7 @@ static void tighten_all(struct __test_metadata *_metadata, struct data *d)
 	size_t i;
 
 	for (i = 0; i < LIMITS; i++) {
-		ASSERT_LT(0, tighten(d, i)) TH_LOG("%s", limits[i].path);
+		ASSERT_LT(0, tighten(d, i)) TH_LOG("%s", limit_name(i));
 		EXPECT_EQ(0, make_one(d));
 	}
 }
@@ -1293,25 +1314,31 @@ static long counters_charged(void)
 
 FIXTURE_SETUP(make)
 {
-	const struct rlimit files = { 4096, 4096 };
+	const struct rlimit files = { 4096, 4096 }, memory = { RLIM_INFINITY, RLIM_INFINITY };
 	struct data *d = &self->data;
 	size_t i;
 
 	for (i = 0; i < LIMITS; i++)
-		self->limit[i] = read_number(limits[i].path);
+		self->limit[i] = limits[i].path ? read_number(limits[i].path) : 0;
 	write_text(CGROUPS "cgroup.subtree_control", "+memory");
 	if (!mkdir(CGROUP, 0755) || errno == EEXIST)
 		ASSERT_TRUE(write_text(CGROUP "cgroup.procs", "0"));
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &files));
+	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &memory));
 	d->fd = open(DEVICE, O_RDWR);
 	ASSERT_LE(0, d->fd);
+	ASSERT_EQ(0, enter_scratch(d->base, sizeof(d->base)));
+	snprintf(d->mount, sizeof(d->mount), "%s/mount", d->base);
+	snprintf(d->place, sizeof(d->place), "%s/place", d->base);
+	ASSERT_EQ(0, mkdir(d->mount, 0755));
+	ASSERT_EQ(0, mkdir(d->place, 0755));
+	ASSERT_EQ(0, mount_queues(d->mount, 0, "mode=1777"));
+	d->dir = open(d->mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ASSERT_LT(0, d->dir);
 	d->capacity = CAPACITY;
 	d->create = (struct mpmcq_create) {
 		.size = sizeof(d->create), .capacity = CAPACITY, .msg_size = LONGEST,
 		.open_flags = O_RDWR | O_NONBLOCK,
-	};
-	d->name = (struct mpmcq_name) {
-		.size = sizeof(d->name), .open_flags = O_RDWR | O_NONBLOCK, .name = NAME,
 	};
 	d->one = run_create;
 	ASSERT_TRUE(injection_begin());
@@ -1322,7 +1349,9 @@ FIXTURE_SETUP(make)
 FIXTURE_TEARDOWN(make)
 {
 	injection_end();
-	loosen_all(_metadata, self->limit);
+	loosen_all(_metadata, &self->data, self->limit);
+	close(self->data.dir);
+	leave_scratch(self->data.base);
 	if (!access(CGROUP, F_OK)) {
 		EXPECT_EQ(self->counters, counters_charged());
 		EXPECT_TRUE(write_text(CGROUPS "cgroup.procs", "0"));
@@ -1332,19 +1361,8 @@ FIXTURE_TEARDOWN(make)
 
 static void prepare_create(struct data *d)
 {
-	d->traces = look_for_traces();
+	d->traces = look_for_traces(d);
 	setfsuid(d->uid);
-}
-
-static bool has_node(void)
-{
-	return !access(NODE, F_OK) && !access(FOLDER "/capacity", F_OK);
-}
-
-static bool has_no_name(struct data *d)
-{
-	return access(NODE, F_OK) && access(FOLDER, F_OK) &&
-	       open_queue(d->fd, NAME, O_RDONLY) == -ENOENT;
 }
 
 static bool takes_messages(int fd)
@@ -1352,36 +1370,48 @@ static bool takes_messages(int fd)
 	return put_msg(fd, LEN, 3) == LEN && take_msg(fd, LEN, 3) == LEN;
 }
 
-/* It works until it is closed, or has never been; and there is room for one more. */
+/* It works until it is gone, or has never been; and there is room for one more. */
 static bool verify_create(struct data *d, int ret)
 {
-	bool good = true;
+	bool good = has_name(d) == (d->named && !ret);
+	int fd = ret;
 
 	setfsuid(0);
-	if (ret >= 0) {
-		good = takes_messages(ret);
-		if (d->create.name[0])
-			good = good && has_node() && !destroy_queue(d->fd, NAME);
-		close(ret);
+	if (d->named && !ret)
+		fd = open_at(d->dir, NAME, O_RDWR | O_NONBLOCK);
+	if (fd > 0) {
+		good = good && takes_messages(fd);
+		close(fd);
 	}
-	return good && has_no_name(d) && nothing_left(d) && !make_one(d) && nothing_left(d);
+	if (d->named && !ret)
+		good = good && !remove_at(d->dir, NAME);
+	return good && !has_name(d) && nothing_left(d) && !make_one(d) && nothing_left(d);
+}
+
+/* From now on the queue that is tried has a name. */
+static void give_name(struct data *d)
+{
+	d->named = true;
+	d->create.open_flags = 0;
+	d->create.mode = 0600;
+	d->create.name = (unsigned long)NAME;
 }
 
 TEST_F_TIMEOUT(make, create, 200)
 {
 	const struct operation op = {
-		"CREATE", 12, prepare_create, run_create, { -EFAULT, -ENOMEM }, verify_create
+		"CREATE", 10, prepare_create, run_create, { -EFAULT, -ENOMEM }, verify_create
 	};
 
 	tighten_all(_metadata, &self->data);
 	all_points(&self->data, &op);
 }
 
-/* By somebody for whom there is no account yet */
+/* By a user for whom there is no account yet */
 TEST_F_TIMEOUT(make, create_the_first, 200)
 {
 	const struct operation op = {
-		"the first CREATE", 13, prepare_create, run_create, { -EFAULT, -ENOMEM },
+		"the first CREATE", 11, prepare_create, run_create, { -EFAULT, -ENOMEM },
 		verify_create
 	};
 
@@ -1390,39 +1420,98 @@ TEST_F_TIMEOUT(make, create_the_first, 200)
 	all_points(&self->data, &op);
 }
 
-TEST_F_TIMEOUT(make, create_with_a_name, 600)
+TEST_F_TIMEOUT(make, create_with_a_name, 400)
 {
 	const struct operation op = {
-		"CREATE with a name", 50, prepare_create, run_create, { -EFAULT, -ENOMEM },
+		"CREATE with a name", 12, prepare_create, run_create, { -EFAULT, -ENOMEM },
 		verify_create
 	};
-	struct data *d = &self->data;
-	int i;
 
-	d->create.mode = 0600;
-	strcpy(d->create.name, NAME);
-	/* From the 64th minor on each takes memory for the table of names, too. */
-	for (i = 0; i < 64; i++)
-		ASSERT_EQ(0, make_one(d));
+	give_name(&self->data);
+	tighten_all(_metadata, &self->data);
+	all_points(&self->data, &op);
+}
+
+/* The child that starts it is root of a namespace, for which there is no account yet. */
+static int judge_in_namespace(void *arg)
+{
+	const struct operation op = {
+		"CREATE with a name, in a user namespace", 13, prepare_create, run_create,
+		{ -EFAULT, -ENOMEM }, verify_create
+	};
+	struct __test_metadata child = { .name = "create_in_a_namespace" };
+
+	/* Those of the parent are not inherited. */
+	close(fail_nth);
+	fail_nth = open("/proc/thread-self/fail-nth", O_RDWR);
+	if (fail_nth < 0 || mlockall(MCL_CURRENT | MCL_FUTURE))
+		return -1;
+	return judge(&child, arg, &op, fail_one);
+}
+
+TEST_F_TIMEOUT(make, create_in_a_namespace, 400)
+{
+	struct data *d = &self->data;
+	int ret;
+
+	give_name(d);
+	if (child_end(fork_child(!!unshare(CLONE_NEWUSER))))
+		SKIP(return, "there are no user namespaces");
+	tighten_all(_metadata, d);
+	ret = in_namespace(0, 0, 65536, judge_in_namespace, d);
+	EXPECT_EQ(0, ret);
+	EXPECT_EQ(0, make_one(d));
+}
+
+/* There is such a queue already: it stays as it is, and nothing comes to it. */
+static void prepare_exist_ok(struct data *d)
+{
+	struct mpmcq_create create = d->create;
+
+	create.flags &= ~MPMCQ_EXIST_OK;
+	ioctl(d->dir, MPMCQ_IOC_CREATE, &create);
+	d->traces = look_for_traces(d);
+}
+
+static bool verify_exist_ok(struct data *d, int ret)
+{
+	bool good = nothing_left(d);
+	int fd = open_at(d->dir, NAME, O_RDWR | O_NONBLOCK);
+
+	good = good && takes_messages(fd);
+	close(fd);
+	return good && !remove_at(d->dir, NAME) && !make_one(d);
+}
+
+TEST_F_TIMEOUT(make, create_what_exists, 200)
+{
+	const struct operation op = {
+		"CREATE with EXIST_OK", 2, prepare_exist_ok, run_create, { -EFAULT, -ENOMEM },
+		verify_exist_ok
+	};
+	struct data *d = &self->data;
+
+	give_name(d);
+	d->create.flags = MPMCQ_EXIST_OK;
 	tighten_all(_metadata, d);
 	all_points(d, &op);
 }
 
-/* A queue with a name that goes with its last user, and closes with its last writer */
-static int make_named(struct data *d)
+/* A queue that closes with its last writer, the only one of which is open then */
+static int make_closing(struct data *d)
 {
 	struct mpmcq_create create = d->create;
+	int ret;
 
-	create.flags = MPMCQ_AUTO_CLOSE | MPMCQ_AUTO_DESTROY;
-	create.mode = 0600;
-	strcpy(create.name, NAME);
-	return result(ioctl(d->fd, MPMCQ_IOC_CREATE, &create));
+	create.flags = MPMCQ_AUTO_CLOSE;
+	ret = result(ioctl(d->named ? d->dir : d->fd, MPMCQ_IOC_CREATE, &create));
+	return ret || !d->named ? ret : open_at(d->dir, NAME, O_RDWR | O_NONBLOCK);
 }
 
-static void prepare_named(struct data *d)
+static void prepare_closing(struct data *d)
 {
-	d->traces = look_for_traces();
-	d->reader = make_named(d);
+	d->traces = look_for_traces(d);
+	d->reader = make_closing(d);
 }
 
 static bool takes_messages_by(struct data *d, int fd)
@@ -1447,39 +1536,46 @@ static bool takes_messages_by(struct data *d, int fd)
 static bool verify_another(struct data *d, int ret)
 {
 	bool good = ret < 0 || takes_messages_by(d, ret);
-	int watcher = open_queue(d->fd, NAME, O_RDONLY);
+	int watcher = attach(d->reader, O_RDONLY, 0, 0);
 
 	if (ret >= 0)
 		close(ret);
 	good = good && !info_of(d->reader).closed;
 	close(d->reader);
-	good = good && info_of(watcher).closed == 1 && has_node();
+	good = good && info_of(watcher).closed == 1;
 	close(watcher);
-	return good && has_no_name(d) && nothing_left(d) && !make_one(d);
+	if (d->named)
+		good = good && !remove_at(d->dir, NAME);
+	return good && nothing_left(d) && !make_one(d);
 }
 
 static int run_open_name(struct data *d)
 {
-	return result(ioctl(d->fd, MPMCQ_IOC_OPEN, &d->name));
+	return open_at(d->dir, NAME, O_RDWR | O_NONBLOCK);
 }
 
-static int run_open_node(struct data *d)
+static int run_open_path(struct data *d)
 {
-	return result(open(NODE, O_RDWR));
+	char path[2 * PATH_SIZE];
+
+	snprintf(path, sizeof(path), "%s/" NAME, d->mount);
+	return open_at(AT_FDCWD, path, O_RDWR | O_NONBLOCK);
 }
 
 TEST_F_TIMEOUT(make, open, 200)
 {
 	const struct operation op = {
-		"OPEN", 4, prepare_named, run_open_name, { -EFAULT, -ENOMEM }, verify_another
-	};
-	const struct operation op_node = {
-		"open of a node", 3, prepare_named, run_open_node, { -EFAULT, -ENOMEM },
+		"open of a queue", 3, prepare_closing, run_open_name, { -EFAULT, -ENOMEM },
 		verify_another
 	};
+	const struct operation op_path = {
+		"open of a queue by its path", 3, prepare_closing, run_open_path,
+		{ -EFAULT, -ENOMEM }, verify_another
+	};
 
+	give_name(&self->data);
 	all_points(&self->data, &op);
-	all_points(&self->data, &op_node);
+	all_points(&self->data, &op_path);
 }
 
 static int run_attach(struct data *d)
@@ -1492,7 +1588,7 @@ static int attach_one(struct data *d)
 {
 	int fd;
 
-	d->reader = make_named(d);
+	d->reader = make_closing(d);
 	if (d->reader < 0)
 		return d->reader;
 	fd = run_attach(d);
@@ -1500,7 +1596,7 @@ static int attach_one(struct data *d)
 	return fd;
 }
 
-TEST_F_TIMEOUT(make, attach, 400)
+static void attach_all(struct __test_metadata *_metadata, struct data *d, const long *limit)
 {
 	static const struct {
 		const char *name;
@@ -1514,13 +1610,12 @@ TEST_F_TIMEOUT(make, attach, 400)
 		{ "ATTACH: packed lease", 6, MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE, CAPACITY },
 		{ "ATTACH: packed dead", 4, MPMCQ_MODE_PACKED | MPMCQ_MODE_DEAD, 0 },
 	};
-	struct data *d = &self->data;
 	size_t i;
 
 	d->one = attach_one;
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 		const struct operation op = {
-			kinds[i].name, kinds[i].least, prepare_named, run_attach,
+			kinds[i].name, kinds[i].least - d->named, prepare_closing, run_attach,
 			{ -EFAULT, -ENOMEM }, verify_another
 		};
 
@@ -1530,51 +1625,202 @@ TEST_F_TIMEOUT(make, attach, 400)
 		};
 		tighten_all(_metadata, d);
 		all_points(d, &op);
-		loosen_all(_metadata, self->limit);
+		loosen_all(_metadata, d, limit);
 	}
 }
 
-static int run_destroy(struct data *d)
+TEST_F_TIMEOUT(make, attach, 400)
 {
-	d->name.open_flags = 0;
-	return result(ioctl(d->fd, MPMCQ_IOC_DESTROY, &d->name));
+	attach_all(_metadata, &self->data, self->limit);
 }
 
-/* The name is gone, or is as it was. */
-static bool verify_destroy(struct data *d, int ret)
+/* By opening its file again */
+TEST_F_TIMEOUT(make, attach_with_a_name, 400)
 {
-	bool good = takes_messages(d->reader) && (ret < 0 ? has_node() : has_no_name(d));
+	give_name(&self->data);
+	attach_all(_metadata, &self->data, self->limit);
+}
 
+static int run_unlink(struct data *d)
+{
+	return remove_at(d->dir, NAME);
+}
+
+/* The name is gone, or is as it was; the queue stays with its open file. */
+static bool verify_unlink(struct data *d, int ret)
+{
+	bool good = takes_messages(d->reader) && has_name(d) == (ret < 0);
+
+	if (ret < 0)
+		good = good && !remove_at(d->dir, NAME);
 	close(d->reader);
-	return good && has_no_name(d) && nothing_left(d);
+	return good && !has_name(d) && nothing_left(d) && !make_one(d);
 }
 
-TEST_F_TIMEOUT(make, destroy, 200)
+TEST_F_TIMEOUT(make, unlink, 200)
 {
 	const struct operation op = {
-		"DESTROY", 1, prepare_named, run_destroy, { -EFAULT, -ENOMEM }, verify_destroy
+		"unlink", 2, prepare_closing, run_unlink, { -EFAULT, -ENOMEM }, verify_unlink
+	};
+
+	give_name(&self->data);
+	all_points(&self->data, &op);
+}
+
+/*
+ * Mounts
+ */
+#define OPTIONS		"mode=1777,uid=1,gid=2,size=4m,max=2"
+
+static void prepare_mount(struct data *d)
+{
+	d->traces = look_for_traces(d);
+}
+
+static int run_mount(struct data *d)
+{
+	return mount_queues(d->place, 0, OPTIONS);
+}
+
+/* Numbers of fsconfig(2) and its kind, for the sake of old headers */
+enum { SET_STRING = 1, CMD_CREATE = 6, MOVE_EMPTY_PATH = 4 };
+
+/* As mount(2), by several calls, up to the first that fails. */
+static int run_mount_in_steps(struct data *d)
+{
+	static const struct { const char *key, *value; } options[] = {
+		{ "mode", "1777" }, { "uid", "1" }, { "gid", "2" }, { "size", "4m" },
+		{ "max", "2" },
+	};
+	int fs = result(syscall(SYS_fsopen, "mpmcqfs", 0)), mnt, ret = fs;
+	size_t i;
+
+	for (i = 0; ret >= 0 && i < ARRAY_SIZE(options); i++)
+		ret = result(syscall(SYS_fsconfig, fs, SET_STRING, options[i].key,
+				     options[i].value, 0));
+	if (ret >= 0)
+		ret = result(syscall(SYS_fsconfig, fs, CMD_CREATE, NULL, NULL, 0));
+	mnt = ret < 0 ? ret : result(syscall(SYS_fsmount, fs, 0, 0));
+	if (fs >= 0)
+		close(fs);
+	if (mnt < 0)
+		return mnt;
+	ret = result(syscall(SYS_move_mount, mnt, "", AT_FDCWD, d->place, MOVE_EMPTY_PATH));
+	close(mnt);
+	return ret;
+}
+
+/* Whether the directory at @path is as OPTIONS say, and queues can be made there. */
+static bool is_mounted(struct data *d, const char *path)
+{
+	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd;
+	struct mpmcq_create create = {
+		.size = sizeof(create), .name = (unsigned long)"a", .capacity = 2, .msg_size = 100,
+	};
+	struct statfs fs;
+	struct stat st;
+	bool good;
+
+	good = !fstatfs(dir, &fs) && fs.f_type == MPMCQFS_MAGIC && fs.f_files == 2 &&
+	       fs.f_blocks * fs.f_bsize == 4 << 20 && !fstat(dir, &st) &&
+	       st.st_mode == (S_IFDIR | 01777) && st.st_uid == 1 && st.st_gid == 2 &&
+	       !ioctl(dir, MPMCQ_IOC_CREATE, &create);
+	fd = open_at(dir, "a", O_RDWR | O_NONBLOCK);
+	good = good && takes_messages(fd);
+	close(fd);
+	close(dir);
+	return good;
+}
+
+/* It is mounted until it is unmounted, or has never been. */
+static bool verify_mount(struct data *d, int ret)
+{
+	bool good = ret < 0 || (is_mounted(d, d->place) && !umount2(d->place, 0));
+
+	return good && nothing_left(d) && umount2(d->place, 0) == -1 && errno == EINVAL;
+}
+
+TEST_F_TIMEOUT(make, mount, 400)
+{
+	const struct operation op = {
+		"mount", 12, prepare_mount, run_mount, { -EFAULT, -ENOMEM }, verify_mount
+	};
+	const struct operation op_steps = {
+		"fsopen, fsconfig, fsmount, move_mount", 20, prepare_mount, run_mount_in_steps,
+		{ -EFAULT, -ENOMEM }, verify_mount
+	};
+
+	all_points(&self->data, &op);
+	all_points(&self->data, &op_steps);
+}
+
+/* A mount with a queue in it, which goes with it */
+static void prepare_umount(struct data *d)
+{
+	d->traces = look_for_traces(d);
+	if (run_mount(d) || !is_mounted(d, d->place))
+		d->traces.mounts = -1;
+}
+
+static int run_umount(struct data *d)
+{
+	return result(umount2(d->place, 0));
+}
+
+/* It is gone with its queue, or is there with it. */
+static bool verify_umount(struct data *d, int ret)
+{
+	char path[2 * PATH_SIZE];
+	bool good;
+
+	snprintf(path, sizeof(path), "%s/a", d->place);
+	good = !access(path, F_OK) == (ret < 0);
+	if (ret < 0)
+		good = good && !run_umount(d);
+	return good && nothing_left(d);
+}
+
+TEST_F_TIMEOUT(make, umount, 200)
+{
+	const struct operation op = {
+		"umount", 2, prepare_umount, run_umount, { -EFAULT, -ENOMEM }, verify_umount
 	};
 
 	all_points(&self->data, &op);
 }
 
-TEST_F(make, text)
+static int run_remount(struct data *d)
+{
+	return result(mount(NULL, d->mount, NULL, MS_REMOUNT, "size=8m,max=9"));
+}
+
+static void prepare_remount(struct data *d)
+{
+	d->traces = look_for_traces(d);
+	mount(NULL, d->mount, NULL, MS_REMOUNT, "size=4m,max=5");
+}
+
+/* Both limits have changed, or none has. */
+static bool verify_remount(struct data *d, int ret)
+{
+	struct statfs fs;
+
+	return !statfs(d->mount, &fs) && (int)fs.f_files == (ret < 0 ? 5 : 9) &&
+	       (int)(fs.f_blocks * fs.f_bsize >> 20) == (ret < 0 ? 4 : 8) && nothing_left(d);
+}
+
+TEST_F_TIMEOUT(make, remount, 200)
 {
 	const struct operation op = {
-		"sysfs of a name", 2, prepare_named_sysfs, run_text, { -EFAULT, -ENOMEM },
-		verify_text
+		"remount", 6, prepare_remount, run_remount, { -EFAULT, -ENOMEM }, verify_remount
 	};
-	struct data *d = &self->data;
 
-	prepare_named(d);
-	ASSERT_LE(0, d->reader);
-	all_points(d, &op);
-	close(d->reader);
+	all_points(&self->data, &op);
 }
 
 static void prepare_mode(struct data *d)
 {
-	d->traces = look_for_traces();
+	d->traces = look_for_traces(d);
 	d->reader = run_create(d);
 }
 
@@ -1638,19 +1884,6 @@ TEST_F_TIMEOUT(make, mode, 200)
 #define QUEUES_MOST	3000
 #define FIRST_POINTS	7	/* among which that one is; no factor of those in a page */
 
-static int count_lines(const char *path, const char *word)
-{
-	FILE *file = fopen(path, "r");
-	char line[256];
-	int n = 0;
-
-	while (file && fgets(line, sizeof(line), file))
-		n += !!strstr(line, word);
-	if (file)
-		fclose(file);
-	return n;
-}
-
 /* Makes a queue with one of the first points failing; and then one that stays. */
 static bool make_two(struct data *d, int i)
 {
@@ -1693,7 +1926,7 @@ TEST_F_TIMEOUT(make, counters, 400)
 		SKIP(return, "no trace of failed allocations: " TRACE_EVENT);
 	d->create.capacity = 2;
 	d->create.msg_size = 1;
-	d->traces = look_for_traces();
+	d->traces = look_for_traces(d);
 	CPU_ZERO(&cpus);
 	CPU_SET(0, &cpus);
 	ASSERT_EQ(0, sched_setaffinity(0, sizeof(cpus), &cpus));
@@ -1713,21 +1946,22 @@ TEST_F_TIMEOUT(make, counters, 400)
 /* The controls */
 TEST_F_TIMEOUT(make, control_limits, 200)
 {
+	struct mpmcq_create first;
 	struct data *d = &self->data;
-	int fd = run_create(d);
 	size_t i;
 
-	ASSERT_LE(0, fd);
+	give_name(d);
+	first = d->create;
+	first.name = (unsigned long)"first";
 	for (i = 0; i < LIMITS; i++) {
-		close(fd);
-		ASSERT_LT(0, tighten(d, i)) TH_LOG("%s", limits[i].path);
-		fd = run_create(d);
-		ASSERT_LE(0, fd);
-		EXPECT_EQ(limits[i].error, make_one(d)) TH_LOG("%s", limits[i].path);
-		EXPECT_TRUE(write_number(limits[i].path, self->limit[i]));
+		ASSERT_LT(0, tighten(d, i)) TH_LOG("%s", limit_name(i));
+		ASSERT_EQ(0, ioctl(d->dir, MPMCQ_IOC_CREATE, &first)) TH_LOG("%s", limit_name(i));
+		EXPECT_EQ(limits[i].error, make_one(d)) TH_LOG("%s", limit_name(i));
+		EXPECT_TRUE(set_limit(d, i, self->limit[i]));
+		if (i == LIMITS - 1)
+			EXPECT_LT(self->counters, counters_charged());
+		ASSERT_EQ(0, remove_at(d->dir, "first"));
 	}
-	EXPECT_LT(self->counters, counters_charged());
-	close(fd);
 }
 
 static int run_leaving_create(struct data *d)
@@ -1739,7 +1973,7 @@ static int run_leaving_create(struct data *d)
 TEST_F_TIMEOUT(make, control_create_leaves_one, 200)
 {
 	const struct operation op = {
-		"CREATE that leaves one behind", 12, prepare_create, run_leaving_create,
+		"CREATE that leaves one behind", 10, prepare_create, run_leaving_create,
 		{ -EFAULT, -ENOMEM }, verify_create
 	};
 	int first;
@@ -1749,7 +1983,7 @@ TEST_F_TIMEOUT(make, control_create_leaves_one, 200)
 	close_from(first);
 }
 
-static int run_leaving_destroy(struct data *d)
+static int run_leaving_unlink(struct data *d)
 {
 	return 0;
 }
@@ -1757,11 +1991,41 @@ static int run_leaving_destroy(struct data *d)
 TEST_F_TIMEOUT(make, control_name_stays, 200)
 {
 	const struct operation op = {
-		"DESTROY that does nothing", 0, prepare_named, run_leaving_destroy, { 0 },
-		verify_destroy
+		"unlink that does nothing", 0, prepare_closing, run_leaving_unlink, { 0 },
+		verify_unlink
+	};
+
+	give_name(&self->data);
+	EXPECT_EQ(MISDONE, judge(_metadata, &self->data, &op, fail_one));
+	remove_at(self->data.dir, NAME);
+}
+
+/* Mounts twice: one stays. */
+static int run_leaving_mount(struct data *d)
+{
+	int ret = run_mount(d);
+
+	return ret ? ret : run_mount(d);
+}
+
+TEST_F_TIMEOUT(make, control_mount_stays, 200)
+{
+	const struct operation op = {
+		"mount that leaves one behind", 12, prepare_mount, run_leaving_mount,
+		{ -EFAULT, -ENOMEM }, verify_mount
 	};
 
 	EXPECT_EQ(MISDONE, judge(_metadata, &self->data, &op, fail_one));
+	while (!umount2(self->data.place, MNT_DETACH))
+		;
+}
+
+/* The last of these tests: what they have left behind */
+TEST_F_TIMEOUT(make, leaks, 200)
+{
+	if (access(KMEMLEAK, W_OK))
+		SKIP(return, "the kernel does not look for leaks: " KMEMLEAK);
+	EXPECT_EQ(0, leaks(0));
 }
 
 /*
@@ -1769,8 +2033,12 @@ TEST_F_TIMEOUT(make, control_name_stays, 200)
  */
 FIXTURE(load)
 {
-	char as_found[64];
+	char as_found[100];
+	char mounts[64];	/* list of mounts, as in /proc/self/mounts */
 };
+
+/* Where works() mounts; what is there else is hidden for a moment. */
+#define PLACE		"/mnt"
 
 /* The module's file */
 static void *image;
@@ -1791,18 +2059,41 @@ static bool gone(void)
 {
 	char text[4096];
 
-	return access("/sys/module/mpmcq", F_OK) && access("/sys/class/mpmcq", F_OK) &&
-	       access(DEVICE, F_OK) && read_text("/proc/devices", text, sizeof(text)) &&
-	       !strstr(text, " mpmcq\n");
+	if (!access("/sys/module/mpmcq", F_OK) || !access("/sys/class/mpmcq", F_OK) ||
+	    !access(DEVICE, F_OK))
+		return false;
+	return read_text("/proc/devices", text, sizeof(text)) && !strstr(text, " mpmcq\n") &&
+	       read_text("/proc/filesystems", text, sizeof(text)) && !strstr(text, "\tmpmcqfs\n");
 }
 
 static bool works(void)
 {
 	int fd = open(DEVICE, O_RDWR | O_NONBLOCK);
-	bool ok = fd >= 0 && takes_messages(fd);
+	bool ok = fd >= 0 && takes_messages(fd) && !mount_queues(PLACE, 0, NULL) &&
+		  !umount2(PLACE, 0);
 
 	close(fd);
 	return ok;
+}
+
+/* Unmounts all of mpmcqfs, and notes in file @list what that was. */
+static bool unmount_all(const char *list)
+{
+	char command[200];
+
+	snprintf(command, sizeof(command),
+		 "grep ' mpmcqfs ' /proc/self/mounts >%s; umount -a -t mpmcqfs", list);
+	return !system(command);
+}
+
+static bool mount_all(const char *list)
+{
+	char command[300];
+
+	snprintf(command, sizeof(command),
+		 "while read -r name path type options rest; do mount -t mpmcqfs -o \"$options\" \"$name\" \"$(printf %%b \"$path\")\" || exit; done <%s",
+		 list);
+	return !system(command);
 }
 
 FIXTURE_SETUP(load)
@@ -1810,6 +2101,7 @@ FIXTURE_SETUP(load)
 	const char *allowed = getenv("MPMCQ_RELOAD"), *path = getenv("MPMCQ_KO");
 	int file;
 
+	strcpy(self->mounts, "/tmp/mpmcq-mounts-XXXXXX");
 	if (!allowed || strcmp(allowed, "1") || !path)
 		SKIP(return, "MPMCQ_RELOAD=1 and MPMCQ_KO would allow me to reload the module");
 	file = open(path, O_RDONLY);
@@ -1819,8 +2111,13 @@ FIXTURE_SETUP(load)
 	ASSERT_NE(NULL, image);
 	ASSERT_EQ(image_size, pread(file, image, image_size, 0));
 	close(file);
-	snprintf(self->as_found, sizeof(self->as_found), "capacity=%ld msg_size=%ld",
-		 read_number(PARAMETERS "capacity"), read_number(PARAMETERS "msg_size"));
+	snprintf(self->as_found, sizeof(self->as_found), "capacity=%ld msg_size=%ld lease_ms=%ld",
+		 read_number(PARAMETERS "capacity"), read_number(PARAMETERS "msg_size"),
+		 read_number(PARAMETERS "lease_ms"));
+	file = mkstemp(self->mounts);
+	ASSERT_LE(0, file);
+	close(file);
+	ASSERT_TRUE(unmount_all(self->mounts));
 	ASSERT_TRUE(injection_begin());
 	ASSERT_EQ(0, unload());
 }
@@ -1829,6 +2126,8 @@ FIXTURE_TEARDOWN(load)
 {
 	injection_end();
 	EXPECT_EQ(0, load(self->as_found));
+	EXPECT_TRUE(mount_all(self->mounts));
+	unlink(self->mounts);
 }
 
 /* Loads the module with the @nth point failing; whether there is such a point. */

@@ -5,6 +5,8 @@
  * if it does so too often.
  */
 
+#include <linux/aio_abi.h>
+
 #include "own_test.h"
 #include "record.h"
 #include "uring_test.h"
@@ -31,6 +33,14 @@ static int leased(int fd)
 static int dead(int fd)
 {
 	return info_of(fd).dead;
+}
+
+static long now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 /* Takes @n messages, the first number @seed; -1, or the number of the last. */
@@ -165,12 +175,13 @@ TEST_F(lease, which_reads_acknowledge)
 
 	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 4));
 	ASSERT_EQ(LEN, take_msg(le, LEN, 4));
-	EXPECT_EQ(-EAGAIN, result(preadv2(le, &iov, 1, -1, RWF_NOWAIT)));
+	EXPECT_EQ(-EAGAIN, result(readv(le, &iov, 1)));
 	EXPECT_EQ(0, held(le));
 
 	/* But what fails before a read begins does not. */
 	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 5));
 	ASSERT_EQ(LEN, take_msg(le, LEN, 5));
+	EXPECT_EQ(-EINVAL, result(preadv2(le, &iov, 1, -1, RWF_NOWAIT)));
 	EXPECT_EQ(-ESPIPE, result(pread(le, large, LEN, 0)));
 	EXPECT_EQ(-EBADF, put(le, large, LEN));
 	EXPECT_EQ(0, next_len(le));
@@ -247,7 +258,7 @@ TEST_F(lease, second_read_is_refused)
 	ASSERT_EQ(0, start_blocked(&call, take, le, large, LEN));
 	EXPECT_EQ(-EBUSY, take(le, large + LEN, LEN));
 	EXPECT_EQ(-EBUSY, take(twin, large + LEN, LEN));
-	EXPECT_EQ(-EBUSY, result(preadv2(le, &iov, 1, -1, RWF_NOWAIT)));
+	EXPECT_EQ(-EBUSY, result(readv(le, &iov, 1)));
 	EXPECT_EQ(-EBUSY, set_modes(le, 0, 0));
 	EXPECT_EQ(-EBUSY, set_modes(le, LEASE | PACKED, 0));
 	EXPECT_EQ(0, ack_all(le));
@@ -802,6 +813,258 @@ TEST_F(lease, poll)
 	close(le);
 }
 
+static ssize_t poll_for_message(int fd, void *buf, size_t len)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	int ret = result(ppoll(&pfd, 1, NULL, NULL));
+
+	return ret < 0 ? ret : pfd.revents;
+}
+
+/* How often a thread has gone to sleep. */
+static int sleeps(pid_t tid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
+	return atoi(line(path, "voluntary_ctxt_switches:\t"));
+}
+
+/* Takes as many as it may hold, and leaves one; the file, which reads and writes, or -1. */
+static int hold_all(int fd, int n, struct mpmcq_msg *msg)
+{
+	int le = attach(fd, O_RDWR | O_NONBLOCK, LEASE | PACKED, n);
+	int i, got, all = 0;
+
+	for (i = 0; i <= n; i++)
+		if (put_msg(fd, LEN, i) != LEN)
+			return -1;
+	/* A read takes half of the room that is left. */
+	while ((got = take_packed(le, n - all, LEN, all, msg + all)) > 0)
+		all += got;
+	return all == n ? le : -1;
+}
+
+/* An event loop that has enough in hand is not told of what it could not read. */
+TEST_F(lease, full_holder_is_not_readable)
+{
+	int le, max = self->n - 1, out = watch(self->nb, EPOLLOUT);
+	struct mpmcq_msg msg[FEW];
+
+	ASSERT_LE(0, out);
+	le = hold_all(self->nb, max, msg);
+	ASSERT_LE(0, le);
+	EXPECT_EQ(max == self->capacity - 1 ? 0 : WRITABLE, poll_now(le));
+	EXPECT_EQ(READABLE, poll_now(self->nb) & READABLE);
+	EXPECT_EQ(-ENOBUFS, take_packed(le, 1, LEN, 0, NULL));
+	EXPECT_EQ(1, touch(le, msg[0].id));
+	EXPECT_EQ(0, poll_now(le) & READABLE);
+	EXPECT_EQ(1, ack(le, msg[0].id));
+	EXPECT_EQ(READABLE, poll_now(le) & READABLE);
+	EXPECT_EQ(1, take_packed(le, 1, LEN, max, NULL));
+	EXPECT_EQ(0, poll_now(le) & READABLE);
+	EXPECT_EQ(max, ack_all(le));
+	close(le);
+	close(out);
+}
+
+/* What ends a lease makes room, and that is news for who was told, or found, that there is none. */
+TEST_F(lease, room_is_an_edge)
+{
+	static const unsigned int ends[] = { MPMCQ_IOC_ACK, MPMCQ_IOC_NACK, MPMCQ_IOC_REJECT };
+	int i, le, ep, ended, max = self->n - 1;
+	struct mpmcq_msg msg[FEW];
+
+	for (i = 0; i < 4; i++) {
+		le = hold_all(self->nb, max, msg);
+		ASSERT_LE(0, le);
+		ep = watch(le, EPOLLIN | EPOLLET);
+		ASSERT_LE(0, ep);
+		EXPECT_EQ(0, event_now(ep));
+		/* An edge that was told before the read found no room. */
+		EXPECT_EQ(-ENOBUFS, take_packed(le, 1, LEN, 0, NULL));
+		EXPECT_EQ(0, event_now(ep));
+		ended = i < 3 ? request_leases(le, ends[i], 0, &msg[0].id, 1, NULL) : ack_all(le);
+		EXPECT_EQ(i < 3 ? 1 : max, ended);
+		EXPECT_EQ(EPOLLIN, event_now(ep));
+		/* Told once: another acknowledgment is no news. */
+		if (i < 3 && max > 1) {
+			EXPECT_EQ(1, ack(le, msg[1].id));
+			EXPECT_EQ(0, event_now(ep));
+		}
+		close(le);
+		close(ep);
+		take_all(self->nb);
+		purge(self->fd, 0);
+		ASSERT_EQ(0, depth(self->fd));
+	}
+}
+
+/*
+ * A put wakes one exclusive poller.  If that one's holder is full it cannot take the message, and
+ * another has to be woken.
+ */
+TEST(full_holder_takes_no_wakeup)
+{
+	enum { WORKERS = 4 };
+	int i, n, fd = make_queue(.capacity = 16, .msg_size = 64, .open_flags = O_RDWR | O_NONBLOCK);
+	int le[WORKERS], ep[WORKERS];
+	struct mpmcq_msg msg;
+
+	ASSERT_LE(0, fd);
+	for (i = 0; i < WORKERS; i++) {
+		le[i] = attach(fd, O_RDONLY | O_NONBLOCK, LEASE | PACKED, 1);
+		ep[i] = watch(le[i], EPOLLIN | EPOLLEXCLUSIVE);
+		ASSERT_LE(0, ep[i]);
+	}
+	/* Whoever is told takes one message, and keeps it. */
+	for (n = 0; n < WORKERS; n++) {
+		int told = 0, took = 0;
+
+		ASSERT_EQ(LEN, put_msg(fd, LEN, n));
+		for (i = 0; i < WORKERS; i++) {
+			if (!event_now(ep[i]))
+				continue;
+			told++;
+			took += take_packed(le[i], 1, LEN, n, &msg) == 1;
+		}
+		EXPECT_LE(1, told);
+		EXPECT_EQ(1, took);
+	}
+	/* All are full: nobody is told, until one has room. */
+	ASSERT_EQ(LEN, put_msg(fd, LEN, n));
+	for (i = 0; i < WORKERS; i++)
+		EXPECT_EQ(0, event_now(ep[i]));
+	EXPECT_EQ(1, ack_all(le[2]));
+	for (i = 0; i < WORKERS; i++)
+		EXPECT_EQ(i == 2 ? EPOLLIN : 0, event_now(ep[i]));
+	for (i = 0; i < WORKERS; i++) {
+		close(ep[i]);
+		close(le[i]);
+	}
+	close(fd);
+}
+
+/* The same if the others were full, and told, when a message came that one of them left. */
+TEST(full_holder_passes_on)
+{
+	int fd = make_queue(.capacity = 16, .msg_size = 64, .open_flags = O_RDWR | O_NONBLOCK);
+	int i, le[2], ep[2];
+
+	ASSERT_LE(0, fd);
+	for (i = 0; i < 2; i++) {
+		le[i] = attach(fd, O_RDONLY | O_NONBLOCK, LEASE | PACKED, 1);
+		ep[i] = watch(le[i], EPOLLIN | EPOLLEXCLUSIVE);
+		ASSERT_LE(0, ep[i]);
+	}
+	/* The first is full, and nobody has asked yet; so the put wakes it alone. */
+	ASSERT_EQ(LEN, put_msg(fd, LEN, 0));
+	ASSERT_EQ(1, take_packed(le[0], 1, LEN, 0, NULL));
+	for (i = 0; i < 2; i++)
+		event_now(ep[i]);
+	ASSERT_EQ(LEN, put_msg(fd, LEN, 1));
+	EXPECT_EQ(0, event_now(ep[0]));
+	EXPECT_EQ(EPOLLIN, event_now(ep[1]));
+	for (i = 0; i < 2; i++) {
+		close(ep[i]);
+		close(le[i]);
+	}
+	close(fd);
+}
+
+/* Room of one holder is no news for others: 50 acknowledgments wake one poller, not two. */
+TEST(room_is_no_news_for_others)
+{
+	enum { N = 50 };
+	int fd = make_queue(.capacity = 128, .msg_size = 64, .open_flags = O_RDWR | O_NONBLOCK);
+	int i, before, le, other;
+	struct mpmcq_msg msg;
+	struct call call;
+
+	ASSERT_LE(0, fd);
+	le = attach(fd, O_RDONLY | O_NONBLOCK, LEASE | PACKED, 1);
+	other = attach(fd, O_RDONLY | O_NONBLOCK, LEASE | PACKED, 1);
+	ASSERT_LE(0, other);
+	ASSERT_EQ(LEN, put_msg(fd, LEN, 0));
+	ASSERT_EQ(1, take_packed(other, 1, LEN, 0, NULL));
+	for (i = 0; i <= N; i++)
+		ASSERT_EQ(LEN, put_msg(fd, LEN, i));
+	ASSERT_EQ(0, start_call(&call, poll_for_message, other, NULL, 0));
+	wait_asleep(call.tid, SYS_ppoll);
+	before = sleeps(call.tid);
+	for (i = 0; i < N; i++) {
+		ASSERT_EQ(1, take_packed(le, 1, LEN, i, &msg));
+		EXPECT_EQ(0, poll_now(le) & READABLE);
+		EXPECT_EQ(1, ack(le, msg.id));
+		EXPECT_EQ(READABLE, poll_now(le) & READABLE);
+		usleep(1000);
+	}
+	EXPECT_GT(5, sleeps(call.tid) - before);
+	EXPECT_FALSE(call.done);
+	EXPECT_EQ(1, ack_all(other));
+	EXPECT_EQ(POLLIN, finish_call(&call));
+	close(other);
+	close(le);
+	close(fd);
+}
+
+/* A task that sleeps in poll is woken by room; also by a deadline's. */
+TEST_F(lease, room_wakes_pollers)
+{
+	int i, le, fd, max = self->n - 1;
+	struct mpmcq_msg msg[FEW];
+	struct call call;
+
+	for (i = 0; i < 2; i++) {
+		fd = make_queue(.capacity = self->capacity, .msg_size = 64, .lease_ms = i ? 100 : 0,
+				.open_flags = O_RDWR | O_NONBLOCK);
+		ASSERT_LE(0, fd);
+		le = hold_all(fd, max, msg);
+		ASSERT_LE(0, le);
+		ASSERT_EQ(0, start_call(&call, poll_for_message, le, NULL, 0));
+		if (!i) {
+			wait_asleep(call.tid, SYS_ppoll);
+			EXPECT_EQ(1, ack(le, msg[0].id));
+		}
+		EXPECT_EQ(POLLIN, finish_call(&call));
+		close(le);
+		close(fd);
+	}
+}
+
+/* While a closed queue drains only the last message home is news. */
+TEST(end_wakes_once)
+{
+	enum { N = 64 };
+	int i, le, before[2], fd = make_queue(.capacity = N, .msg_size = 64, .open_flags = O_RDWR);
+	struct mpmcq_msg msg[N];
+	struct call call[2];
+
+	ASSERT_LE(0, fd);
+	le = hold(fd, N, msg);
+	ASSERT_LE(0, le);
+	EXPECT_EQ(0, close_queue(fd));
+	ASSERT_EQ(0, start_blocked(&call[0], take, fd, large, LEN));
+	ASSERT_EQ(0, start_call(&call[1], poll_for_message, attach(fd, O_RDONLY, 0, 0), NULL, 0));
+	wait_asleep(call[1].tid, SYS_ppoll);
+	for (i = 0; i < 2; i++)
+		before[i] = sleeps(call[i].tid);
+	for (i = 0; i < N - 1; i++) {
+		ASSERT_EQ(1, ack(le, msg[i].id));
+		usleep(1000);
+	}
+	for (i = 0; i < 2; i++) {
+		EXPECT_GT(3, sleeps(call[i].tid) - before[i]);
+		EXPECT_FALSE(call[i].done);
+	}
+	EXPECT_EQ(1, ack(le, msg[N - 1].id));
+	EXPECT_EQ(0, finish_call(&call[0]));
+	EXPECT_EQ(POLLHUP, finish_call(&call[1]));
+	close(call[1].fd);
+	close(le);
+	close(fd);
+}
+
 TEST_F(lease, as_many_as_may_be_held)
 {
 	int i, max, le;
@@ -829,6 +1092,71 @@ TEST_F(lease, as_many_as_may_be_held)
 }
 
 /* One after the other is possible also if only one may be held. */
+enum { ALL_HELD = 4096, ALL_SIZE = 16 };
+
+struct feed {
+	int fd;
+	int le;
+	bool stop;
+};
+
+/* Keeps the queue full. */
+static void *feed_messages(void *arg)
+{
+	struct feed *feed = arg;
+	unsigned char *buf = malloc(64 * space_of(ALL_SIZE));
+	int i;
+
+	for (i = 0; i < 64; i++)
+		pack(buf + i * space_of(ALL_SIZE), ALL_SIZE, i);
+	while (!__atomic_load_n(&feed->stop, __ATOMIC_RELAXED))
+		if (write(feed->fd, buf, 64 * space_of(ALL_SIZE)) < 0)
+			sched_yield();
+	free(buf);
+	return NULL;
+}
+
+static void *keep_reading(void *arg)
+{
+	struct feed *feed = arg;
+	unsigned char *buf = malloc(4096 * space_of(ALL_SIZE));
+
+	while (!__atomic_load_n(&feed->stop, __ATOMIC_RELAXED))
+		if (read(feed->le, buf, 4096 * space_of(ALL_SIZE)) < 0)
+			sched_yield();
+	free(buf);
+	return NULL;
+}
+
+/* "All" is no more than a file may hold, however fast others read more through the file. */
+TEST(all_is_bounded)
+{
+	int i, fd = make_queue(.capacity = 16384, .msg_size = ALL_SIZE, .open_flags = O_RDWR);
+	struct feed feed = { .fd = attach(fd, O_WRONLY | O_NONBLOCK, PACKED, 0) };
+	pthread_t feeder, reader;
+
+	ASSERT_LE(0, fd);
+	feed.le = attach(fd, O_RDONLY | O_NONBLOCK, LEASE | PACKED, ALL_HELD);
+	ASSERT_LE(0, feed.le);
+	ASSERT_EQ(0, pthread_create(&feeder, NULL, feed_messages, &feed));
+	ASSERT_EQ(0, pthread_create(&reader, NULL, keep_reading, &feed));
+	for (i = 0; i < 200; i++) {
+		int done = ack_all(feed.le);
+
+		EXPECT_LE(0, done);
+		EXPECT_GE(ALL_HELD, done);
+		if (done < 0 || done > ALL_HELD)
+			break;
+		usleep(2000);
+	}
+	__atomic_store_n(&feed.stop, true, __ATOMIC_RELAXED);
+	pthread_join(feeder, NULL);
+	pthread_join(reader, NULL);
+	close(feed.le);
+	close(feed.fd);
+	close(fd);
+}
+
 TEST_F(lease, one_at_a_time)
 {
 	int i, le = attach(self->fd, O_RDONLY | O_NONBLOCK, LEASE, 1);
@@ -1624,6 +1952,49 @@ TEST(long_deadline)
 	close(fd);
 }
 
+static int by_value(const void *a, const void *b)
+{
+	long x = *(const long *)a, y = *(const long *)b;
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * Deadlines do not lose precision with length, and never come early.  The timer wheel would be
+ * up to an eighth late; one late message may be the machine's fault, half of them are not.
+ */
+TEST(deadline_is_exact)
+{
+	enum { QUEUES = 15, LEASE_MS = 4000, APART_MS = 37 };
+	int fd[QUEUES], le[QUEUES], i;
+	long end[QUEUES], late[QUEUES];
+	struct mpmcq_msg msg;
+
+	for (i = 0; i < QUEUES; i++) {
+		long before;
+
+		fd[i] = make_timed(LEASE_MS, 1, &le[i], &msg);
+		ASSERT_LE(0, fd[i]);
+		before = now_us();
+		ASSERT_EQ(1, touch(le[i], msg.id));
+		end[i] = before + LEASE_MS * 1000L;
+		usleep(APART_MS * 1000);
+	}
+	for (i = 0; i < QUEUES; i++) {
+		struct pollfd pfd = { .fd = fd[i], .events = POLLIN };
+
+		EXPECT_EQ(1, poll(&pfd, 1, 2 * LEASE_MS));
+		late[i] = now_us() - end[i];
+		EXPECT_LE(0, late[i]);
+		close(le[i]);
+		close(fd[i]);
+	}
+	qsort(late, QUEUES, sizeof(*late), by_value);
+	TH_LOG("late by %ld to %ld us, half of them by less than %ld", late[0], late[QUEUES - 1],
+	       late[QUEUES / 2]);
+	EXPECT_GT(30000, late[QUEUES / 2]);
+}
+
 /* A message that was given back before its time does not come back once more. */
 TEST(deadline_after_the_end)
 {
@@ -1688,31 +2059,122 @@ TEST(deadline_races)
 	close(fd);
 }
 
-TEST_F(lease, uring_acknowledges)
+/* Makes a read by aio, which takes the file's position; its result. */
+static int aio_read(int fd, void *buf, size_t len)
+{
+	struct iocb iocb = {
+		.aio_lio_opcode = IOCB_CMD_PREAD, .aio_fildes = fd,
+		.aio_buf = (unsigned long)buf, .aio_nbytes = len,
+	}, *iocbs = &iocb;
+	struct io_event event = { .res = -ENODATA };
+	aio_context_t ctx = 0;
+	int ret = -ENOSYS;
+
+	if (syscall(SYS_io_setup, 1, &ctx) < 0)
+		return -errno;
+	if (syscall(SYS_io_submit, ctx, 1, &iocbs) < 0)
+		ret = -errno;
+	else if (syscall(SYS_io_getevents, ctx, 1, 1, &event, NULL) == 1)
+		ret = event.res;
+	syscall(SYS_io_destroy, ctx);
+	return ret;
+}
+
+/* The result of one read by io_uring, of a ring made with @setup, with flags of an entry. */
+static int uring_read(struct __test_metadata *_metadata, int fd, unsigned int setup, __u8 flags)
+{
+	struct io_uring ring;
+	int id, ret = io_uring_queue_init(8, &ring, setup);
+
+	if (ret)
+		return ret == -ENOSYS || ret == -EPERM ? NOT_DONE : ret;
+	prep_read(&ring, fd, large, LEN, 1)->flags |= flags;
+	EXPECT_EQ(1, io_uring_submit(&ring));
+	ret = done(&ring, &id);
+	io_uring_queue_exit(&ring);
+	return ret;
+}
+
+/*
+ * A read that acknowledges the message before is one whose caller has that message by then.
+ * With io_uring and aio the caller may not have seen it.
+ */
+TEST_F(lease, only_read_acknowledges)
+{
+	static const struct {
+		unsigned int setup;
+		__u8 flags;
+	} ways[] = { { 0, 0 }, { 0, IOSQE_ASYNC }, { IORING_SETUP_SQPOLL, 0 } };
+	int i, ret, le = attach(self->fd, O_RDONLY, LEASE, 0);
+
+	ASSERT_LE(0, le);
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 0));
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
+	ASSERT_EQ(LEN, take_msg(le, LEN, 0));
+	EXPECT_EQ(-EINVAL, aio_read(le, large, LEN));
+	EXPECT_EQ(1, held(le));
+	for (i = 0; i < 3; i++) {
+		ret = uring_read(_metadata, le, ways[i].setup, ways[i].flags);
+		if (ret == NOT_DONE)
+			SKIP(break, "no io_uring for us");
+		EXPECT_EQ(-EINVAL, ret);
+		EXPECT_EQ(1, held(le));
+	}
+	EXPECT_EQ(1, depth(self->fd));
+	EXPECT_EQ(LEN, take_msg(le, LEN, 1));
+	EXPECT_EQ(1, ack_all(le));
+	close(le);
+}
+
+/* One request that reads again and again would acknowledge what nobody has looked at. */
+TEST_F(lease, multishot_read_does_not_acknowledge)
 {
 	int id, le = attach(self->fd, O_RDONLY, LEASE, 0);
+	struct io_uring_sqe *sqe;
 	struct io_uring ring;
 
 	ASSERT_LE(0, le);
 	if (!ring_init(_metadata, &ring))
 		return;
+	io_uring_prep_provide_buffers(io_uring_get_sqe(&ring), large, 16, 4, 1, 0);
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	ASSERT_LE(0, done(&ring, &id));
 	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 0));
-	prep_read(&ring, le, large, LEN, 1);
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_rw(OP_READ_MULTISHOT, sqe, le, NULL, 0, -1);
+	sqe->flags |= IOSQE_BUFFER_SELECT;
+	sqe->buf_group = 1;
 	ASSERT_EQ(1, io_uring_submit(&ring));
-	EXPECT_EQ(LEN, done(&ring, &id));
-	EXPECT_EQ(1, held(le));
-
-	prep_read(&ring, le, large, LEN, 2);
-	ASSERT_EQ(1, io_uring_submit(&ring));
+	/* Kernels without multishot reads say the same. */
+	EXPECT_EQ(-EINVAL, done(&ring, &id));
 	EXPECT_EQ(NOT_DONE, done_now(&ring, &id));
 	EXPECT_EQ(0, held(le));
-	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
-	EXPECT_EQ(LEN, done(&ring, &id));
-	EXPECT_TRUE(is_filled(large, LEN, 1));
-	EXPECT_EQ(1, held(le));
-	EXPECT_EQ(1, ack_all(le));
+	EXPECT_EQ(1, take_some(self->nb, 2, 0));
 	io_uring_queue_exit(&ring);
 	close(le);
+}
+
+/* A registered file is a reference like any other: its leases last as long as the ring. */
+TEST_F(lease, uring_fixed_file)
+{
+	int le = attach(self->fd, O_RDONLY | O_NONBLOCK, LEASE | PACKED, 0);
+	struct io_uring ring;
+
+	ASSERT_LE(0, le);
+	if (!ring_init(_metadata, &ring))
+		return;
+	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
+	ASSERT_EQ(1, take_packed(le, 1, LEN, 1, NULL));
+	ASSERT_EQ(0, io_uring_register_files(&ring, &le, 1));
+	close(le);
+	usleep(20000);
+	EXPECT_EQ(0, depth(self->fd));
+	EXPECT_EQ(1, leased(self->fd));
+	io_uring_queue_exit(&ring);
+	/* The kernel may put the ring's files later than this. */
+	EXPECT_TRUE(comes_true(depth(self->fd) == 1));
+	EXPECT_EQ(LEN, take_msg(self->nb, LEN, 1));
 }
 
 TEST_F(lease, uring_packed)
@@ -1739,24 +2201,25 @@ TEST_F(lease, uring_packed)
 /* The request in flight has the file, and so has the message until that is gone. */
 TEST_F(lease, uring_outlives_close)
 {
-	int id, le = attach(self->fd, O_RDONLY, LEASE, 0);
+	int id, le = attach(self->fd, O_RDONLY, LEASE | PACKED, 0);
+	struct mpmcq_msg msg;
 	struct io_uring ring;
 
 	ASSERT_LE(0, le);
 	if (!ring_init(_metadata, &ring))
 		return;
 	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
-	ASSERT_EQ(LEN, take_msg(le, LEN, 1));
-	prep_read(&ring, le, large, LEN, 1);
+	ASSERT_EQ(1, take_packed(le, 1, LEN, 1, NULL));
+	prep_read(&ring, le, large, space_of(LEN), 1);
 	ASSERT_EQ(1, io_uring_submit(&ring));
 	close(le);
 	EXPECT_EQ(NOT_DONE, done_now(&ring, &id));
 	EXPECT_EQ(0, depth(self->fd));
 	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 2));
-	EXPECT_EQ(LEN, done(&ring, &id));
-	EXPECT_TRUE(is_filled(large, LEN, 2));
-	EXPECT_TRUE(comes_true(depth(self->fd) == 1));
-	EXPECT_EQ(LEN, take_msg(self->nb, LEN, 2));
+	EXPECT_EQ(space_of(LEN), done(&ring, &id));
+	EXPECT_EQ(space_of(LEN), unpack(large, space_of(LEN), LEN, 2, &msg));
+	EXPECT_TRUE(comes_true(depth(self->fd) == 2));
+	EXPECT_EQ(2, take_some(self->nb, 2, 1));
 	io_uring_queue_exit(&ring);
 }
 

@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Loading and unloading: parameters good and bad, unloading while in use, what the
-# log says; and the other programs again with the shortest queue and with the
-# longest messages.
+# Loading and unloading: parameters good and bad, unloading while in use, also by a
+# mount, what the log says; and the other programs again with the shortest queue and
+# with the longest messages.
 #
-# MPMCQ_RELOAD=1 allows the test to unload and load the module, again and again; in
-# the end it is loaded as it was.  MPMCQ_KO is the module's file; without it
+# MPMCQ_RELOAD=1 allows the test to unload and load the module, again and again, and to
+# unmount /dev/mpmcqfs for it; in the end both are as they were.  MPMCQ_KO is the
+# module's file; without it
 # modprobe finds one.  MPMCQ_AGAIN=0 leaves out the other programs, for kernels in
 # which they take long.
 
@@ -15,6 +16,7 @@ set -euo pipefail
 cd "$(dirname "$(realpath "$0")")"
 sys=/sys/module/mpmcq
 dev=/dev/mpmcq
+mnt=/dev/mpmcqfs
 
 skip_all()
 {
@@ -28,6 +30,18 @@ echo "TAP version 13"
 [ -e $sys/refcnt ] || skip_all "the module is not loaded"
 [ "$(cat /sys/class/mpmcq/mpmcq/depth)" = 0 ] || skip_all "the queue is in use"
 
+# mounts: the mounts of mpmcqfs, as /proc has them
+mounts()
+{
+	awk '$3 == "mpmcqfs"' /proc/mounts
+}
+
+# With what options $mnt is mounted; empty if it is not.
+mount_options=$(mounts | awk -v at=$mnt '$2 == at { print $4; exit }')
+[ "$(mounts | wc -l)" -eq "$([ -z "$mount_options" ]; echo $?)" ] ||
+	skip_all "mpmcqfs is mounted elsewhere, too"
+[ -z "$mount_options" ] || [ -z "$(ls $mnt)" ] || skip_all "there are queues in $mnt"
+
 load()
 {
 	if [ -n "${MPMCQ_KO-}" ]; then
@@ -35,6 +49,17 @@ load()
 	else
 		modprobe mpmcq "$@"
 	fi
+}
+
+mount_queues()
+{
+	mkdir -p $mnt
+	mount -t mpmcqfs ${1:+-o "$1"} mpmcqfs $mnt
+}
+
+mounted()
+{
+	[ -n "$(mounts)" ]
 }
 
 unload()
@@ -47,23 +72,30 @@ loaded()
 	[ -e $sys ]
 }
 
-# gone: neither the module nor its device is there
+# gone: neither the module nor its device nor its filesystem is there
 gone()
 {
-	if loaded || [ -e $dev ]; then
-		echo "# still there:" $sys* $dev*
+	if loaded || [ -e $dev ] || grep -qw mpmcqfs /proc/filesystems; then
+		echo "# still there:" $sys* $dev* "$(grep -w mpmcqfs /proc/filesystems)"
 		return 1
 	fi
 }
 
-as_found=("capacity=$(cat $sys/parameters/capacity)" "msg_size=$(cat $sys/parameters/msg_size)")
+as_found=()
+for parameter in capacity msg_size lease_ms; do
+	as_found+=("$parameter=$(cat $sys/parameters/$parameter)")
+done
 restore()
 {
 	exec 3>&-
+	if mounted; then
+		umount $mnt
+	fi
 	if loaded; then
 		unload
 	fi
 	load "${as_found[@]}"
+	[ -z "$mount_options" ] || mount_queues "$mount_options"
 }
 trap restore EXIT
 
@@ -182,13 +214,8 @@ receive_one()
 # in_use: a file is open, so the module stays and works on
 in_use()
 {
-	local errors
 	exec 3<>$dev
-	if errors=$(unload 2>&1); then
-		return 1
-	fi
-	echo "# $errors"
-	grep -q 'in use' <<<"$errors" && send_one && receive_one
+	held && send_one && receive_one
 }
 
 no_longer_in_use()
@@ -207,30 +234,94 @@ unread()
 	[ "$(logged | said)" = "mpmcq: 3 unread messages discarded" ]
 }
 
-# Queues with a name that nobody has open go with it, and theirs are counted, too.
-unread_by_name()
+# held: rmmod fails, as the module is in use
+held()
 {
-	load
-	./make_queue test-1 2 && ./make_queue test-2 1 && ./make_queue test-3 0 && send_one || return
-	[ -c $dev-test-1 ] && [ -c $dev-test-3 ] || return
+	local errors
+	if errors=$(unload 2>&1); then
+		return 1
+	fi
+	echo "# $errors"
+	grep -q 'in use' <<<"$errors"
+}
+
+# A mount holds it, also an empty one; what is in it is gone with the mount, and the log
+# says nothing of that.
+held_by_mount()
+{
+	load && mount_queues || return
+	held || return
+	./make_queue test-1 2 && ./make_queue test-2 0 || return
+	[ -c $mnt/test-1 ] && [ -c $mnt/test-2 ] && held || return
+	logged >/dev/null
+	umount $mnt && unload && gone && quiet "$(logged | said)" && [ -z "$(ls $mnt)" ]
+}
+
+# An open file holds it when the mount is out of sight.
+held_by_detached_mount()
+{
+	load && mount_queues && ./make_queue test-1 1 || return
+	exec 3<>$mnt/test-1
+	umount -l $mnt && ! mounted && held || return
+	[ "$(head -c 5 <&3 | wc -c)" = 5 ] || return
+	exec 3>&-
+	logged >/dev/null
+	unload && gone && quiet "$(logged | said)"
+}
+
+# So does a descriptor of the directory.
+held_by_directory()
+{
+	load && mount_queues || return
+	exec 3<$mnt
+	umount -l $mnt && held || return
+	exec 3>&-
+	unload && gone
+}
+
+# The unread messages of the default queue are counted, whatever was mounted.
+unread_beside_a_mount()
+{
+	load && mount_queues && ./make_queue test-1 7 && send_one && send_one || return
+	umount $mnt || return
 	logged >/dev/null
 	unload || return
-	[ "$(logged | said)" = "mpmcq: 4 unread messages discarded" ] && gone && ! ls $dev-*
+	[ "$(logged | said)" = "mpmcq: 2 unread messages discarded" ] && gone
+}
+
+# By this alias mount(2) finds the module.
+has_alias()
+{
+	modinfo -F alias "${MPMCQ_KO:-mpmcq}" | grep -qx fs-mpmcqfs
+}
+
+loaded_by_mount()
+{
+	logged >/dev/null
+	mount_queues && [ -c $dev ] && ./make_queue test-1 1 || return
+	umount $mnt && unload && gone && quiet "$(logged | said)"
+}
+
+mounted_again_and_again()
+{
+	local i
+	logged >/dev/null
+	for i in {1..30}; do
+		load && mount_queues "size=1m,max=$i" && ./make_queue "test-$i" 1 && umount $mnt &&
+			unload || return
+	done
+	quiet "$(logged | said)"
 }
 
 # A queue that has no name holds it as long as there is a file of it.
 private_in_use()
 {
-	local errors
 	load
 	exec 3> >(./make_queue '' 1)
 	until [ "$(cat $sys/refcnt)" != 0 ]; do
 		sleep 0.1
 	done
-	if errors=$(unload 2>&1); then
-		return 1
-	fi
-	echo "# $errors"
+	held || return
 	exec 3>&-
 	until [ "$(cat $sys/refcnt)" = 0 ]; do
 		sleep 0.1
@@ -267,14 +358,20 @@ programs()
 	echo "# with $parameters"
 	# shellcheck disable=SC2086 # several parameters
 	check "loads with $parameters" load $parameters
+	check "mounts" mount_queues mode=1775
 	for name; do
 		check "$name with $parameters" program "$name"
 	done
+	check "unmounts" umount $mnt
 	check "unloads" unload
 }
 
 check "the log is quiet so far" quiet_so_far
 
+if mounted; then
+	check "$mnt is mounted: is not unloaded" held
+	check "$mnt is unmounted" umount $mnt
+fi
 check "open: is not unloaded" in_use
 check "closed: is unloaded" no_longer_in_use
 
@@ -284,8 +381,11 @@ done
 for value in 0 65537 4294967297 -1 abc; do
 	check "msg_size=$value is refused" invalid "msg_size=$value"
 done
+for value in 2147483648 4294967296 -1 x ''; do
+	check "lease_ms=$value is refused" invalid "lease_ms=$value"
+done
 for parameters in "capacity=2 msg_size=1" "capacity=2 msg_size=65536" \
-	"capacity=1048576 msg_size=1" "capacity=4 msg_size=7"; do
+	"capacity=1048576 msg_size=1" "capacity=4 msg_size=7" "lease_ms=1" "lease_ms=2147483647"; do
 	# shellcheck disable=SC2086 # several parameters
 	check "$parameters is accepted" accepted $parameters
 done
@@ -296,9 +396,20 @@ check "a little more than there is memory for is refused" no_memory $(nearly_all
 check "and the module still loads" accepted "${as_found[@]}"
 
 check "unread messages are counted" unread
-check "those of queues with a name, too" unread_by_name
+check "those of the default queue, beside a mount" unread_beside_a_mount
 check "a private queue: is not unloaded" private_in_use
+check "a mount: is not unloaded" held_by_mount
+check "a file of a detached mount: is not unloaded" held_by_detached_mount
+check "a directory of a detached mount: is not unloaded" held_by_directory
+check "says that it has the filesystem" has_alias
+if modprobe -qn fs-mpmcqfs; then
+	check "is loaded by mount" loaded_by_mount
+else
+	number=$((number + 1))
+	echo "ok $number is loaded by mount # SKIP modprobe finds no fs-mpmcqfs"
+fi
 check "loads and unloads 50 times" again_and_again
+check "loads, mounts, unmounts and unloads 30 times" mounted_again_and_again
 
 if [ "${MPMCQ_AGAIN-1}" != 0 ]; then
 	export MPMCQ_STRESS_MESSAGES=1000 MPMCQ_FUZZ_CALLS=2000

@@ -11,6 +11,7 @@
 
 #define OWN_QUEUES
 
+#include <limits.h>
 #include <time.h>
 
 #include "mpmcq_test.h"
@@ -64,23 +65,42 @@ static inline int set_modes(int fd, __u32 modes, __u32 max_held)
 	return result(ioctl(fd, MPMCQ_IOC_MODE, &req));
 }
 
-static inline int request_by_name(int fd, unsigned int cmd, const char *name, __u32 open_flags)
-{
-	struct mpmcq_name req = { .size = sizeof(req), .open_flags = open_flags };
-	size_t len = strlen(name);
+/* Queues with names are made here, by default. */
+#define MOUNT	"/dev/mpmcqfs"
 
-	memcpy(req.name, name, len < sizeof(req.name) ? len : sizeof(req.name));
-	return result(ioctl(fd, cmd, &req));
+/* Makes queue @name in directory @dir. */
+static inline int create_at(int dir, const char *name, struct mpmcq_create like)
+{
+	like.name = (unsigned long)name;
+	return create(dir, like);
 }
 
-static inline int open_queue(int fd, const char *name, __u32 open_flags)
+static inline int create_named(const char *name, struct mpmcq_create like)
 {
-	return request_by_name(fd, MPMCQ_IOC_OPEN, name, open_flags);
+	int dir = open(MOUNT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int ret = dir < 0 ? -errno : create_at(dir, name, like);
+
+	close(dir);
+	return ret;
 }
 
-static inline int destroy_queue(int fd, const char *name)
+/* As make_queue(), but with a name, and not open. */
+#define make_named(name, ...)	create_named(name, (struct mpmcq_create){ __VA_ARGS__ })
+
+static inline int open_named(const char *name, int flags)
 {
-	return request_by_name(fd, MPMCQ_IOC_DESTROY, name, 0);
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), MOUNT "/%s", name);
+	return result(open(path, flags | O_CLOEXEC));
+}
+
+static inline int remove_named(const char *name)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), MOUNT "/%s", name);
+	return result(unlink(path));
 }
 
 static inline int close_queue(int fd)

@@ -232,6 +232,30 @@ TEST_F(queue, edge_on_room)
 	close(ep);
 }
 
+/* Epoll registers once; what is asked for later must come, too. */
+TEST_F(queue, modified)
+{
+	struct epoll_event event = { .events = EPOLLOUT | EPOLLET };
+	int ep = watch(self->nb, EPOLLIN | EPOLLET);
+
+	ASSERT_LE(0, ep);
+	ASSERT_EQ(self->capacity, put_all(self->nb, 1, 0));
+	EXPECT_EQ(EPOLLIN, event_now(ep));
+	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_MOD, self->nb, &event));
+	EXPECT_EQ(0, event_now(ep));
+	EXPECT_EQ(1, take_msg(self->fd, 1, 0));
+	EXPECT_EQ(EPOLLOUT, event_now(ep));
+	EXPECT_EQ(self->capacity - 1, take_all(self->nb));
+	event_now(ep);
+	event.events = EPOLLIN | EPOLLET;
+	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_MOD, self->nb, &event));
+	EXPECT_EQ(0, event_now(ep));
+	ASSERT_EQ(1, put_msg(self->fd, 1, 2));
+	EXPECT_EQ(EPOLLIN, event_now(ep));
+	EXPECT_EQ(1, take_msg(self->fd, 1, 2));
+	close(ep);
+}
+
 TEST_F(queue, oneshot)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT };

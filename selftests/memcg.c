@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory cgroups: what a queue, a table of leases and their counters take is charged to the
+ * cgroup of the task that asks for it, and comes off when they go; and a cgroup without room
+ * gets an error, and loses nothing.
+ */
+
+#include <sys/stat.h>
+
+#include "own_test.h"
+
+#define CGROUPS		"/sys/fs/cgroup/"
+#define CGROUP		CGROUPS "mpmcq-memcg"
+#define MIB		1048576L
+#define MANY		64
+
+static bool write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	close(fd);
+	return done;
+}
+
+/* The number in line @key of a file of the cgroup, or all that is in it; -1 if there is none. */
+static long number(const char *name, const char *key)
+{
+	char path[128], word[64];
+	long value, found = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), CGROUP "/%s", name);
+	file = fopen(path, "re");
+	if (!file)
+		return -1;
+	if (!key && fscanf(file, "%ld", &value) == 1)
+		found = value;
+	while (key && found < 0 && fscanf(file, "%63s %ld", word, &value) == 2)
+		if (!strcmp(word, key))
+			found = value;
+	fclose(file);
+	return found;
+}
+
+static long charged(void)
+{
+	return number("memory.current", NULL);
+}
+
+FIXTURE(memcg)
+{
+	bool there;
+};
+
+FIXTURE_SETUP(memcg)
+{
+	if (access(CGROUPS "cgroup.procs", W_OK))
+		SKIP(return, "no cgroup2 at " CGROUPS ", or not for us");
+	write_file(CGROUPS "cgroup.subtree_control", "+memory");
+	ASSERT_EQ(0, mkdir(CGROUP, 0755));
+	self->there = true;
+	if (charged() < 0)
+		SKIP(return, "no memory controller");
+	ASSERT_TRUE(write_file(CGROUP "/cgroup.procs", "0"));
+}
+
+FIXTURE_TEARDOWN(memcg)
+{
+	if (!self->there)
+		return;
+	EXPECT_TRUE(write_file(CGROUPS "cgroup.procs", "0"));
+	EXPECT_EQ(0, rmdir(CGROUP));
+}
+
+/* The rings of a queue with short messages take as much as the slots. */
+TEST_F(memcg, queue)
+{
+	const struct mpmcq_create likes[] = {
+		{ .capacity = 1 << 20, .msg_size = 1, .open_flags = O_RDWR },
+		{ .capacity = 1 << 10, .msg_size = 65536, .open_flags = O_RDWR },
+	};
+	const long least[] = { 16 * MIB + 4 * 8 * MIB, 64 * MIB };
+	int i, fd;
+
+	for (i = 0; i < 2 && charged() >= 0; i++) {
+		long before = charged(), with;
+
+		fd = create_by_device(likes[i]);
+		ASSERT_LE(0, fd);
+		with = charged() - before;
+		TH_LOG("%ld KiB charged, at least %ld wanted", with >> 10, least[i] >> 10);
+		EXPECT_LE(least[i], with);
+		EXPECT_GT(least[i] + least[i] / 8, with);
+		close(fd);
+		EXPECT_TRUE(comes_true(charged() - before < MIB));
+	}
+}
+
+TEST_F(memcg, leases)
+{
+	int i, le[MANY], fd = make_queue(.capacity = 4096, .msg_size = 1, .open_flags = O_RDWR);
+	long before = charged();
+
+	if (before < 0)
+		return;
+	ASSERT_LE(0, fd);
+	for (i = 0; i < MANY; i++) {
+		le[i] = attach(fd, O_RDONLY, MPMCQ_MODE_LEASE | MPMCQ_MODE_PACKED, 4096);
+		ASSERT_LE(0, le[i]);
+	}
+	/* Each entry is in two lists and a bucket, with an id and an index. */
+	EXPECT_LE(MANY * 4096 * (2 * 16 + 16 + 8 + 4), charged() - before);
+	for (i = 0; i < MANY; i++)
+		close(le[i]);
+	EXPECT_TRUE(comes_true(charged() - before < MIB));
+	close(fd);
+}
+
+/* Small objects, and counters of each processor: some pages each, of which many show. */
+TEST_F(memcg, small_objects)
+{
+	enum { QUEUES = 500 };
+	int i, fd[QUEUES];
+	long before = charged(), percpu = number("memory.stat", "percpu");
+	bool grown;
+
+	if (before < 0)
+		return;
+	for (i = 0; i < QUEUES; i++) {
+		fd[i] = make_queue(.capacity = 2, .msg_size = 1, .open_flags = O_RDWR);
+		ASSERT_LE(0, fd[i]);
+	}
+	/* Two tables of a page; the queue, the open file, the charge. */
+	EXPECT_LE(QUEUES * (2 * 4096 + 512), charged() - before);
+	/* Kernels before 5.12 do not charge what each processor has. */
+	grown = comes_true(number("memory.stat", "percpu") - percpu >= QUEUES * 64);
+	EXPECT_TRUE(percpu < 0 || grown);
+	for (i = 0; i < QUEUES; i++)
+		close(fd[i]);
+}
+
+/* What there is no memory for fails, and the program goes on. */
+TEST_F(memcg, limit)
+{
+	char limit[32];
+	int fd;
+
+	if (charged() < 0)
+		return;
+	fd = make_queue(.capacity = 16, .msg_size = 64, .open_flags = O_RDWR | O_NONBLOCK);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(LEN, put_msg(fd, LEN, 1));
+	snprintf(limit, sizeof(limit), "%ld", charged() + 8 * MIB);
+	ASSERT_TRUE(write_file(CGROUP "/memory.max", limit));
+	EXPECT_EQ(-ENOMEM, make_queue(.capacity = 1024, .msg_size = 65536, .open_flags = O_RDWR));
+	EXPECT_EQ(LEN, take_msg(fd, LEN, 1));
+	EXPECT_EQ(0, number("memory.events", "oom_kill"));
+	ASSERT_TRUE(write_file(CGROUP "/memory.max", "max"));
+	close(fd);
+}
+
+TEST_HARNESS_MAIN
