@@ -19,6 +19,7 @@ SRC     ?= $(CURDIR)
 PARAMS  ?=
 
 SUDO    := $(if $(filter 0,$(shell id -u)),,sudo)
+MOUNT   := /dev/mpmcqfs
 MODDIR  := $(DESTDIR)/lib/modules/$(KVER)/updates
 
 # A kernel built by clang takes only modules built by clang.
@@ -34,8 +35,10 @@ help:
 	@sed -n '3,/^$$/s/^# //p' Makefile
 	@echo 'make modules       the module for KVER=$(KVER), with headers in KDIR=$(KDIR)'
 	@echo 'make userspace     the tools, into build/userspace'
-	@echo 'make install       module, tools, manual pages, udev rule; also uninstall (DESTDIR, PREFIX)'
-	@echo 'make load          load the module, with PARAMS="capacity=N msg_size=N"; also unload'
+	@echo 'make install       module, tools, manual pages, udev rule, mount unit; also uninstall'
+	@echo '                   (DESTDIR, PREFIX)'
+	@echo 'make load          load the module, with PARAMS="capacity=N msg_size=N", and mount'
+	@echo '                   /dev/mpmcqfs; also unload, which unmounts it, and frees the queues there'
 	@echo 'make shell         a shell in a virtual machine that has the module loaded'
 	@echo 'make bench         this queue beside pipes, message queues, sockets, a ring in shared memory:'
 	@echo '                   tables, build/bench/bench.json, plots; a quarter of an hour. ARGS=--quick:'
@@ -102,9 +105,24 @@ load:
 	else \
 		echo 'modprobe mpmcq $(PARAMS)'; $(SUDO) modprobe mpmcq $(PARAMS); \
 	fi
+	$(SUDO) mkdir -p $(MOUNT)
+	$(SUDO) mount -t mpmcqfs mpmcqfs $(MOUNT) \
+		-o nosuid,noexec,mode=1775$$(getent group mpmcq >/dev/null && echo ,gid=mpmcq)
 
 unload:
-	$(SUDO) rmmod mpmcq
+	@! grep -q '^[^ ]* $(MOUNT) mpmcqfs ' /proc/mounts || { \
+		echo 'umount $(MOUNT)'; \
+		$(SUDO) umount $(MOUNT) || { \
+			echo 'mpmcq: queues are open: $(strip $(SUDO) fuser -vm $(MOUNT)) tells by whom' >&2; \
+			exit 1; \
+		}; \
+	}
+	@echo 'rmmod mpmcq'
+	@$(SUDO) rmmod mpmcq || { \
+		echo 'mpmcq: mounted elsewhere: findmnt -t mpmcqfs; or a queue is open:' >&2; \
+		echo "$(strip $(SUDO) sh -c 'grep -s ^queue: /proc/[0-9]*/fdinfo/*')" >&2; \
+		exit 1; \
+	}
 
 demo:
 	@scripts/demo

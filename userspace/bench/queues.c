@@ -2,8 +2,10 @@
 /*
  * bench-queues - what it takes to have many queues
  *
- * Makes queues with names, sends a message through each, receives them all, last queue
- * first, so that one that went to another queue would show, and destroys them.
+ * In each round it makes queues with names, sends a message through each, receives them
+ * all, last queue first, so that a message that went to another queue would show, and
+ * removes the queues.  It does so with files of mpmcqfs and with POSIX message queues,
+ * which of them first alternating from round to round.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -15,137 +17,145 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "measure.h"
-#include "queue.h"
+#include "queues.h"
 #include "verify.h"
 
-#define CAPACITY	64
-#define SIZE		64	/* of a message */
 #define MAX_QUEUES	100000
+#define MAX_ROUNDS	100
+#define FEW		1000	/* more than these are compared with as many as these */
+#define POSIX_GOAL	1.0	/* most that a queue of ours may take, in queues of POSIX */
+#define GROWTH_GOAL	2.0	/* most that one of many may take, in ones of FEW */
 
 static unsigned int queues = 1000;
+static unsigned int rounds = 5;
+static bool check;
 static bool json;
 
-static int device;
+enum { CREATE, SEND, RECEIVE, REMOVE, TOTAL, KINDS };
+
+static const struct series steps[KINDS] = {
+	[CREATE] = { "create", "made, opened, and closed", NULL },
+	[SEND] = { "send", "opened by name, sent to, and closed", NULL },
+	[RECEIVE] = { "receive", "opened by name, received from, and closed", NULL },
+	[REMOVE] = { "remove", "removed", NULL },
+	[TOTAL] = { "total", "in total", NULL },
+};
+
+/* So many queues of a kind, and what they took. */
+struct set {
+	const struct queue_kind *kind;
+	unsigned int queues;
+	double seconds[KINDS][MAX_ROUNDS];	/* for each queue */
+	long kb_with;	/* in the first round: what the kernel has more of with them ... */
+	long kb_left;	/* ... and when they are gone */
+};
+
+/* The one in use: */
+static const struct set *set;
 static unsigned int made;	/* queues that there are: from 0 on, ... */
-static unsigned int destroyed;	/* ... but for so many of the first */
+static unsigned int removed;	/* ... but for so many of the first */
 static volatile sig_atomic_t interrupted;
-
-static void set_name(char *name, unsigned int i)
-{
-	snprintf(name, MPMCQ_NAME_MAX + 1, "bench-%d-%u", getpid(), i);
-}
-
-static int call_by_name(unsigned long call, unsigned int i, unsigned int open_flags)
-{
-	struct mpmcq_name name = { .size = sizeof(name), .open_flags = open_flags };
-
-	set_name(name.name, i);
-	return ioctl(device, call, &name);
-}
 
 /* --- what is done with each queue --- */
 
+static const char *name_of(unsigned int i)
+{
+	static char name[64];
+
+	snprintf(name, sizeof(name), "/bench-%d-%u", getpid(), i);
+	return name;
+}
+
 static void create_one(unsigned int i)
 {
-	struct mpmcq_create create = {
-		.capacity = CAPACITY,
-		.msg_size = SIZE,
-		.open_flags = O_RDWR,
-		.mode = 0600,
-	};
-	int fd;
+	int fd = set->kind->create(name_of(i));
 
-	set_name(create.name, i);
-	fd = queue_create(&create);
+	if (fd < 0 && (errno == EDQUOT || errno == ENOSPC || errno == EMFILE))
+		warnx("limits: %s", set->kind->limits);
 	if (fd < 0)
-		err(EXIT_FAILURE, "queue %u: create", i);
+		err(EXIT_FAILURE, "%s: queue %u: create", set->kind->text, i);
 	made++;
 	close(fd);
 }
 
-static int open_queue(unsigned int i, unsigned int flags)
+static int open_one(unsigned int i, int flags)
 {
-	int fd = call_by_name(MPMCQ_IOC_OPEN, i, flags | O_NONBLOCK);
+	int fd = set->kind->open(name_of(i), flags | O_NONBLOCK);
 
 	if (fd < 0)
-		err(EXIT_FAILURE, "queue %u: open", i);
+		err(EXIT_FAILURE, "%s: queue %u: open", set->kind->text, i);
 	return fd;
 }
 
 static void send_one(unsigned int i)
 {
-	int fd = open_queue(i, O_WRONLY);
+	int fd = open_one(i, O_WRONLY);
 	char message[SIZE];
 
 	message_fill(message, SIZE, 0, i);
-	if (write(fd, message, SIZE) != SIZE)
-		err(EXIT_FAILURE, "queue %u: send", i);
+	if (set->kind->send(fd, message) != SIZE)
+		err(EXIT_FAILURE, "%s: queue %u: send", set->kind->text, i);
 	close(fd);
 }
 
 static void receive_one(unsigned int nth)
 {
-	unsigned int i = queues - 1 - nth;
-	int fd = open_queue(i, O_RDONLY);
+	unsigned int i = set->queues - 1 - nth;
+	int fd = open_one(i, O_RDONLY);
 	char message[SIZE], want[SIZE];
-	ssize_t length = read(fd, message, SIZE);
+	ssize_t length = set->kind->receive(fd, message);
 
 	if (length < 0)
-		err(EXIT_FAILURE, "queue %u: receive", i);
+		err(EXIT_FAILURE, "%s: queue %u: receive", set->kind->text, i);
 	message_fill(want, SIZE, 0, i);
 	if (length != SIZE || memcmp(message, want, SIZE))
-		errx(EXIT_FAILURE, "queue %u: another message came than was sent", i);
+		errx(EXIT_FAILURE, "%s: queue %u: another message came than was sent",
+		     set->kind->text, i);
 	close(fd);
 }
 
-static void destroy_one(unsigned int i)
+static void remove_one(unsigned int i)
 {
-	if (call_by_name(MPMCQ_IOC_DESTROY, i, 0) < 0)
-		err(EXIT_FAILURE, "queue %u: destroy", i);
-	destroyed++;
+	if (set->kind->remove(name_of(i)) < 0)
+		err(EXIT_FAILURE, "%s: queue %u: remove", set->kind->text, i);
+	removed++;
 }
 
 static void check_gone(void)
 {
-	for (unsigned int i = 0; i < queues; i++)
-		if (call_by_name(MPMCQ_IOC_OPEN, i, O_RDWR) >= 0 || errno != ENOENT)
-			errx(EXIT_FAILURE, "queue %u: still there", i);
+	for (unsigned int i = 0; i < set->queues; i++)
+		if (set->kind->open(name_of(i), O_RDWR) >= 0 || errno != ENOENT)
+			errx(EXIT_FAILURE, "%s: queue %u: still there", set->kind->text, i);
 }
 
-/* No name of ours stays, however the program ends. */
-static void destroy_rest(void)
+/* No queue of ours stays, however the program ends. */
+static void remove_rest(void)
 {
-	while (destroyed < made)
-		call_by_name(MPMCQ_IOC_DESTROY, destroyed++, 0);
+	while (removed < made)
+		set->kind->remove(name_of(removed++));
 }
+
+/* --- rounds --- */
 
 static void interrupt(int signal)
 {
 	interrupted = signal;
 }
 
-static double *each(void (*what)(unsigned int i))
+/* Returns the seconds for each queue. */
+static double each(void (*what)(unsigned int i))
 {
-	double *seconds = calloc(queues, sizeof(*seconds));
+	double begin = now();
 
-	if (!seconds)
-		err(EXIT_FAILURE, "memory");
-	for (unsigned int i = 0; i < queues && !interrupted; i++) {
-		double begin = now();
-
+	for (unsigned int i = 0; i < set->queues && !interrupted; i++)
 		what(i);
-		seconds[i] = now() - begin;
-	}
 	if (interrupted)
 		errx(EXIT_FAILURE, "%s", strsignal(interrupted));
-	return seconds;
+	return (now() - begin) / set->queues;
 }
-
-/* --- memory --- */
 
 /* What of the kernel's memory queues are made of, in kB. */
 static long kernel_memory(void)
@@ -173,40 +183,176 @@ static long kernel_memory(void)
 	return sum;
 }
 
+static void run(struct set *s, unsigned int round)
+{
+	double (*seconds)[MAX_ROUNDS] = s->seconds;
+	long before = kernel_memory(), with;
+
+	set = s;
+	made = 0;
+	removed = 0;
+	seconds[CREATE][round] = each(create_one);
+	with = kernel_memory();
+	seconds[SEND][round] = each(send_one);
+	seconds[RECEIVE][round] = each(receive_one);
+	seconds[REMOVE][round] = each(remove_one);
+	seconds[TOTAL][round] = seconds[CREATE][round] + seconds[SEND][round] +
+		seconds[RECEIVE][round] + seconds[REMOVE][round];
+	if (!round) {
+		s->kb_with = with - before;
+		s->kb_left = kernel_memory() - before;
+	}
+	check_gone();
+}
+
+/* --- reports --- */
+
+static double median(const struct set *s, unsigned int step)
+{
+	return spread_of(s->seconds[step], rounds).median;
+}
+
+static void print_set(const struct set *s)
+{
+	struct series series[KINDS];
+
+	if (json)
+		printf(",\n\"%s%s\": {\"queues\": %u, \"rounds\": %u, ", s->kind->name,
+		       s->queues < queues ? "_few" : "", s->queues, rounds);
+	else
+		printf("\n%u %s, each of them\n", s->queues, s->kind->text);
+	for (unsigned int i = 0; i < KINDS; i++) {
+		series[i] = steps[i];
+		series[i].seconds = (double *)s->seconds[i];
+	}
+	print_series(series, KINDS, rounds, json);
+	if (json)
+		printf(",\n\"kb_with\": %ld, \"kb_left\": %ld}", s->kb_with, s->kb_left);
+	else
+		printf("Slab, VmallocUsed and Percpu: %ld kB more with them, %.1f kB for each;\n"
+		       "%ld kB more when they were gone\n",
+		       s->kb_with, (double)s->kb_with / s->queues, s->kb_left);
+}
+
+/* Of the medians of @s to those of @of; which text goes with it: @name in JSON, or @text. */
+static void print_ratios(const struct set *s, const struct set *of, const char *name,
+			 const char *text)
+{
+	if (json)
+		printf(",\n\"%s\": {", name);
+	else
+		printf("\n%-54s%12s\n", text, "ratio");
+	for (unsigned int i = 0; i < KINDS; i++) {
+		double ratio = median(s, i) / median(of, i);
+
+		if (json)
+			printf("\"%s\": %.3f%s", steps[i].name, ratio, i + 1 < KINDS ? ", " : "}");
+		else
+			printf("%-54s%12.3f\n", steps[i].text, ratio);
+	}
+}
+
+static void print(const struct set *ours, const struct set *posix, const struct set *few)
+{
+	const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (json)
+		printf("{\"queues\": %u, \"capacity\": %u, \"msg_size\": %u, \"cpus\": %ld",
+		       queues, CAPACITY, SIZE, cpus);
+	else
+		printf("queues: %u, each for %u messages of %u bytes, rounds: %u, CPUs: %ld\n",
+		       queues, CAPACITY, SIZE, rounds, cpus);
+	print_set(ours);
+	if (posix) {
+		print_set(posix);
+		print_ratios(ours, posix, "ratio", "of mpmcqfs to POSIX, in medians");
+	}
+	if (few) {
+		print_set(few);
+		print_ratios(ours, few, "growth", "of many to few, in medians");
+	}
+	if (json)
+		puts("}");
+}
+
+/* Returns whether the medians are within the goals, and tells those that are not. */
+static bool within_goals(const struct set *ours, const struct set *posix, const struct set *few)
+{
+	bool within = true;
+	double ratio;
+
+	if (!posix) {
+		warnx("the goal cannot be checked without POSIX message queues");
+		within = false;
+	} else {
+		ratio = median(ours, TOTAL) / median(posix, TOTAL);
+		if (ratio > POSIX_GOAL) {
+			warnx("a queue took %.3f times as long as one of POSIX, the goal is %g",
+			      ratio, POSIX_GOAL);
+			within = false;
+		}
+	}
+	if (few) {
+		ratio = median(ours, TOTAL) / median(few, TOTAL);
+		if (ratio > GROWTH_GOAL) {
+			warnx("one of %u took %.3f times as long as one of %u, the goal is %g",
+			      queues, ratio, few->queues, GROWTH_GOAL);
+			within = false;
+		}
+	}
+	return within;
+}
+
 /* --- options --- */
 
 static const char help[] =
 "Usage: bench-queues [OPTION...]\n"
 "\n"
 "Make many queues with names, of 64 messages of 64 bytes, send and receive one\n"
-"message through each, opened by name, and destroy them; measure how long each\n"
-"takes, and what memory the kernel needs for them.\n"
+"message through each, opened by name, and remove them; measure how long each\n"
+"takes, and what memory the kernel needs for them.  Do it with files of mpmcqfs\n"
+"and with POSIX message queues, in turn, and print medians and their ratios.\n"
+"With more than 1000 queues also compare them with 1000.\n"
 "\n"
-"  -n, --queues N     how many (1000)\n"
-"  -d, --device PATH  what makes them (/dev/mpmcq)\n"
-"  -j, --json         print JSON instead of a table\n"
-"  -h, --help         print this and exit\n"
+"POSIX message queues need root, who may raise their limits; else they are left\n"
+"out, which is said.\n"
 "\n"
-"Exit status: 0 done, 1 error, 2 wrong usage.\n";
+"  -n, --queues N        how many (1000)\n"
+"  -r, --rounds N        how often (5)\n"
+"  -d, --directory PATH  where mpmcqfs is mounted (/dev/mpmcqfs)\n"
+"  -c, --check           fail if ours take longer than those of POSIX in total, or\n"
+"                        one of many more than twice as long as one of 1000\n"
+"  -j, --json            print JSON instead of tables\n"
+"  -h, --help            print this and exit\n"
+"\n"
+"Exit status: 0 done, 1 error or, with --check, a goal missed, 2 wrong usage.\n";
 
 static void parse_options(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "queues", required_argument, NULL, 'n' },
-		{ "device", required_argument, NULL, 'd' },
+		{ "rounds", required_argument, NULL, 'r' },
+		{ "directory", required_argument, NULL, 'd' },
+		{ "check", no_argument, NULL, 'c' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "n:d:jh", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "n:r:d:cjh", options, NULL)) != -1) {
 		switch (opt) {
 		case 'n':
 			queues = parse_number(optarg, 1, MAX_QUEUES);
 			break;
+		case 'r':
+			rounds = parse_number(optarg, 1, MAX_ROUNDS);
+			break;
 		case 'd':
-			mpmcq_device = optarg;
+			mpmcqfs_directory = optarg;
+			break;
+		case 'c':
+			check = true;
 			break;
 		case 'j':
 			json = true;
@@ -231,44 +377,39 @@ static void catch_signals(void)
 
 int main(int argc, char **argv)
 {
-	struct series series[] = {
-		{ "create", "made, and closed", NULL },
-		{ "send", "opened by name, sent to, and closed", NULL },
-		{ "receive", "opened by name, received from, and closed", NULL },
-		{ "destroy", "destroyed", NULL },
-	};
-	const size_t n = sizeof(series) / sizeof(*series);
-	long before, with, after;
+	static struct set ours = { .kind = &mpmcqfs_kind };
+	static struct set posix = { .kind = &posix_kind };
+	static struct set few = { .kind = &mpmcqfs_kind, .queues = FEW };
+	struct set *sets[3];
+	unsigned int n = 0;
+	const char *reason;
 
 	parse_options(argc, argv);
-	device = open(mpmcq_device, O_RDWR | O_CLOEXEC);
-	if (device < 0)
-		err(EXIT_FAILURE, "%s", mpmcq_device);
-	atexit(destroy_rest);
 	catch_signals();
+	ours.queues = queues;
+	reason = mpmcqfs_kind.begin(queues);
+	if (reason)
+		errx(EXIT_FAILURE, "%s", reason);
+	sets[n++] = &ours;
+	reason = posix_kind.begin(queues);
+	if (reason) {
+		warnx("SKIPPED: POSIX message queues: %s", reason);
+	} else {
+		posix.queues = queues;
+		sets[n++] = &posix;
+	}
+	if (queues > FEW)
+		sets[n++] = &few;
+	/* Runs before what puts the limits back. */
+	atexit(remove_rest);
 
-	before = kernel_memory();
-	series[0].seconds = each(create_one);
-	with = kernel_memory();
-	series[1].seconds = each(send_one);
-	series[2].seconds = each(receive_one);
-	series[3].seconds = each(destroy_one);
-	after = kernel_memory();
-	check_gone();
+	for (unsigned int round = 0; round < rounds; round++)
+		for (unsigned int i = 0; i < n; i++)
+			run(sets[round % 2 ? n - 1 - i : i], round);
 
-	if (json)
-		printf("{\"queues\": %u, \"capacity\": %u, \"msg_size\": %u, \"cpus\": %ld, ",
-		       queues, CAPACITY, SIZE, sysconf(_SC_NPROCESSORS_ONLN));
-	else
-		printf("queues: %u, each for %u messages of %u bytes, CPUs: %ld\n\n",
-		       queues, CAPACITY, SIZE, sysconf(_SC_NPROCESSORS_ONLN));
-	print_series(series, n, queues, json);
-	if (json)
-		printf(",\n\"kb_with\": %ld, \"kb_left\": %ld}\n", with - before, after - before);
-	else
-		printf("\nSlab, VmallocUsed and Percpu: %ld kB more with them, %.1f kB for each;\n"
-		       "%ld kB more when they were gone\n",
-		       with - before, (double)(with - before) / queues, after - before);
+	print(&ours, posix.queues ? &posix : NULL, queues > FEW ? &few : NULL);
 	close_output();
+	if (check && !within_goals(&ours, posix.queues ? &posix : NULL, queues > FEW ? &few : NULL))
+		return EXIT_FAILURE;
 	return EXIT_SUCCESS;
 }

@@ -13,29 +13,28 @@
 
 #include "mpmcq.h"
 
-const char *device = "/dev/mpmcq";
 const char *queue_name;
 int timeout_ms = -1;
 
 static const char help[] =
 "Usage:\n"
-"  mpmcq [-d PATH] [-q NAME] send [-n | -t SECONDS] [-0] [-F FILE | MESSAGE...]\n"
-"  mpmcq [-d PATH] [-q NAME] receive [-n | -t SECONDS] [-c N | -a | -f]\n"
-"                                    [-0 | -r | -e COMMAND]\n"
-"  mpmcq [-d PATH] [-q NAME] dead [--read [-0 | -r] | --revive | --purge] [-c N]\n"
-"  mpmcq [-d PATH] [-q NAME] info [-j]\n"
-"  mpmcq [-d PATH] [-q NAME] close\n"
-"  mpmcq [-d PATH] [-q NAME] reopen\n"
-"  mpmcq [-d PATH] create [-c CAPACITY] [-s MSG_SIZE] [-m MODE] [--drop-oldest]\n"
-"                         [--auto-close] [--max-deliveries N] [--lease-ms N]\n"
-"                         NAME | --auto-destroy NAME COMMAND [ARG...]\n"
-"  mpmcq [-d PATH] destroy NAME\n"
-"  mpmcq list [-j]\n"
+"  mpmcq [-q NAME] send [-n | -t SECONDS] [-0] [-F FILE | MESSAGE...]\n"
+"  mpmcq [-q NAME] receive [-n | -t SECONDS] [-c N | -a | -f] [-0 | -r | -e COMMAND]\n"
+"  mpmcq [-q NAME] dead [--read [-0 | -r] | --revive | --purge] [-c N]\n"
+"  mpmcq [-q NAME] info [-j]\n"
+"  mpmcq [-q NAME] close\n"
+"  mpmcq [-q NAME] reopen\n"
+"  mpmcq create [-c CAPACITY] [-s MSG_SIZE] [-m MODE] [-o OWNER] [-g GROUP]\n"
+"               [--drop-oldest] [--auto-close] [--max-deliveries N] [--lease-ms N]\n"
+"               [--exist-ok] NAME\n"
+"  mpmcq destroy NAME...\n"
+"  mpmcq list [-j] [DIR]\n"
 "\n"
-"Write messages to a queue, read them from it, say what it is like; make queues.\n"
+"Write messages to a queue, read them from it, show its state; make queues.\n"
 "\n"
-"  -d, --device PATH      the queue (default /dev/mpmcq)\n"
-"  -q, --queue NAME       the queue of this name, opened through PATH\n"
+"NAME is a file in /dev/mpmcqfs. A NAME with a '/' is a path: ./jobs, /mnt/jobs.\n"
+"\n"
+"  -q, --queue NAME       use this queue (default /dev/mpmcq)\n"
 "  -h, --help             print this and exit\n"
 "  -V, --version          print the version and exit\n"
 "\n"
@@ -63,25 +62,29 @@ static const char help[] =
 "      --purge            discard them, and print how many\n"
 "  -c, --count N          no more than N, the oldest first\n"
 "\n"
-"info: print what the queue is like\n"
+"info: print owner, mode, configuration, state and counters of the queue\n"
 "  -j, --json             as JSON\n"
 "\n"
 "close: let writers fail and readers end; reopen: undo that\n"
 "\n"
-"create: make a queue with a name\n"
+"create: make the queue NAME\n"
 "  -c, --capacity N       room for N messages, a power of two (default 1024)\n"
 "  -s, --msg-size N       no message is longer than N bytes (default 1024)\n"
-"  -m, --mode MODE        permissions, octal (default 600)\n"
+"  -m, --mode MODE        permissions, octal; umask does not change them\n"
+"                         (default 660 without the bits of umask)\n"
+"  -o, --owner OWNER      its owner, a name or a number\n"
+"  -g, --group GROUP      its group, a name or a number\n"
 "      --drop-oldest      when full, drop the oldest message\n"
 "      --auto-close       close when the last writer goes\n"
-"      --auto-destroy     destroy when the last user goes; COMMAND is the first\n"
-"      --max-deliveries N set a message aside that came back after so many (default 8,\n"
-"                         0: never)\n"
+"      --max-deliveries N set a message aside that came back after N deliveries\n"
+"                         (default 8, 0: never)\n"
 "      --lease-ms N       how long a reader may hold a message (default 0: for ever)\n"
+"      --exist-ok         accept a queue NAME of the same configuration, as it is;\n"
+"                         its owner, group and mode may differ\n"
 "\n"
-"destroy: take a queue's name away; those who use it go on\n"
+"destroy: remove queues; programs that have one open go on using it\n"
 "\n"
-"list: print the queues that have names\n"
+"list: print the default queue and those in /dev/mpmcqfs, or the queues in DIR\n"
 "  -j, --json             as JSON, with all counters\n"
 "\n"
 "Exit status: 0 done, 1 error, 2 wrong usage, 3 would block or timed out.\n";
@@ -133,10 +136,9 @@ unsigned long parse_number(const char *arg, unsigned long min, unsigned long max
 void common_option(int opt)
 {
 	switch (opt) {
-	case 'd':
-		device = optarg;
-		return;
 	case 'q':
+		if (!*optarg)
+			usage_error("the name of a queue is empty");
 		queue_name = optarg;
 		return;
 	case 'h':
@@ -160,7 +162,7 @@ void waiting_option(int opt)
 		common_option(opt);
 }
 
-/* For the commands that have nothing to do with one queue, or name it otherwise. */
+/* For the commands that take no queue, or take it as an argument. */
 void no_queue_option(const char *command)
 {
 	if (queue_name)

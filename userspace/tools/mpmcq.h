@@ -8,8 +8,16 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdnoreturn.h>
+#include <sys/stat.h>
 
 #include <linux/mpmcq.h>
+
+#define DEFAULT_QUEUE	"/dev/mpmcq"
+#define FSTYPE		"mpmcqfs"
+#define MOUNT		"/dev/" FSTYPE	/* a NAME without a '/' is a file in it */
+
+/* Every queue is opened with these. A terminal that was named by mistake stays as it is. */
+#define OPEN_FLAGS	(O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
 
 enum {
 	EXIT_USAGE = 2,
@@ -17,12 +25,11 @@ enum {
 };
 
 /*
- * Options of all commands, for the tables of getopt_long(); "+": messages, and the
- * options of a program, that follow are left alone.
+ * Options of all commands, for the tables of getopt_long(). The "+" ends them at the first
+ * message, because a later one may begin with a '-'.
  */
-#define COMMON_OPTIONS		"+d:q:hV"
+#define COMMON_OPTIONS		"+q:hV"
 #define COMMON_LONG_OPTIONS \
-	{ "device", required_argument, NULL, 'd' }, \
 	{ "queue", required_argument, NULL, 'q' }, \
 	{ "help", no_argument, NULL, 'h' }, \
 	{ "version", no_argument, NULL, 'V' }
@@ -34,8 +41,7 @@ enum {
 	{ "nonblock", no_argument, NULL, 'n' }, \
 	{ "timeout", required_argument, NULL, 't' }
 
-extern const char *device;	/* path of its node */
-extern const char *queue_name;	/* NULL: the queue of the node */
+extern const char *queue_name;	/* as --queue has it; NULL: the default queue */
 extern int timeout_ms;		/* for each message; negative: no limit */
 
 noreturn void usage_hint(void);
@@ -49,10 +55,29 @@ unsigned long parse_number(const char *arg, unsigned long min, unsigned long max
 			   const char *what);
 void set_once(int *choice, int value, const char *choices);
 
+/**
+ * struct place - where a queue with a name is, or is to be
+ * @path: its path
+ * @dir: path of its directory
+ * @file: its name there
+ */
+struct place {
+	const char *path;
+	const char *dir;
+	const char *file;
+};
+
+struct place find_place(const char *name);
+const char *why_no_queues(const char *dir);
+const char *queue_path(void);
 const char *queue_text(void);
-int open_device(int flags, struct mpmcq_info *info);
+bool get_info(int fd, struct mpmcq_info *info);
 int open_queue(int flags, struct mpmcq_info *info);
-void set_name(char *name, const char *from);
+
+const char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+const char *printable(const char *name);
+const char *access_text(const struct stat *st);
+const char *flags_text(uint32_t flags);
 void *allocate(size_t size);
 
 int64_t now_ms(void);

@@ -1,76 +1,148 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Opening a queue, and waiting for it.
+ * Finding and opening a queue, and waiting for it.
  *
- * It is always opened non-blocking and waited for with poll(2), so that one piece
+ * A queue is always opened non-blocking and waited for with poll(2), so that one piece
  * of code serves --nonblock, --timeout and waiting for ever.
  */
+#define _GNU_SOURCE
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "mpmcq.h"
 
+/* The path that @name stands for: below the mount, unless it has a '/'. */
+static const char *path_of(const char *name)
+{
+	return strchr(name, '/') ? name : text(MOUNT "/%s", name);
+}
+
+const char *queue_path(void)
+{
+	return queue_name ? path_of(queue_name) : DEFAULT_QUEUE;
+}
+
 /* What the queue is called in messages. */
 const char *queue_text(void)
 {
-	return queue_name ? queue_name : device;
+	return printable(queue_path());
 }
 
-static void get_info(int fd, struct mpmcq_info *info)
+struct place find_place(const char *name)
 {
-	*info = (struct mpmcq_info){ .size = sizeof(*info) };
-	if (ioctl(fd, MPMCQ_IOC_INFO, info) < 0)
-		err(EXIT_FAILURE, "%s: not a queue", device);
+	const char *path = path_of(name);
+	const char *slash = strrchr(path, '/');
+
+	return (struct place){
+		.path = path,
+		.dir = slash == path ? "/" : text("%.*s", (int)(slash - path), path),
+		.file = slash + 1,
+	};
 }
 
-int open_device(int flags, struct mpmcq_info *info)
+static bool is_module_missing(void)
 {
-	int fd = open(device, flags | O_NONBLOCK | O_CLOEXEC);
+	return !access("/sys/module", F_OK) && access("/sys/module/mpmcq", F_OK);
+}
 
-	if (fd < 0)
-		err(EXIT_FAILURE, "%s", device);
-	if (fd <= STDERR_FILENO) {
-		close(fd);	/* or what we print would go to the queue */
-		errx(EXIT_FAILURE, "standard input, output or error is closed");
+/* Returns why @dir can hold no queue, with the command that changes it; NULL if it can. */
+const char *why_no_queues(const char *dir)
+{
+	bool is_mount = !strcmp(dir, MOUNT), missing = false;
+	struct statfs fs;
+
+	if (!statfs(dir, &fs)) {
+		if (fs.f_type == MPMCQFS_MAGIC)
+			return NULL;
+	} else {
+		missing = errno == ENOENT;
+		if (!missing || !is_mount)
+			return text("%s: %s", printable(dir), strerror(errno));
 	}
-	get_info(fd, info);
-	return fd;
+	if (!is_mount)
+		return text("%s is not a mounted mpmcqfs", printable(dir));
+	return text("%s (as root: %s%smount -t " FSTYPE " " FSTYPE " " MOUNT ")",
+		    is_module_missing() ? "the module is not loaded" :
+					  "no mpmcqfs is mounted at " MOUNT,
+		    is_module_missing() ? "modprobe mpmcq && " : "",
+		    missing ? "mkdir " MOUNT " && " : "");
 }
 
-/* The rest of @name is zero already. */
-void set_name(char *name, const char *from)
+/* Returns why the kernel refuses this user to open @path, whose file is @st. */
+static const char *why_no_access(const char *path, const struct stat *st, int flags)
 {
-	size_t length = strlen(from);
+	static const char *const wanted[] = { "reading", "writing", "reading and writing" };
+	struct statvfs fs;
 
-	if (!length || length > MPMCQ_NAME_MAX)
-		usage_error("the name of a queue has 1 to %d bytes: '%s'", MPMCQ_NAME_MAX, from);
-	memcpy(name, from, length);
+	if (!statvfs(path, &fs) && fs.f_flag & ST_NODEV)
+		return "its file system is mounted with the option nodev";
+	return text("Permission denied for %s (%s)", wanted[flags & O_ACCMODE], access_text(st));
+}
+
+/* Returns why open(2) of @path failed with @error. ENOTTY: it succeeded, on no queue. */
+static const char *why_not_opened(const char *path, int flags, int error)
+{
+	bool is_default = !strcmp(path, DEFAULT_QUEUE);
+	struct stat st;
+	bool exists = !stat(path, &st);
+	const char *why = NULL;
+
+	if (is_default && (error == ENOENT || error == ENXIO) && is_module_missing())
+		return "the module is not loaded (as root: modprobe mpmcq)";
+	if (!is_default && (!exists || !strchr(queue_name, '/')))
+		why = why_no_queues(find_place(queue_name).dir);
+	if (why)
+		return why;
+	if (error == ENOTTY || (exists && !S_ISCHR(st.st_mode)))
+		return "not a queue";
+	if (error == ENOENT && !is_default)
+		return text("no such queue (make it: mpmcq create %s)", printable(queue_name));
+	if (error == ENXIO && !is_default)
+		return "a device node without a queue (queues are files below " MOUNT ")";
+	if (error == EACCES && exists)
+		return why_no_access(path, &st, flags);
+	return strerror(error);
+}
+
+static noreturn void cannot_open(int flags, int error)
+{
+	errx(EXIT_FAILURE, "cannot open %s: %s", queue_text(),
+	     why_not_opened(queue_path(), flags, error));
+}
+
+/* Returns false and sets ENOTTY if @fd is not a queue. */
+bool get_info(int fd, struct mpmcq_info *info)
+{
+	struct stat st;
+
+	*info = (struct mpmcq_info){ .size = sizeof(*info) };
+	if (!fstat(fd, &st) && S_ISCHR(st.st_mode) && !ioctl(fd, MPMCQ_IOC_INFO, info))
+		return true;
+	errno = ENOTTY;
+	return false;
 }
 
 int open_queue(int flags, struct mpmcq_info *info)
 {
-	struct mpmcq_name name = { .size = sizeof(name), .open_flags = flags | O_NONBLOCK };
-	int fd, through;
+	int fd = open(queue_path(), flags | OPEN_FLAGS);
 
-	if (queue_name)
-		set_name(name.name, queue_name);
-	fd = open_device(flags, info);
-	/* The default queue has a name too, but cannot be opened by it. */
-	if (!queue_name || !strcmp(info->name, queue_name))
-		return fd;
-
-	through = fd;
-	fd = ioctl(through, MPMCQ_IOC_OPEN, &name);
 	if (fd < 0)
-		err(EXIT_FAILURE, "%s", queue_name);
-	close(through);
-	get_info(fd, info);
+		cannot_open(flags, errno);
+	if (fd <= STDERR_FILENO) {
+		close(fd);	/* or what we print would go to the queue */
+		errx(EXIT_FAILURE, "standard input, output or error is closed");
+	}
+	if (!get_info(fd, info))
+		cannot_open(flags, errno);
 	return fd;
 }
 
@@ -91,7 +163,7 @@ int64_t now_ms(void)
 	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
-/* Waits, no longer than timeout_ms after @start; false when that has passed. */
+/* Waits until timeout_ms after @start at most, and returns false when that has passed. */
 bool wait_for(struct pollfd *fds, nfds_t n, int64_t start)
 {
 	int64_t left = -1;
