@@ -24,14 +24,14 @@
  *
  * Full holders
  * ------------
- * A holder is full when it has no room for another message.  Then poll(2) does not say that its file
- * is readable, and a read fails with ENOBUFS.  Both set told_full under the lock.  Whatever makes
- * room clears told_full under the lock, and then wakes the pollers of this file if a message waits.
- * If none waits, the next put wakes them.
+ * A holder is full when it has no room for another message.  Then poll(2) does not say that its
+ * file is readable, and a read fails with ENOBUFS.  Both set told_full under the lock.  Whatever
+ * makes room clears told_full under the lock, and then wakes the pollers of this file if a message
+ * waits.  If none waits, the next put wakes them.
  *
- * A put wakes one exclusive poller, and that may be one of a full holder, who cannot take the message
- * and does not pass the wake-up on.  So while any holder of the queue has been told that it is full,
- * puts wake all pollers.  The first to be told wakes all if a message waits already:
+ * A put wakes one exclusive poller.  That may be one of a full holder, which cannot take the message
+ * and does not pass the wake-up on.  So while any holder of the queue has been told that it is
+ * full, puts wake all pollers.  The first to be told wakes all if a message waits already:
  *
  *	putter                          poller of a full holder
  *	puts an index                   makes full_holders 1

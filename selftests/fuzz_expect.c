@@ -279,6 +279,17 @@ bool gets_through(const struct request *r)
 	return !r->refusal.errors && (r->total || !r->vector);
 }
 
+/* Whether poll says that the file could keep a message, or has to say so if @must. */
+static bool has_room(const struct open_file *f, bool must)
+{
+	if (!has_mode(f, MPMCQ_MODE_LEASE) || !has_mode(f, MPMCQ_MODE_PACKED))
+		return true;
+	/* What others hold through the file, and what has run out, is not known. */
+	if (f->pooled || f->queue->timed)
+		return !must;
+	return f->held.n < f->max_held;
+}
+
 __u32 ready_events(const struct open_file *f, bool must)
 {
 	const struct queue *q = f->queue;
@@ -287,7 +298,7 @@ __u32 ready_events(const struct open_file *f, bool must)
 
 	if (!q->exact && must)
 		return 0;
-	if (readable(f) && (!q->exact || waiting(q, dead)))
+	if (readable(f) && (!q->exact || waiting(q, dead)) && has_room(f, must))
 		mask |= POLLIN | POLLRDNORM;
 	if (readable(f) && (!q->exact || (!waiting(q, dead) && drained(q, dead))))
 		mask |= POLLHUP;

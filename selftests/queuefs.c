@@ -508,6 +508,20 @@ TEST_F(fs, permissions_of_the_directory)
 	EXPECT_FALSE(is_there(self->root, "x"));
 }
 
+/* Without permission nothing is charged to the mount, so nothing there can be too much. */
+TEST_F(fs, no_charge_without_permission)
+{
+	ASSERT_EQ(0, mount_anew(&self->root, 0, "max=1,size=1m"));
+	ASSERT_EQ(0, make(self->root, "one", 0600));
+	ASSERT_EQ(0, become(OTHER, GROUP, 0));
+	EXPECT_EQ(-EACCES, make(self->root, "two", 0600));
+	EXPECT_EQ(-EACCES, create_at(self->root, "large", (struct mpmcq_create){
+		.capacity = 1 << 20, .msg_size = 65536,
+	}));
+	ASSERT_EQ(0, become(0, 0, 0));
+	EXPECT_EQ(-ENOSPC, make(self->root, "two", 0600));
+}
+
 TEST_F(fs, permissions_of_the_queue)
 {
 	const mode_t modes[] = {
