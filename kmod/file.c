@@ -186,8 +186,8 @@ static noinline ssize_t receive_next(struct mpmcq_file *f, struct iov_iter *to, 
 
 /*
  * Takes one message, and acknowledges what the read before delivered.  No other kind of read of
- * this file exists, and reads go one at a time, so there is room for the message.  A read that fails
- * with EFAULT or EMSGSIZE at the first message acknowledges nothing.
+ * this file exists, and reads go one at a time, so there is room for the message.  A read that
+ * fails with EFAULT or EMSGSIZE at the first message acknowledges nothing.
  */
 static ssize_t read_one_leased(struct mpmcq_file *f, struct iov_iter *to, bool nowait)
 {
