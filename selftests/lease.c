@@ -907,8 +907,8 @@ TEST_F(lease, room_is_an_edge)
 TEST(full_holder_takes_no_wakeup)
 {
 	enum { WORKERS = 4 };
-	int i, n, fd = make_queue(.capacity = 16, .msg_size = 64, .open_flags = O_RDWR | O_NONBLOCK);
-	int le[WORKERS], ep[WORKERS];
+	int fd = make_queue(.capacity = 16, .msg_size = 64, .open_flags = O_RDWR | O_NONBLOCK);
+	int i, n, le[WORKERS], ep[WORKERS];
 	struct mpmcq_msg msg;
 
 	ASSERT_LE(0, fd);
