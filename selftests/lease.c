@@ -1612,14 +1612,14 @@ TEST_F(lease, passed_by_socket)
 TEST(queue_goes_with_leases)
 {
 	struct mpmcq_msg msg[FEW];
-	int fd = make_queue(.capacity = 8, .msg_size = 64, .open_flags = O_RDWR, .lease_ms = 20);
+	int fd = make_queue(.capacity = 8, .msg_size = 64, .open_flags = O_RDWR, .lease_ms = 500);
 	int le = hold(fd, FEW, msg);
 
 	ASSERT_LE(0, le);
 	close(fd);
 	EXPECT_EQ(FEW, held(le));
 	close(le);
-	usleep(50000);
+	usleep(600000);
 }
 
 /* A message that came back too often, by whichever way, is set aside. */

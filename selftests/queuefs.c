@@ -865,7 +865,8 @@ TEST_F(fs, copied_node)
 	ASSERT_EQ(0, mknod("copy", S_IFCHR | 0666, st.st_rdev));
 	for (i = 0; i < ARRAY_SIZE(accesses); i++)
 		EXPECT_EQ(-ENXIO, try_open("copy", accesses[i]));
-	for (minor = 2; minor < 1 << 20; minor <<= 1) {
+	/* Each makes the kernel look for a module. */
+	for (minor = 2; minor < 1 << 20; minor <<= 6) {
 		ASSERT_EQ(0, mknod("none", S_IFCHR | 0666,
 				   makedev(major(device.st_rdev), minor)));
 		EXPECT_EQ(-ENXIO, try_open("none", O_RDWR)) TH_LOG("minor %u", minor);
