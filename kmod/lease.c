@@ -30,8 +30,8 @@
  * waits.  If none waits, the next put wakes them.
  *
  * A put wakes one exclusive poller.  That may be one of a full holder, which cannot take the
- * message and does not pass the wake-up on.  So while any holder of the queue has been told that it is
- * full, puts wake all pollers.  The first to be told wakes all if a message waits already:
+ * message and does not pass the wake-up on.  So while any holder of the queue has been told that
+ * it is full, puts wake all pollers.  The first to be told wakes all if a message waits already:
  *
  *	putter                          poller of a full holder
  *	puts an index                   makes full_holders 1
