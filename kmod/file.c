@@ -374,7 +374,7 @@ static bool needs_room(const struct mpmcq_file *f)
  */
 static void poll_room(struct file *file, struct mpmcq_file *f, poll_table *wait)
 {
-	if (poll_does_not_wait(wait))
+	if (!wait || !wait->_qproc)	/* it does not wait */
 		return;
 	if (needs_room(f) && !(file->f_mode & FMODE_WRITE))
 		poll_wait(file, &f->room.pollers, wait);

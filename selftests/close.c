@@ -666,7 +666,7 @@ TEST_F(close, uring_holder)
 	close(le);
 }
 
-/* A queue that closes by itself.  It has a name, for files that are opened later. */
+/* An AUTO_CLOSE queue with a name, so that it can be opened again after it was closed. */
 FIXTURE(auto_close)
 {
 	char name[32];
@@ -740,7 +740,7 @@ TEST_F(auto_close, no_writer_yet)
 	close(reader);
 }
 
-/* A queue that has lost its name closes alone, not with the one that has the name then. */
+/* A queue without its name closes alone.  The queue that has the name now stays open. */
 TEST_F(auto_close, name_of_another)
 {
 	int writer = open_named(self->name, O_WRONLY), reader = open_named(self->name, O_RDONLY);
@@ -760,7 +760,7 @@ TEST_F(auto_close, name_of_another)
 	close(reader);
 }
 
-/* It closes while nobody else has it open, too. */
+/* The last writer closes the queue also if nothing else has it open. */
 TEST_F(auto_close, unwatched)
 {
 	int fd = open_named(self->name, O_WRONLY);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Open files of the default queue: shared by fork, dup, threads and sockets, many at once,
- * closed while in use; what they and sysfs tell of the queue; and who may close it.
+ * closed while in use; what they and sysfs tell of the queue; and which users may close it.
  */
 
 #include <dirent.h>
@@ -218,7 +218,7 @@ TEST_F(queue, sysfs)
 	EXPECT_EQ(self->msg_size, atoi(line("/sys/module/mpmcq/parameters/msg_size", "")));
 }
 
-/* It tells the same as INFO. */
+/* sysfs and INFO tell the same. */
 TEST_F(queue, sysfs_and_info)
 {
 	struct mpmcq_info info;
@@ -260,7 +260,7 @@ static int entries_of(const char *path)
 	return n - 2;
 }
 
-/* No other queue is in sysfs. */
+/* sysfs shows the default queue only. */
 TEST_F(queue, sysfs_has_one)
 {
 	struct mpmcq_create like = {
@@ -285,7 +285,7 @@ TEST_F(queue, node)
 	EXPECT_STREQ(dev, line("/sys/class/mpmcq/mpmcq/dev", ""));
 }
 
-/* An open(2) that fails leaves the queue alone. */
+/* O_DIRECT is refused. */
 TEST_F(queue, no_direct_io)
 {
 	const int accesses[] = { O_RDONLY, O_WRONLY, O_RDWR };
@@ -478,7 +478,7 @@ static int closed(int fd)
 	return ret < 0 ? ret : (int)info.closed;
 }
 
-/* Takes CAP_SYS_ADMIN away, for good. */
+/* Drops CAP_SYS_ADMIN for good. */
 static int lose_sys_admin(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -499,7 +499,7 @@ enum who {
 
 #define NO_NAMESPACE	77	/* exit status: users may have none here */
 
-/* Whether @call fails with EPERM for a child that is @who, and does nothing then. */
+/* Returns 1 if @call fails with EPERM in a child that is @who, and has no effect. */
 static int is_refused(int fd, enum who who, int (*call)(int fd))
 {
 	int status, was = closed(fd);
@@ -517,7 +517,7 @@ static int is_refused(int fd, enum who who, int (*call)(int fd))
 	return WEXITSTATUS(status);
 }
 
-/* All share the queue, so write access is not enough to close it. */
+/* All users share the default queue, so write access is not enough to close it. */
 TEST_F(queue, closed_by_whom_it_may_not)
 {
 	struct mpmcq_attach like = { .size = sizeof(like), .open_flags = O_RDWR };
@@ -550,7 +550,7 @@ TEST_F(queue, closed_by_root_of_a_namespace)
 	EXPECT_EQ(1, is_refused(self->fd, NAMESPACE_ROOT, reopen_queue));
 }
 
-/* The administrator may, with a file that is open for writing. */
+/* CAP_SYS_ADMIN and write access are. */
 TEST_F(queue, closed_by_the_administrator)
 {
 	int reader = open(DEVICE, O_RDONLY);

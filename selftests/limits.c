@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Limits: how large a queue may be, and how much and how many a user may have, also one with
- * user namespaces.  Root changes them for the time of a test.
+ * Limits of a queue, of a user, and of all, and accounts of users with user namespaces.  Each
+ * test sets the limits and restores them.
  */
 
 #include <sys/resource.h>
@@ -17,7 +17,7 @@ static const char * const parameters[] = {
 	"max_queue_bytes", "max_user_bytes", "max_total_bytes", "max_user_queues",
 };
 
-/* Anybody may make queues in the directory @root, which is that of a mount at "q". */
+/* @root is the directory of an mpmcqfs at "q", in which every user may make queues. */
 FIXTURE(limits)
 {
 	char base[32];
@@ -80,7 +80,7 @@ static const struct mpmcq_create some_kb = {
 	.capacity = 64, .msg_size = 1024, .open_flags = O_RDWR,
 };
 
-/* As large. */
+/* The same with a name. */
 static const struct mpmcq_create named_kb = { .capacity = 64, .msg_size = 1024, .mode = 0600 };
 
 static bool is_there(int root, const char *name)
@@ -89,8 +89,8 @@ static bool is_there(int root, const char *name)
 }
 
 /*
- * Makes private queues until it fails; how many.  @failure becomes what the last one came to,
- * and all are closed again.
+ * Makes private queues until CREATE fails, at most 32, and closes them.  Returns how many;
+ * @failure is the error, or 0.
  */
 static int room_for(int device, int *failure)
 {
@@ -107,7 +107,7 @@ static int room_for(int device, int *failure)
 	return n;
 }
 
-/* How many queues user @uid can make now; -1 if he is not stopped by his limit. */
+/* Returns how many queues user @uid can make before EDQUOT; -1 if something else stops him. */
 static int room_of(int device, uid_t uid)
 {
 	int n, failure, ret = become(uid, GROUP, 0);
@@ -125,7 +125,7 @@ TEST_F(limits, by_default)
 	EXPECT_STREQ("1024", self->was[3]);
 }
 
-/* For everybody. */
+/* max_queue_bytes holds for root, too. */
 TEST_F(limits, size_of_a_queue)
 {
 	struct mpmcq_create huge = { .capacity = 1048576, .msg_size = 65536 };
@@ -149,7 +149,7 @@ TEST_F(limits, size_of_a_queue)
 	}
 }
 
-/* Where limits let it pass, memory does not, and nobody is killed for it. */
+/* Without limits a queue that is larger than memory is ENOMEM, and no process is killed. */
 TEST_F_TIMEOUT(limits, more_than_there_is, 300)
 {
 	struct mpmcq_create huge = {
@@ -195,10 +195,10 @@ TEST_F(limits, queues_of_a_user)
 		close(more);
 		ASSERT_EQ(0, create_at(self->root, "x", named_kb));
 
-		/* A queue with a name is one also if nobody has it open, */
+		/* A queue with a name counts while nobody has it open, */
 		EXPECT_EQ(-EDQUOT, create(self->device, some_kb));
 		EXPECT_EQ(-EDQUOT, create_at(self->root, "y", named_kb));
-		/* and one that is in use also if it has no name any more. */
+		/* and an open queue counts without its name. */
 		with_name = open_at(self->root, "x", O_RDWR);
 		ASSERT_LE(0, with_name);
 		EXPECT_EQ(0, remove_at(self->root, "x"));
@@ -210,7 +210,7 @@ TEST_F(limits, queues_of_a_user)
 			close(fd[i]);
 	}
 
-	/* Every user has his own, and root has all. */
+	/* Every user has an account.  Root has no limit. */
 	for (i = 0; i < 3; i++)
 		fd[i] = create(self->device, some_kb);
 	EXPECT_EQ(-EDQUOT, create(self->device, some_kb));
@@ -222,7 +222,7 @@ TEST_F(limits, queues_of_a_user)
 	for (round = 0; round < 5; round++) {
 		more = create(self->device, some_kb);
 		EXPECT_LE(0, more);
-		/* On his own account, not on that of who closes it. */
+		/* Closing takes it off the account of the user who made it. */
 		EXPECT_EQ(0, become(OWNER, GROUP, 0));
 		EXPECT_EQ(-EDQUOT, create(self->device, some_kb));
 		close(more);
@@ -233,7 +233,7 @@ TEST_F(limits, queues_of_a_user)
 		close(fd[i]);
 }
 
-/* A file that is given away by chown(2) stays on the account of who made it. */
+/* After chown(2) a queue stays on the account of the user who made it. */
 TEST_F(limits, of_a_file_that_is_given_away)
 {
 	ASSERT_TRUE(set_parameter("max_user_queues", "2"));
@@ -248,7 +248,7 @@ TEST_F(limits, of_a_file_that_is_given_away)
 	EXPECT_EQ(2, room_of(self->device, OWNER));
 }
 
-/* Who finds what he would make takes nothing. */
+/* EXIST_OK of an existing queue needs no room. */
 TEST_F(limits, of_what_is_there_already)
 {
 	struct mpmcq_create like = named_kb;
@@ -265,7 +265,7 @@ TEST_F(limits, of_what_is_there_already)
 	EXPECT_EQ(1, room_of(self->device, OTHER));
 }
 
-/* The last unmount frees what is there, on the accounts of those who made it. */
+/* Unmounting takes the queues off the accounts of the users who made them. */
 TEST_F(limits, of_an_unmounted_filesystem)
 {
 	char name[2] = "0";
@@ -282,7 +282,7 @@ TEST_F(limits, of_an_unmounted_filesystem)
 	ASSERT_EQ(0, umount2("q", 0));
 	EXPECT_EQ(3, room_of(self->device, OWNER));
 
-	/* What is open is freed later, with the rest. */
+	/* After a lazy unmount, closing the last file does. */
 	ASSERT_EQ(0, mount_queues("q", 0, "mode=777"));
 	self->root = open("q", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	ASSERT_EQ(0, become(OWNER, GROUP, 0));
@@ -307,7 +307,7 @@ TEST_F(limits, bytes_of_a_user)
 	ASSERT_TRUE(set_parameter("max_user_bytes", "300000"));
 	for (round = 0; round < 5; round++) {
 		n = room_of(self->device, OWNER);
-		/* All memory counts: there is room for 4 times the messages. */
+		/* All memory counts.  The messages alone would fit 4 times. */
 		EXPECT_LT(1, n);
 		EXPECT_GT(5, n);
 		if (!round)
@@ -317,7 +317,7 @@ TEST_F(limits, bytes_of_a_user)
 		EXPECT_LE(0, more);
 		close(more);
 	}
-	/* That of files does as well. */
+	/* A queue with a name counts as well. */
 	ASSERT_EQ(0, become(OWNER, GROUP, 0));
 	ASSERT_EQ(0, create_at(self->root, "x", named_kb));
 	EXPECT_GT(first, room_of(self->device, OWNER));
@@ -337,7 +337,7 @@ TEST_F_TIMEOUT(limits, bytes_of_all, 300)
 	EXPECT_EQ(-ENOSPC, create(self->device, some_kb));
 	ASSERT_TRUE(set_parameter("max_total_bytes", "134217728"));
 	ASSERT_EQ(0, become(OWNER, GROUP, 0));
-	/* What is given back is there again, or it would be used up by this. */
+	/* Without giving back, 200 queues would exceed the limit. */
 	for (i = 0; i < 200; i++) {
 		fd = create(self->device, mb);
 		ASSERT_LE(0, fd) TH_LOG("queue %d", i);
@@ -345,7 +345,7 @@ TEST_F_TIMEOUT(limits, bytes_of_all, 300)
 	}
 }
 
-/* Whoever keeps it, it is its maker's queue, until nobody does. */
+/* A queue stays on its maker's account while another user keeps it open. */
 TEST_F(limits, of_a_queue_that_is_passed_on)
 {
 	int fd, sock[2];
@@ -368,7 +368,7 @@ TEST_F(limits, of_a_queue_that_is_passed_on)
 	fd = create(self->device, some_kb);
 	EXPECT_LE(0, fd);
 
-	/* The same if it is on its way for good. */
+	/* The same while its only file is in a socket. */
 	ASSERT_EQ(1, send_fd(sock[1], fd));
 	close(fd);
 	EXPECT_EQ(-EDQUOT, create(self->device, some_kb));
@@ -384,7 +384,7 @@ TEST_F(limits, of_a_queue_that_is_passed_on)
  */
 #define FILES	64
 
-/* How many files with the largest lease there can be; all are closed again. */
+/* Opens files with the largest table of leases until that fails, and closes them. */
 static int leases_for(int queue, int *failure)
 {
 	int i, n, fd[FILES];
@@ -406,7 +406,7 @@ static int make_large(int device)
 			.capacity = 4096, .msg_size = 8, .open_flags = O_RDWR });
 }
 
-/* What an open file needs to hold messages counts as well. */
+/* The table by which an open file holds messages counts. */
 TEST_F(limits, bytes_of_leases)
 {
 	int i, n, round, first = 0, failure, fd[FILES], queue = make_large(self->device);
@@ -422,7 +422,7 @@ TEST_F(limits, bytes_of_leases)
 			first = n;
 		EXPECT_EQ(first, n);
 	}
-	/* Without a lease there is nothing to be paid for. */
+	/* An open file without leases has no table. */
 	for (i = 0; i < n; i++) {
 		fd[i] = attach(queue, O_RDONLY, LEASE, MPMCQ_MAX_HELD_MAX);
 		ASSERT_LE(0, fd[i]);
@@ -438,7 +438,7 @@ TEST_F(limits, bytes_of_leases)
 	close(queue);
 }
 
-/* F14: they are no queues, so the number of these does not matter, also if it is too large. */
+/* A lease is no queue, so it works for a user who has more queues than he may have. */
 TEST_F(limits, leases_are_no_queues)
 {
 	int i, more, fd[4];
@@ -473,7 +473,7 @@ TEST_F(limits, leases_are_no_queues)
 	EXPECT_EQ(-EDQUOT, create(self->device, some_kb));
 }
 
-/* A failed request leaves nothing behind, neither a queue nor a name. */
+/* A call that fails leaves nothing on the account. */
 TEST_F(limits, failures_do_not_count)
 {
 	struct rlimit files, none;
@@ -512,7 +512,7 @@ TEST_F(limits, failures_do_not_count)
 	close(fd);
 }
 
-/* Root without CAP_SYS_RESOURCE has the whole limit, as the default queue is nobody's. */
+/* The default queue is on no account: root without CAP_SYS_RESOURCE has the whole limit. */
 TEST_F(limits, bytes_of_the_default_queue)
 {
 	struct mpmcq_info info = info_of(self->device);
@@ -543,8 +543,8 @@ TEST_F(limits, number_of_the_default_queue)
 }
 
 /*
- * User namespaces.  One has ids of its own for as many users as it likes, so all of them are
- * on the account of its owner, too.
+ * User namespaces.  A queue is on the account of the user who makes it, and on that of the
+ * owner of each namespace the user is in.
  */
 #define FIRST	100000	/* id 0 of a namespace, outside of it */
 #define IDS	8
@@ -559,8 +559,8 @@ struct job {
 };
 
 /*
- * Makes queues as one user after the other, without and with a name, until there is no more
- * room; how many, in @fd.
+ * Makes queues as one user after the other, without and with a name, until EDQUOT.  Returns
+ * how many; @fd are their files.
  */
 static int make_by_turns(const struct job *job, int *fd, int most)
 {
@@ -584,14 +584,14 @@ static int make_by_turns(const struct job *job, int *fd, int most)
 	return CHECK(-EDQUOT, ret) & CHECK(0, become(0, 0, 0)) ? n : -1;
 }
 
-/* Has as many as it can get, and stops for the parent to look; and once more without them. */
+/* Makes as many queues as it can, stops, closes them, and stops again, for the parent to look. */
 static int fill_namespace(void *arg)
 {
 	struct job *job = arg;
 	int fd[32], failure, i, n = make_by_turns(job, fd, ARRAY_SIZE(fd));
 	bool good = CHECK(job->expected, n);
 
-	/* Its root has all capabilities there, and they count for nothing. */
+	/* Capabilities in the namespace are no exemption. */
 	good &= CHECK(-EDQUOT, create(job->device, some_kb));
 	raise(SIGSTOP);
 	for (i = 0; i < n; i++)
@@ -603,7 +603,7 @@ static int fill_namespace(void *arg)
 	return !good;
 }
 
-/* F4: he has with them what he has without. */
+/* All users of a namespace together have what its owner may have. */
 TEST_F(limits, queues_of_a_namespace)
 {
 	struct job job = { .device = self->device, .root = self->root, .expected = 3 };
@@ -616,7 +616,7 @@ TEST_F(limits, queues_of_a_namespace)
 	ASSERT_TRUE(stops(pid));
 	EXPECT_EQ(0, room_of(self->device, OWNER));
 	EXPECT_EQ(3, room_of(self->device, OTHER));
-	/* Its users have accounts, too, of the one queue that each of the first three made. */
+	/* Each of the first three ids has made one queue. */
 	EXPECT_EQ(2, room_of(self->device, FIRST));
 	EXPECT_EQ(2, room_of(self->device, FIRST + 2));
 	EXPECT_EQ(3, room_of(self->device, FIRST + 3));
@@ -628,7 +628,7 @@ TEST_F(limits, queues_of_a_namespace)
 	EXPECT_EQ(0, child_end(pid));
 }
 
-/* What he has outside is not there inside. */
+/* Queues that the owner has outside count inside. */
 TEST_F(limits, queues_of_the_owner)
 {
 	struct job job = { .device = self->device, .root = -1, .expected = 1 };
@@ -704,12 +704,12 @@ TEST_F(limits, leases_of_a_namespace)
 	ASSERT_LT(0, job.expected);
 	ASSERT_EQ(0, become(0, 0, 0));
 	EXPECT_EQ(0, in_namespace(OWNER, FIRST, IDS, lease_by_turns, &job));
-	/* All of it came back with the files. */
+	/* Closing the files has given all of it back. */
 	EXPECT_EQ(0, in_namespace(OWNER, FIRST, IDS, lease_by_turns, &job));
 	close(job.queue);
 }
 
-/* Those of root have an account each, as root's own is no limit to anybody. */
+/* A namespace that root owns has an account of its own. */
 TEST_F(limits, namespaces_of_root)
 {
 	struct job job = { .device = self->device, .root = self->root, .expected = 3 };
@@ -736,7 +736,7 @@ TEST_F(limits, namespaces_of_root)
 	}
 }
 
-/* In a namespace: makes one within it, of ids that nobody uses here, and lets that work. */
+/* In a namespace: fills a namespace below, which has other ids and is owned by id 2. */
 static int fill_inner_namespace(void *arg)
 {
 	struct job *job = arg;
@@ -754,7 +754,7 @@ static int fill_inner_namespace(void *arg)
 	return !good;
 }
 
-/* All that are above pay for what is below. */
+/* A queue is on the accounts of all namespaces above. */
 TEST_F(limits, nested_namespaces)
 {
 	struct job job = { .device = self->device, .root = self->root, .expected = 3 };
@@ -769,7 +769,7 @@ TEST_F(limits, nested_namespaces)
 		ASSERT_TRUE(stops(pid));
 		EXPECT_EQ(owner ? 0 : 3, room_of(self->device, OWNER));
 		EXPECT_EQ(3, room_of(self->device, OTHER));
-		/* The owner of the inner one, and those who are somebody in there. */
+		/* FIRST + 2 owns the inner namespace.  FIRST + IDS is its id 0. */
 		EXPECT_EQ(0, room_of(self->device, FIRST + 2));
 		EXPECT_EQ(3, room_of(self->device, FIRST + 1));
 		EXPECT_EQ(2, room_of(self->device, FIRST + IDS));
@@ -793,7 +793,7 @@ static int whole_limit_within(void *arg)
 	return in_namespace(0, 0, 1, whole_limit, arg);
 }
 
-/* Who is himself in there, and the owner as well, pays once. */
+/* A user who owns the namespace he is in is charged once. */
 TEST_F(limits, own_id_in_a_namespace)
 {
 	struct job job = { .device = self->device, .expected = 3 };
@@ -822,7 +822,7 @@ static int send_queue(void *arg)
 	return !good;
 }
 
-/* A queue that outlives the namespace is still on the accounts it was on. */
+/* A queue that outlives the namespace stays on its accounts. */
 TEST_F(limits, queue_from_a_namespace_that_is_gone)
 {
 	struct job job = { .device = self->device };
@@ -848,7 +848,7 @@ TEST_F(limits, queue_from_a_namespace_that_is_gone)
 	close(sock[1]);
 }
 
-/* In a namespace: fills a mount of its own, of which nobody else knows. */
+/* In a namespace: fills a mount of its own. */
 static int fill_own_mount(void *arg)
 {
 	bool good = CHECK(0, result(unshare(CLONE_NEWNS)));
@@ -880,7 +880,7 @@ TEST_F(limits, mount_in_a_namespace)
 	EXPECT_EQ(0, room_of(self->device, OWNER));
 	ASSERT_EQ(0, go_on(pid));
 	EXPECT_EQ(0, child_end(pid));
-	/* The mount goes with its namespace. */
+	/* The end of the mount namespace unmounts it. */
 	EXPECT_TRUE(comes_true(room_of(self->device, OWNER) == 3));
 
 	/* The same if it is killed. */

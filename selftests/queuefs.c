@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * mpmcqfs: queues as files.  How they are made, opened and removed, by whom; what the other
- * calls of the VFS do to them; mounts with their options, in user namespaces, and while they
- * come and go.  limits.c has the limits of users.
+ * mpmcqfs, the filesystem of queues: CREATE, open and unlink with the permissions they need;
+ * the other calls of the VFS; mount options; user namespaces; unmounting amid use.  limits.c
+ * tests the limits of users.
  *
- * Each test has a mount of its own, at "q" of a directory in which there is nothing else.
+ * Each test has a mount of its own at "q", in an otherwise empty working directory.
  */
 
 #include <ctype.h>
@@ -49,7 +49,7 @@ FIXTURE_TEARDOWN(fs)
 	leave_scratch(self->base);
 }
 
-/* A small queue in directory @dir. */
+/* Makes a small queue in directory @dir. */
 static int make(int dir, const char *name, __u32 mode)
 {
 	return create_at(dir, name, (struct mpmcq_create){
@@ -68,7 +68,7 @@ static int make_private(int fd)
 			.capacity = 4, .msg_size = 64, .open_flags = O_RDWR });
 }
 
-/* What open(2) of @path comes to; the file is closed again. */
+/* Opens @path and closes it again.  Returns 0 or -errno. */
 static int try_open(const char *path, int flags)
 {
 	int fd = result(open(path, flags | O_CLOEXEC, 0600));
@@ -88,7 +88,7 @@ static bool is_there(int dir, const char *name)
 	return !faccessat(dir, name, F_OK, 0);
 }
 
-/* Mounts something else at "q".  The directory that was open before is closed. */
+/* Closes the directory, and mounts a new filesystem at "q" in place of the old one. */
 static int mount_anew(int *root, unsigned long flags, const char *options)
 {
 	int ret;
@@ -132,7 +132,7 @@ TEST_F(fs, made_opened_removed)
 	ASSERT_LE(0, first);
 	EXPECT_EQ(LEN, take_msg(first, LEN, 2));
 
-	/* Without its name it is as good as ever for those who have it open. */
+	/* Open files work on without the name. */
 	ASSERT_EQ(LEN, put_msg(first, LEN, 3));
 	EXPECT_EQ(0, remove_at(self->root, "x"));
 	EXPECT_EQ(-ENOENT, remove_at(self->root, "x"));
@@ -152,7 +152,7 @@ TEST_F(fs, made_opened_removed)
 	close(first);
 }
 
-/* It is what was asked for, and CREATE with a name leaves no descriptor behind. */
+/* The queue is as CREATE asked for, and the call opens no descriptor. */
 TEST_F(fs, configuration)
 {
 	const struct mpmcq_create like = {
@@ -229,7 +229,7 @@ TEST_F(fs, exist_ok)
 	ASSERT_EQ(0, fstat(self->root, &dir));
 	usleep(20000);
 
-	/* Mode and owner are not compared, and stay. */
+	/* Mode and owner are not compared, and do not change. */
 	EXPECT_EQ(0, create_at(self->root, "x", other));
 	other.mode = 0600;
 	EXPECT_EQ(0, create_at(self->root, "x", other));
@@ -242,7 +242,7 @@ TEST_F(fs, exist_ok)
 	ASSERT_EQ(0, chown("q/x", OWNER, GROUP));
 	EXPECT_EQ(0, create_at(self->root, "x", other));
 
-	/* All else is compared. */
+	/* Everything else is compared. */
 #define EXPECT_OTHER(member, value) do {					\
 	typeof(other.member) was = other.member;				\
 										\
@@ -266,7 +266,7 @@ TEST_F(fs, exist_ok)
 	close(fd);
 }
 
-/* What is compared is what the queue has, whatever words it was made with. */
+/* A 0 that stands for a default compares as the default. */
 TEST_F(fs, exist_ok_of_defaults)
 {
 	const struct mpmcq_create defaults = { .flags = MPMCQ_EXIST_OK, .mode = 0600 };
@@ -280,7 +280,7 @@ TEST_F(fs, exist_ok_of_defaults)
 	EXPECT_EQ(0, create_at(self->root, "y", defaults));
 }
 
-/* One of them makes it, the others find it, and all get the same. */
+/* In each of several processes: all calls succeed, and all open the same queue. */
 static int make_and_count(int root)
 {
 	char name[16];
@@ -304,7 +304,7 @@ TEST_F(fs, exist_ok_of_many_at_once)
 	pid_t pid[4];
 	int i, fd;
 
-	/* There is room for each queue once, so whoever comes late must not want a second one. */
+	/* There is room for each queue once.  A caller that comes second must not need more. */
 	ASSERT_EQ(0, mount_anew(&self->root, 0, "max=200"));
 	for (i = 0; i < 4; i++) {
 		pid[i] = fork_child(make_and_count(self->root));
@@ -362,7 +362,7 @@ TEST_F(fs, lengths_of_names)
 
 	ASSERT_NE(NULL, edge);
 	for (len = 1; len <= NAME_MAX; len++) {
-		/* Nothing behind its end is read. */
+		/* Reading behind the end of the name would fail. */
 		name = edge - len - 1;
 		memset(name, 'a', len);
 		name[len] = '\0';
@@ -377,7 +377,7 @@ TEST_F(fs, lengths_of_names)
 		name[len] = '\0';
 		ASSERT_EQ(-ENAMETOOLONG, make(self->root, name, 0600)) TH_LOG("length %d", len);
 	}
-	/* Without an end. */
+	/* Names without an end. */
 	for (len = 0; len <= NAME_MAX; len += 15) {
 		memset(edge - len, 'a', len);
 		ASSERT_EQ(-EFAULT, make(self->root, edge - len, 0600)) TH_LOG("length %d", len);
@@ -419,7 +419,7 @@ TEST_F(fs, owner)
 	EXPECT_EQ(0, stat("q", &st));
 	EXPECT_EQ(0, st.st_uid);
 
-	/* They are those that the process has for files. */
+	/* Owner and group are fsuid and fsgid. */
 	setfsgid(GROUP);
 	setfsuid(OTHER);
 	EXPECT_EQ(0, make(self->root, "y", 0600));
@@ -451,7 +451,7 @@ TEST_F(fs, group_of_the_directory)
 	EXPECT_EQ(OWNER, st.st_gid);
 }
 
-/* Who is who to a file of OWNER and GROUP: how far the bits of a mode that count are shifted. */
+/* Users, and how far the bits of a mode are shifted that count for them: the file is OWNER's. */
 static const struct {
 	uid_t uid;
 	gid_t gid, more;
@@ -485,7 +485,7 @@ TEST_F(fs, permissions_of_the_directory)
 			ASSERT_EQ(0, become(people[j].uid, people[j].gid, people[j].more));
 			EXPECT_EQ(make_it ? 0 : -EACCES, make(self->root, "x", 0600))
 				TH_LOG("directory of mode %o, user %d", modes[i], j);
-			/* Nothing is made of what is there, so search permission is enough. */
+			/* With EXIST_OK search permission is enough for an existing queue. */
 			EXPECT_EQ(find_it ? 0 : -EACCES, make_exist_ok(self->root, "there"))
 				TH_LOG("directory of mode %o, user %d", modes[i], j);
 			EXPECT_EQ(make_it ? 0 : -EACCES, make_exist_ok(self->root, "y"))
@@ -552,7 +552,7 @@ TEST_F(fs, permissions_of_the_queue)
 	}
 }
 
-/* The same for a process that never was root, and what only owners may. */
+/* In a child that cannot become root again. */
 static int stranger(int root)
 {
 	bool good = CHECK(0, become_for_good(OTHER, OTHER));
@@ -580,7 +580,7 @@ TEST_F(fs, other_process)
 	EXPECT_EQ(0755, mode_of("q"));
 }
 
-/* chmod(2) and chown(2) count from the next open on, and not for files that are open. */
+/* chmod(2) and chown(2) decide about later opens.  Open files work on. */
 TEST_F(fs, chmod_and_chown)
 {
 	struct stat st;
@@ -620,7 +620,7 @@ TEST_F(fs, chmod_and_chown)
 	close(fd);
 }
 
-/* Who was handed an open file needs no permission of his own, but gets no other either. */
+/* A process that inherits an open file needs no permission, and can open nothing more. */
 TEST_F(fs, inherited_file)
 {
 	int fd, more;
@@ -640,7 +640,7 @@ TEST_F(fs, inherited_file)
 	close(fd);
 }
 
-/* Of a sticky directory each takes away his own. */
+/* In a sticky directory users remove their own queues only. */
 TEST_F(fs, sticky_directory)
 {
 	ASSERT_EQ(0, chmod("q", 01777));
@@ -651,12 +651,12 @@ TEST_F(fs, sticky_directory)
 	EXPECT_EQ(-EPERM, remove_at(self->root, "x"));
 	EXPECT_EQ(0, try_open("q/x", O_WRONLY));
 	EXPECT_EQ(0, try_open("q/x", O_RDWR | O_TRUNC));
-	/* A shell's ">" says O_CREAT, which everybody can turn into a trap here. */
+	/* The VFS refuses O_CREAT of another's file here.  A shell's ">" uses O_CREAT. */
 	EXPECT_EQ(-EACCES, try_open("q/x", O_WRONLY | O_CREAT | O_TRUNC));
 	ASSERT_EQ(0, become(OWNER, GROUP, 0));
 	EXPECT_EQ(0, try_open("q/x", O_WRONLY | O_CREAT | O_TRUNC));
 
-	/* In one that only a group writes to, which is the default, it works. */
+	/* In a directory that only a group can write to, as /dev/mpmcqfs, O_CREAT works. */
 	ASSERT_EQ(0, become(0, 0, 0));
 	ASSERT_EQ(0, chown("q", 0, GROUP));
 	ASSERT_EQ(0, chmod("q", 01775));
@@ -698,7 +698,7 @@ TEST_F(fs, nothing_else_can_be_made)
 	EXPECT_FALSE(is_there(self->root, "y"));
 	EXPECT_TRUE(is_there(self->root, "x"));
 
-	/* Of what is there already. */
+	/* On an existing queue. */
 	EXPECT_EQ(-EEXIST, result(mknod("q/x", S_IFCHR | 0600, st.st_rdev)));
 	EXPECT_EQ(-EEXIST, result(mkdir("q/x", 0755)));
 	EXPECT_EQ(-EEXIST, try_open("q/x", O_RDWR | O_CREAT | O_EXCL));
@@ -712,7 +712,7 @@ TEST_F(fs, nothing_else_can_be_made)
 	close(sock);
 }
 
-/* Neither can a file come in from elsewhere, nor a queue go there. */
+/* rename(2) and link(2) cross no mount. */
 TEST_F(fs, nothing_moves_in_or_out)
 {
 	ASSERT_EQ(0, make(self->root, "x", 0600));
@@ -736,7 +736,7 @@ TEST_F(fs, nothing_can_be_executed)
 	EXPECT_EQ(-EOPNOTSUPP, result(setxattr("q", "user.x", "x", 1, 0)));
 }
 
-/* F6: an open that fails is none, so nothing closes when it ends. */
+/* An open(2) that fails does not count as a writer, so AUTO_CLOSE does not close the queue. */
 TEST_F(fs, direct_io)
 {
 	const int accesses[] = { O_RDONLY, O_WRONLY, O_RDWR };
@@ -769,7 +769,7 @@ TEST_F(fs, direct_io)
 	close(reader);
 }
 
-/* The same of opens that fail before. */
+/* The same for other opens that fail. */
 TEST_F(fs, failed_opens_close_nothing)
 {
 	const struct mpmcq_create like = {
@@ -803,7 +803,7 @@ TEST_F(fs, failed_opens_close_nothing)
 	close(reader);
 }
 
-/* A descriptor of a path is no open file of the queue. */
+/* O_PATH does not open the queue. */
 TEST_F(fs, path_only)
 {
 	const struct mpmcq_create like = {
@@ -846,7 +846,7 @@ TEST_F(fs, path_only)
 	close(reader);
 }
 
-/* A copy of a node, as "cp -a" makes it, is no queue: neither this one nor another. */
+/* A copy of a node, as "cp -a" makes it, leads to no queue. */
 TEST_F(fs, copied_node)
 {
 	const int accesses[] = { O_RDONLY, O_WRONLY, O_RDWR, O_RDWR | O_NONBLOCK };
@@ -873,7 +873,7 @@ TEST_F(fs, copied_node)
 		ASSERT_EQ(0, unlink("none"));
 	}
 
-	/* That of the default queue leads there from everywhere. */
+	/* A copy of /dev/mpmcq leads to the default queue. */
 	ASSERT_EQ(0, mknod("default", S_IFCHR | 0666, device.st_rdev));
 	fd = result(open("default", O_RDONLY));
 	ASSERT_LE(0, fd);
@@ -904,7 +904,7 @@ TEST_F(fs, stat)
 	EXPECT_NE(dir.st_ino, st.st_ino);
 	EXPECT_TRUE(S_ISDIR(dir.st_mode));
 	EXPECT_EQ(2, dir.st_nlink);
-	/* The clock of files is up to a tick late. */
+	/* Timestamps of files are up to a tick late. */
 	EXPECT_LE(before - 1, st.st_mtime);
 	EXPECT_GE(after, st.st_mtime);
 	EXPECT_EQ(st.st_mtime, st.st_ctime);
@@ -925,7 +925,7 @@ static bool is_later(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec > b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
 }
 
-/* A directory tells when it changed, and of no failure. */
+/* The directory's times change with its names, and with nothing else. */
 TEST_F(fs, times_of_the_directory)
 {
 	const struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 2000 } };
@@ -955,7 +955,7 @@ TEST_F(fs, times_of_the_directory)
 	EXPECT_EQ(2000, st.st_mtime);
 }
 
-/* Locks are the file's, whoever opens it and however. */
+/* Locks belong to the queue's file, however it was opened. */
 TEST_F(fs, locks)
 {
 	struct flock whole = { .l_type = F_WRLCK };
@@ -978,7 +978,7 @@ TEST_F(fs, locks)
 	one = open_at(self->root, "y", O_RDWR);
 	EXPECT_EQ(0, flock(one, LOCK_EX | LOCK_NB));
 
-	/* Those of processes, too: on another queue there is no such lock. */
+	/* So do POSIX locks; another queue has its own. */
 	ASSERT_EQ(0, fcntl(two, F_SETLK, &whole));
 	EXPECT_EQ(EAGAIN, child_end(fork_child(fcntl(three, F_SETLK, &whole) ? errno : 0)));
 	EXPECT_EQ(0, child_end(fork_child(fcntl(one, F_SETLK, &whole) ? errno : 0)));
@@ -996,7 +996,7 @@ static int next_event(int in, char *name)
 	} buf;
 	int ret = result(read(in, &buf, sizeof(buf.event)));
 
-	/* There is no room for the name, but now there is, and not for a second event. */
+	/* EINVAL: an event with a name.  There is room for one such event now. */
 	if (ret == -EINVAL)
 		ret = result(read(in, &buf, sizeof(buf)));
 	if (ret < 0)
@@ -1029,7 +1029,7 @@ TEST_F(fs, inotify)
 	EXPECT_EQ(-EAGAIN, next_event(in, name));
 	close(in);
 
-	/* And of a queue when it is used and when it goes. */
+	/* Events of the queue itself. */
 	in = inotify_init1(IN_NONBLOCK);
 	ASSERT_EQ(0, make(self->root, "x", 0600));
 	ASSERT_LE(0, inotify_add_watch(in, "q/x", IN_OPEN | IN_CLOSE | IN_ACCESS | IN_MODIFY |
@@ -1048,7 +1048,7 @@ TEST_F(fs, inotify)
 	close(in);
 }
 
-/* ATTACH opens the same file, of the access that the first one has. */
+/* ATTACH opens the same file, with no access that the first open file lacks. */
 TEST_F(fs, attach)
 {
 	const int accesses[] = { O_RDONLY, O_WRONLY, O_RDWR };
@@ -1091,7 +1091,7 @@ TEST_F(fs, attach)
 		close(fd[i]);
 }
 
-/* INFO is for whoever has it open. */
+/* INFO works with any access. */
 TEST_F(fs, info_of_any_access)
 {
 	const int accesses[] = { O_RDONLY, O_WRONLY, O_RDWR };
@@ -1148,7 +1148,7 @@ static const char *told_of(int fd, const char *key)
 	return line(path, key);
 }
 
-/* What /proc/self/fd says of a descriptor. */
+/* Returns the target of the link in /proc/self/fd. */
 static const char *link_of(int fd)
 {
 	static char link[PATH_MAX];
@@ -1189,7 +1189,7 @@ TEST_F(fs, told_by_fdinfo)
 	close(more);
 	close(fd);
 
-	/* No name looks like another line. */
+	/* A name with a newline does not forge a line. */
 	ASSERT_EQ(0, make(self->root, "x\nheld:\t77", 0600));
 	fd = open_at(self->root, "x\nheld:\t77", O_RDWR);
 	ASSERT_LE(0, fd);
@@ -1197,7 +1197,7 @@ TEST_F(fs, told_by_fdinfo)
 	close(fd);
 }
 
-/* At /dev/mpmcqfs, where most look for queues. */
+/* The mount at /dev/mpmcqfs. */
 TEST(default_mount)
 {
 	char name[32], want[64];
@@ -1259,7 +1259,7 @@ TEST_F_TIMEOUT(fs, thousand, 120)
 	}
 	EXPECT_EQ(THOUSAND + 2, n);
 
-	/* Those that are taken away while it is read do not hide others. */
+	/* Removing entries during the reading hides no others. */
 	rewinddir(dir);
 	for (n = 0; (entry = readdir(dir));) {
 		if (*entry->d_name == '.')
@@ -1295,7 +1295,7 @@ TEST_F(fs, descriptor_of_the_directory)
 	EXPECT_EQ(-EISDIR, take(self->root, large, 16));
 	EXPECT_EQ(-EBADF, put(self->root, large, 16));
 
-	/* Without a name it makes a private queue. */
+	/* CREATE without a name makes a private queue. */
 	fd = make_private(self->root);
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(LEN, put_msg(fd, LEN, 1));
@@ -1306,7 +1306,7 @@ TEST_F(fs, descriptor_of_the_directory)
 	EXPECT_EQ(-EINVAL, create(self->root, (struct mpmcq_create){ .mode = 0600 }));
 }
 
-/* A name belongs into a directory of mpmcqfs. */
+/* CREATE with a name takes a directory of mpmcqfs. */
 TEST_F(fs, no_directory)
 {
 	int queue, private = make_private(self->root), device = open(DEVICE, O_RDWR);
@@ -1325,7 +1325,7 @@ TEST_F(fs, no_directory)
 	close(queue);
 }
 
-/* F11: no descriptor is needed, so none can be missing. */
+/* CREATE with a name needs no free descriptor. */
 TEST_F(fs, no_descriptor_left)
 {
 	struct rlimit files, none;
@@ -1353,7 +1353,7 @@ static int remount(unsigned long flags, const char *options)
 	return result(mount(NULL, "q", NULL, MS_REMOUNT | flags, options));
 }
 
-/* What /proc says of option @name of the last mount at @path in @base; "" if nothing. */
+/* Returns the value of option @name that mountinfo shows for @base/@path, or "". */
 static const char *option_of(const char *base, const char *path, const char *name)
 {
 	static char value[64];
@@ -1368,7 +1368,7 @@ static const char *option_of(const char *base, const char *path, const char *nam
 		options = strstr(text, " - mpmcqfs ");
 		if (!options)
 			continue;
-		/* Behind the type comes the source, and then they. */
+		/* The options follow the type and the source. */
 		options = strrchr(options, ' ');
 		*options = ',';
 		options[strcspn(options, "\n")] = '\0';
@@ -1383,7 +1383,7 @@ static const char *option_of(const char *base, const char *path, const char *nam
 	return value;
 }
 
-/* A number of bytes, with or without a suffix. */
+/* Converts a number of bytes with or without a suffix. */
 static unsigned long long bytes(const char *text)
 {
 	static const char units[] = "kmg";
@@ -1449,7 +1449,7 @@ TEST_F(fs, good_options)
 			TH_LOG("%s", mounts[i].options);
 		EXPECT_EQ(mounts[i].max, statfs_of("q").f_files) TH_LOG("%s", mounts[i].options);
 
-		/* What is not as by default is shown. */
+		/* /proc shows the options that differ from the default. */
 		shown = option_of(self->base, "q", "mode=");
 		EXPECT_EQ(mounts[i].mode, *shown ? strtoul(shown, NULL, 8) : 0755)
 			TH_LOG("%s: mode=%s", mounts[i].options, shown);
@@ -1493,7 +1493,7 @@ TEST_F(fs, bad_options)
 	EXPECT_EQ(0, rmdir("p"));
 }
 
-/* A remount changes limits, and nothing that chmod(2) and chown(2) may have changed. */
+/* A remount changes limits, not mode and owner, which chmod(2) and chown(2) may have set. */
 TEST_F(fs, remount)
 {
 	struct stat st;
@@ -1511,7 +1511,7 @@ TEST_F(fs, remount)
 	EXPECT_EQ(3, statfs_of("q").f_files);
 	EXPECT_EQ(2, statfs_of("q").f_ffree);
 
-	/* What is not named stays. */
+	/* Options that are not given keep their value. */
 	EXPECT_EQ(0, remount(0, "max=5"));
 	EXPECT_EQ(2097152, bytes(option_of(self->base, "q", "size=")));
 	EXPECT_EQ(5, statfs_of("q").f_files);
@@ -1525,7 +1525,7 @@ TEST_F(fs, remount)
 	EXPECT_EQ(0, try_open("q/x", O_RDWR));
 }
 
-/* How many queues can be made, called "0" and so on, and what the next one comes to. */
+/* Makes up to @most queues, "0", "1" and so on.  Returns how many; @failure is the error. */
 static int make_many(int root, int most, int *failure)
 {
 	char name[16];
@@ -1562,14 +1562,14 @@ TEST_F(fs, max)
 		EXPECT_EQ(3, n);
 		EXPECT_EQ(-ENOSPC, failure);
 		EXPECT_EQ(0, statfs_of("q").f_ffree);
-		/* What is there is there, and private queues are not in it. */
+		/* A full mount refuses neither EXIST_OK nor private queues. */
 		EXPECT_EQ(0, make_exist_ok(self->root, "0"));
 		EXPECT_EQ(-EEXIST, make(self->root, "0", 0600));
 		fd = make_private(self->root);
 		EXPECT_LE(0, fd);
 		close(fd);
 
-		/* A queue counts until the last one has closed it. */
+		/* A queue counts until its last open file is closed. */
 		fd = open_at(self->root, "1", O_RDONLY);
 		ASSERT_LE(0, fd);
 		ASSERT_EQ(0, remove_at(self->root, "1"));
@@ -1581,7 +1581,7 @@ TEST_F(fs, max)
 		remove_many(self->root, n);
 	}
 
-	/* Fewer may be allowed than there are. */
+	/* The limit may be lower than what exists. */
 	ASSERT_EQ(3, make_many(self->root, 10, &failure));
 	ASSERT_EQ(0, remount(0, "max=1"));
 	EXPECT_EQ(1, statfs_of("q").f_files);
@@ -1611,7 +1611,7 @@ TEST_F(fs, size)
 	for (i = 0; i < 5; i++) {
 		n = make_many(self->root, 10000, &failure);
 		EXPECT_EQ(-ENOSPC, failure);
-		/* Of the smallest queues there are many, and not as many as messages would fit. */
+		/* A queue of 256 bytes takes at least that, and less than 100 KiB. */
 		EXPECT_LT(10, n);
 		EXPECT_GT(4096, n);
 		if (!i)
@@ -1623,7 +1623,7 @@ TEST_F(fs, size)
 		fd = open_at(self->root, "0", O_RDONLY);
 		ASSERT_LE(0, fd);
 		remove_many(self->root, n);
-		/* What is open still takes its part, and more than its part is not there. */
+		/* An open queue still counts. */
 		EXPECT_GT(before, statfs_of("q").f_bfree);
 		close(fd);
 		EXPECT_EQ(before, statfs_of("q").f_bfree);
@@ -1666,7 +1666,7 @@ TEST_F(fs, statfs)
 	close(fd);
 }
 
-/* Each mount has its own queues, and a bind mount has those of another. */
+/* Each mount has its own queues.  A bind mount shares them. */
 TEST_F(fs, mounts_are_apart)
 {
 	int other, one, two;
@@ -1714,7 +1714,7 @@ TEST_F(fs, nodev)
 	EXPECT_EQ(-EACCES, try_open("q/x", O_RDWR));
 	EXPECT_EQ(-EACCES, try_open("q/x", O_RDONLY));
 	EXPECT_EQ(LEN, put_msg(fd, LEN, 1));
-	/* They can be made and removed, as device nodes can. */
+	/* CREATE and unlink work, as for device nodes. */
 	EXPECT_EQ(0, make(self->root, "y", 0600));
 	EXPECT_EQ(-EACCES, try_open("q/y", O_RDONLY));
 	EXPECT_EQ(0, remove_at(self->root, "y"));
@@ -1727,7 +1727,7 @@ TEST_F(fs, nodev)
 	EXPECT_EQ(-EACCES, try_open("q/x", O_RDONLY));
 }
 
-/* Read-only is the set of names, not what is in the queues; of one mount, or of all. */
+/* MS_RDONLY forbids to change names, not to use queues; for the filesystem and for a mount. */
 TEST_F(fs, read_only)
 {
 	const unsigned long ways[] = { 0, MS_BIND };
@@ -1783,12 +1783,12 @@ TEST_F(fs, unmounted_while_open)
 	close(more);
 	EXPECT_EQ(0, umount2("q", 0));
 	EXPECT_EQ(-ENOENT, try_open("q/x", O_RDWR));
-	/* A new mount knows nothing of the old one. */
+	/* A new mount is empty. */
 	ASSERT_EQ(0, mount_queues("q", 0, ""));
 	EXPECT_EQ(-ENOENT, try_open("q/x", O_RDWR));
 }
 
-/* Once the mount is out of sight, what is open goes on, the directory too. */
+/* Open files and an open directory outlive a lazy unmount. */
 TEST_F(fs, unmounted_lazily)
 {
 	struct call call;
@@ -1820,7 +1820,7 @@ TEST_F(fs, unmounted_lazily)
 	close(fd);
 }
 
-/* A mount keeps the module, as an open file does; the last one to go lets it go. */
+/* The module is in use as long as a mount or an open file exists. */
 TEST_F(fs, module_in_use)
 {
 	int before, fd;
@@ -1843,7 +1843,7 @@ TEST_F(fs, module_in_use)
 	EXPECT_TRUE(comes_true(atoi(line(REFCNT, "")) == before));
 }
 
-/* Overlayfs would copy nodes, which are no queues then. */
+/* Overlayfs refuses mpmcqfs as a layer: it would copy nodes, and copies lead to no queue. */
 TEST_F(fs, no_overlay)
 {
 	const char *const dirs[] = { "lower", "upper", "work", "merged" };
@@ -1868,7 +1868,7 @@ TEST_F(fs, no_overlay)
 #define CROWD	6
 #define ROUNDS	3000
 
-/* What has come of calls, of all processes. */
+/* How often calls ended how, in all processes. */
 struct counts {
 	int stop;
 	int created;
@@ -1891,7 +1891,7 @@ static struct counts *shared_counts(void)
 		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 }
 
-/* Counts what @ret is among; whether it is among them. */
+/* Counts @ret.  Returns whether a creation may end so. */
 static bool is_good_creation(struct counts *n, int ret)
 {
 	switch (ret) {
@@ -1911,7 +1911,7 @@ static bool is_good_creation(struct counts *n, int ret)
 	return CHECK(0, ret);
 }
 
-/* A queue that can be opened is whole, and works with and without its name. */
+/* Opens and uses a queue, if it exists.  Any queue that can be opened is complete. */
 static bool use_queue(struct counts *n, const char *path)
 {
 	int ret, more, fd = result(open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC));
@@ -2014,12 +2014,12 @@ TEST_F_TIMEOUT(fs, crowd, 300)
 	EXPECT_LT(100, n->absent);
 	EXPECT_LT(100, n->removed);
 	EXPECT_EQ(0, n->elsewhere);
-	/* All came back, of whatever was made. */
+	/* All memory came back. */
 	EXPECT_EQ(100, statfs_of("q").f_ffree);
 	EXPECT_EQ(blocks, statfs_of("q").f_bfree);
 }
 
-/* A queue is whole when its name is there: who waits for the name can open it at once. */
+/* A queue is complete before its name exists: a process that waits for the name can open it. */
 static int open_when_created(int in, int rounds)
 {
 	char name[16], path[32];
@@ -2059,7 +2059,7 @@ TEST_F(fs, opened_when_created)
 	close(in);
 }
 
-/* Makes and uses what is at "r", be it mounted or not. */
+/* Makes and uses a queue at "r", while the parent mounts and unmounts there. */
 static int use_what_is_mounted(struct counts *n)
 {
 	bool good = true;
@@ -2092,7 +2092,7 @@ TEST_F_TIMEOUT(fs, mounted_and_unmounted, 300)
 		ASSERT_EQ(0, mount_queues("r", 0, ""));
 		usleep(i % 7 * 1000);
 		tries = i % 2 ? 0 : 100;
-		/* It may be in use for ever so long. */
+		/* The children may keep it busy for any time. */
 		while (umount2("r", tries ? 0 : MNT_DETACH)) {
 			ASSERT_EQ(EBUSY, errno);
 			tries--;
@@ -2110,7 +2110,7 @@ TEST_F_TIMEOUT(fs, mounted_and_unmounted, 300)
 	EXPECT_TRUE(comes_true(atoi(line(REFCNT, "")) == before));
 }
 
-/* Unmounting wakes nobody and takes nothing from under those who sleep. */
+/* Readers sleep on when the queue loses name and mount, and get what is sent then. */
 TEST_F(fs, unmounted_under_sleepers)
 {
 	struct call call[8];
@@ -2138,7 +2138,7 @@ TEST_F(fs, unmounted_under_sleepers)
 #define FIRST	100000	/* id 0 of a namespace, outside of it */
 #define IDS	8
 
-/* In a namespace, as its root: a mount of its own. */
+/* As root of a namespace: makes and uses a mount. */
 static int mount_in_namespace(void *arg)
 {
 	bool good = CHECK(0, result(unshare(CLONE_NEWNS)));
@@ -2158,7 +2158,7 @@ static int mount_in_namespace(void *arg)
 	good &= CHECK(LEN, put_msg(fd, LEN, 1));
 	good &= CHECK(LEN, take_msg(fd, LEN, 1));
 
-	/* Its users are users. */
+	/* Permissions hold for the users of the namespace. */
 	good &= CHECK(0, become(3, 3, 0));
 	good &= CHECK(-EACCES, try_open("ns/x", O_RDONLY));
 	good &= CHECK(-EACCES, make(root, "y", 0600));
@@ -2193,7 +2193,7 @@ TEST_F(fs, mount_in_namespace)
 	EXPECT_EQ(0, in_namespace(0, FIRST, IDS, mount_in_namespace, NULL));
 }
 
-/* The queues of the system are as strange to its root as to any user. */
+/* As root of a namespace: has no privileges on a mount of the system. */
 static int use_of_the_system(void *arg)
 {
 	int root = *(int *)arg;
@@ -2244,7 +2244,7 @@ static int mount_and_stop(void *arg)
 	return !good;
 }
 
-/* Who has no id in the namespace of a mount makes nothing there, as it would be nobody's. */
+/* A user without an id in the mount's namespace cannot own a queue there. */
 TEST_F(fs, ids_that_are_not_mapped)
 {
 	char path[64];
@@ -2268,7 +2268,7 @@ TEST_F(fs, ids_that_are_not_mapped)
 	EXPECT_EQ(0, make(dir, "z", 0600));
 	ASSERT_EQ(0, become(0, 0, 0));
 
-	/* Root of the system does with the rest as it likes. */
+	/* The system's root may open and remove what is there. */
 	fd = open_at(dir, "x", O_RDWR);
 	EXPECT_LE(0, fd);
 	EXPECT_EQ(LEN, put_msg(fd, LEN, 1));
@@ -2285,7 +2285,7 @@ TEST_F(fs, ids_that_are_not_mapped)
 }
 
 /*
- * F1: what a device cgroup says of the node counts, as there is no way around it.
+ * Device cgroups decide about queues by the number of the node.
  */
 #define CGROUPS			"/sys/fs/cgroup"
 #define CGROUP2_MAGIC		0x63677270
@@ -2295,7 +2295,7 @@ static int bpf(int cmd, union bpf_attr *attr)
 	return result(syscall(SYS_bpf, cmd, attr, sizeof(*attr)));
 }
 
-/* A program that lets in all devices but those of @major, and of them number @minor. */
+/* Loads a program that allows @major:@minor and all devices of other major numbers. */
 static int load_filter(int major, int minor)
 {
 	const struct bpf_insn program[] = {
@@ -2336,7 +2336,7 @@ static int enter_cgroup(const char *path)
 	return ret;
 }
 
-/* What the calls for a queue and for the default queue come to in a cgroup. */
+/* Enters the cgroup.  Checks what calls for a queue and for the default queue return there. */
 static int open_in_cgroup(const char *cgroup, int root, int queue, int device)
 {
 	bool good = CHECK(0, enter_cgroup(cgroup));
@@ -2352,7 +2352,7 @@ static int open_in_cgroup(const char *cgroup, int root, int queue, int device)
 TEST_F(fs, device_cgroup)
 {
 	const struct {
-		int minor;	/* that is let in */
+		int minor;	/* that is allowed */
 		int queue, device;
 	} filters[] = { { 0, -EPERM, 0 }, { 1, 0, -EPERM }, { 2, -EPERM, -EPERM } };
 	union bpf_attr attr;
@@ -2381,7 +2381,7 @@ TEST_F(fs, device_cgroup)
 		EXPECT_EQ(0, child_end(fork_child(open_in_cgroup(cgroup, self->root,
 								 filters[i].queue,
 								 filters[i].device))))
-			TH_LOG("minor %d is let in", filters[i].minor);
+			TH_LOG("minor %d is allowed", filters[i].minor);
 		close(dir);
 		close(program);
 		EXPECT_TRUE(comes_true(!rmdir(cgroup)));

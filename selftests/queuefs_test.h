@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the tests of mpmcqfs and of limits share: mounts of their own, other users, user
- * namespaces, and checks in children.  All of it takes root.
+ * namespaces, and checks in children.  The tests need root.
  */
 #ifndef MPMCQ_QUEUEFS_TEST_H
 #define MPMCQ_QUEUEFS_TEST_H
@@ -26,7 +26,7 @@ static void __attribute__((constructor)) root_or_skip(void)
 	}
 }
 
-/* As user @uid of group @gid and, unless it is 0, of group @more; also back to root. */
+/* Becomes user @uid, of group @gid and, unless it is 0, of group @more.  Can be undone. */
 static inline int become(uid_t uid, gid_t gid, gid_t more)
 {
 	if (seteuid(0) || setgroups(!!more, &more) || setegid(gid) || seteuid(uid))
@@ -34,7 +34,7 @@ static inline int become(uid_t uid, gid_t gid, gid_t more)
 	return 0;
 }
 
-/* As become(), for good. */
+/* As become(), and drops the privileges for good. */
 static inline int become_for_good(uid_t uid, gid_t gid)
 {
 	if (setgroups(0, NULL) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
@@ -42,7 +42,7 @@ static inline int become_for_good(uid_t uid, gid_t gid)
 	return 0;
 }
 
-/* Takes a capability out of the effective ones, or puts it back. */
+/* Makes a capability ineffective, or effective again. */
 static inline int set_capability(int cap, bool on)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -55,7 +55,7 @@ static inline int set_capability(int cap, bool on)
 	return result(syscall(SYS_capset, &header, data));
 }
 
-/* A check in a child, which the harness does not know.  Prints what is not as expected. */
+/* For children, in which the harness's macros do not work: prints what is not as expected. */
 static inline bool is_as_expected(const char *file, int line, const char *what, long want,
 				  long got)
 {
@@ -74,8 +74,8 @@ static inline int mount_queues(const char *path, unsigned long flags, const char
 }
 
 /*
- * Makes an empty directory and goes there.  What is mounted from then on only this process
- * and its children see, and it is gone with them.  @base becomes the directory's path.
+ * Makes an empty directory, stores its path in @base, and goes there.  From then on only this
+ * process and its children see what they mount, and it is unmounted when they end.
  */
 static inline int enter_scratch(char *base, size_t size)
 {
@@ -119,7 +119,7 @@ static inline int write_map(pid_t pid, const char *which, unsigned int first, un
 	return ret;
 }
 
-/* Of the child: as root of the namespace, once the parent has said so by @down. */
+/* In the child: becomes root of a new namespace as soon as the parent has mapped ids. */
 static inline int enter_namespace(uid_t owner, int up, int down)
 {
 	char c = 0;
@@ -128,7 +128,7 @@ static inline int enter_namespace(uid_t owner, int up, int down)
 		return -errno;
 	if (unshare(CLONE_NEWUSER))
 		return -errno;
-	/* Or /proc has the maps belong to a root whom a nested namespace does not know. */
+	/* Else the maps in /proc belong to root, whom a nested namespace does not know. */
 	prctl(PR_SET_DUMPABLE, 1);
 	if (write(up, &c, 1) != 1 || read(down, &c, 1) != 1)
 		return -EPIPE;
@@ -182,13 +182,13 @@ static inline int in_namespace(uid_t owner, unsigned int first, unsigned int cou
 	return pid < 0 ? pid : child_end(pid);
 }
 
-/* The system may allow users none. */
+/* Whether users may make user namespaces. */
 static inline bool has_namespaces(void)
 {
 	return !child_end(fork_child(become_for_good(OWNER, GROUP) || unshare(CLONE_NEWUSER)));
 }
 
-/* Lets a child stop itself, in the middle of what it does, until go_on(). */
+/* Waits until a child has stopped itself.  go_on() continues it. */
 static inline bool stops(pid_t pid)
 {
 	int status;

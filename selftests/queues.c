@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Requests as they should be and otherwise, from programs of 64 and of 32 bits; private
- * queues; more open files of a queue; and what INFO and /proc tell of them.  queuefs.c has
- * the queues with a name, limits.c how many and how large queues may be.
+ * Requests, valid and invalid, from programs of 64 and of 32 bits; private queues; ATTACH; and
+ * what INFO and /proc tell.  queuefs.c tests queues with names, limits.c tests limits.
  */
 
 #include <assert.h>
@@ -39,7 +38,7 @@ static_assert(sizeof(struct mpmcq_dead) == 16, "dead");
 #define DESCRIPTOR	1	/* a good one returns a descriptor */
 #define OTHER_OPEN_FLAGS	(~(__u32)(O_ACCMODE | O_NONBLOCK | O_CLOEXEC))
 
-/* A directory of mpmcqfs, and the name of a queue that is in it while a test runs. */
+/* A directory of mpmcqfs, and the name of a queue in it. */
 static int directory;
 static char file_name[32];
 
@@ -466,7 +465,7 @@ TEST_F(request, numbers)
 	EXPECT_EQ(0, info_of(self->fd).closed);
 }
 
-/* The name is read as any memory of the caller. */
+/* Pointers to the name that are bad, or almost. */
 TEST_F(request, name_out_of_reach)
 {
 	const __u64 pointers[] = {
@@ -489,7 +488,7 @@ TEST_F(request, name_out_of_reach)
 			TH_LOG("address %#llx", pointers[i]);
 	}
 
-	/* The name itself is all that is read, and its end has to be there. */
+	/* A name that ends at the end of the page, and one that goes on behind it. */
 	name = (char *)self->mem + self->page - strlen(file_name) - 1;
 	strcpy(name, file_name);
 	args->name = (unsigned long)name;
@@ -500,7 +499,7 @@ TEST_F(request, name_out_of_reach)
 	EXPECT_EQ(-EFAULT, make_request(variant->compat, self->fd, &by_name, by_name.cmd, args));
 }
 
-/* A name is a file's in a directory, and no other descriptor is of one. */
+/* A name takes a descriptor of a directory. */
 TEST_F(request, name_without_directory)
 {
 	struct mpmcq_create *args = (void *)self->mem;
@@ -667,7 +666,7 @@ TEST(counters)
 	EXPECT_EQ(6, info.sent);
 	EXPECT_EQ(0, close_queue(fd));
 
-	/* What is refused does not count. */
+	/* Calls that fail do not count. */
 	EXPECT_EQ(-EPIPE, put_msg(fd, LEN, 5));
 	EXPECT_EQ(-EMSGSIZE, take(fd, large, 1));
 	info = info_of(fd);
@@ -678,7 +677,7 @@ TEST(counters)
 	close(fd);
 }
 
-/* Each queue has a number of its own, which all of its files tell. */
+/* Each queue has a number of its own, the same for all its files. */
 TEST(numbers_of_queues)
 {
 	int one = make_queue(.capacity = 2, .msg_size = 8, .open_flags = O_RDWR);
@@ -809,7 +808,7 @@ TEST(told_by_short_info)
 		memset(&part, JUNK, sizeof(part));
 		part.size = size;
 		whole.size = size;
-		/* The second time by what the first has left. */
+		/* The second call gets what the first has stored. */
 		for (again = 0; again < 2; again++) {
 			ASSERT_EQ(0, result(ioctl(fd, MPMCQ_IOC_INFO, &part)));
 			EXPECT_EQ(0, memcmp(&whole, &part, size));
@@ -837,7 +836,7 @@ TEST(private_defaults)
 	close(fd);
 }
 
-/* What is said of a file in a directory has no meaning here. */
+/* EXIST_OK and a mode are for queues with names. */
 TEST(private_has_no_file)
 {
 	EXPECT_EQ(-EINVAL, make_queue(.capacity = 2, .msg_size = 8, .flags = MPMCQ_EXIST_OK,
@@ -846,7 +845,7 @@ TEST(private_has_no_file)
 				      .open_flags = O_RDWR));
 }
 
-/* Descriptors are close-on-exec, and of the access and mode that was asked for. */
+/* Descriptors are close-on-exec, and have the access and mode that was asked for. */
 TEST(private_descriptors)
 {
 	const __u32 flags[] = { O_RDONLY, O_WRONLY, O_RDWR, O_RDWR | O_NONBLOCK, O_CLOEXEC };

@@ -464,6 +464,7 @@ typedef struct poll_table {
 	bool exclusive;			/* as by EPOLLEXCLUSIVE */
 	__poll_t events;		/* wanted */
 	wait_queue_head_t *entered;
+	void *_qproc;			/* NULL: a file without leases has no other wait queue */
 } poll_table;
 
 static inline void poll_wait(struct file *file, wait_queue_head_t *head, poll_table *wait)
@@ -475,9 +476,6 @@ static inline void poll_wait(struct file *file, wait_queue_head_t *head, poll_ta
 	shim_add(head, shim_pollwake, wait->events | EPOLLHUP, wait->exclusive);
 	wait->entered = head;
 }
-
-/* A file without leases has no other wait queue. */
-#define poll_does_not_wait(wait)	((void)(wait), true)
 
 static inline void poll_freewait(poll_table *wait)
 {
