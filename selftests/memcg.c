@@ -6,6 +6,7 @@
  */
 
 #include <sys/stat.h>
+#include <sys/utsname.h>
 
 #include "own_test.h"
 
@@ -41,6 +42,16 @@ static long number(const char *name, const char *key)
 			found = value;
 	fclose(file);
 	return found;
+}
+
+/* Before 5.14 memory.stat may lag behind by 128 KiB for each processor. */
+static bool stat_is_exact(void)
+{
+	struct utsname name;
+	int major = 0, minor = 0;
+
+	return !uname(&name) && sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
+		(major > 5 || (major == 5 && minor >= 14));
 }
 
 static long charged(void)
@@ -123,7 +134,6 @@ TEST_F(memcg, small_objects)
 	enum { QUEUES = 500 };
 	int i, fd[QUEUES];
 	long before = charged(), percpu = number("memory.stat", "percpu");
-	bool grown;
 
 	if (before < 0)
 		return;
@@ -133,9 +143,8 @@ TEST_F(memcg, small_objects)
 	}
 	/* Two tables of a page; the queue, the open file, the charge. */
 	EXPECT_LE(QUEUES * (2 * 4096 + 512), charged() - before);
-	/* Kernels before 5.12 do not charge what each processor has. */
-	grown = comes_true(number("memory.stat", "percpu") - percpu >= QUEUES * 64);
-	EXPECT_TRUE(percpu < 0 || grown);
+	if (percpu >= 0 && stat_is_exact())
+		EXPECT_TRUE(comes_true(number("memory.stat", "percpu") - percpu >= QUEUES * 64));
 	for (i = 0; i < QUEUES; i++)
 		close(fd[i]);
 }
