@@ -6,6 +6,7 @@
 #include <linux/err.h>
 #include <linux/kernel.h>
 #include <linux/log2.h>
+#include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/poll.h>
 #include <linux/sched.h>
@@ -25,15 +26,8 @@
 /* What a slot costs beyond the message: what goes before it, an entry in each ring. */
 static_assert(sizeof(struct mpmcq_slot) + 4 * sizeof(atomic64_t) <= 40);
 
-/* Zeroed memory for vfree(), or NULL. */
-static void *alloc_table(size_t n, size_t size)
-{
-	size_t bytes;
-
-	if (check_mul_overflow(n, size, &bytes))
-		return NULL;
-	return __vmalloc(bytes, MPMCQ_GFP_TABLE | __GFP_ZERO);
-}
+/* Up to here a queue is made of neighbouring pages, where there are some. */
+#define MPMCQ_SMALL_BYTES	(PAGE_SIZE << PAGE_ALLOC_COSTLY_ORDER)
 
 static void waiters_init(struct mpmcq_waiters *w, const struct index_ring *ring,
 			 __poll_t events, int band)
@@ -58,28 +52,46 @@ static size_t stride_of(const struct mpmcq_config *config)
 	return ALIGN(sizeof(struct mpmcq_slot) + config->msg_size, 8);
 }
 
-/* All memory that a queue takes without its name; within 2^37. */
+/*
+ * All memory that a queue takes without its name, SIZE_MAX if that is more than there can be.
+ * Queue, counters, entries of the rings, and slots are one piece: many queues are small.
+ */
 static size_t bytes_of(const struct mpmcq_config *config)
 {
-	return sizeof(struct mpmcq_queue) +
-		PAGE_ALIGN((size_t)config->capacity * 4 * sizeof(atomic64_t)) +
-		PAGE_ALIGN((size_t)config->capacity * stride_of(config)) +
-		num_possible_cpus() * sizeof(struct mpmcq_counters);
+	size_t counters = nr_cpu_ids * sizeof(struct mpmcq_counters);
+	size_t slot = 4 * sizeof(atomic64_t) + stride_of(config);
+	size_t bytes;
+
+	if (check_mul_overflow(slot, (size_t)config->capacity, &bytes) ||
+	    check_add_overflow(bytes, sizeof(struct mpmcq_queue) + counters, &bytes) ||
+	    bytes > SIZE_MAX - PAGE_SIZE)
+		return SIZE_MAX;
+	return bytes <= MPMCQ_SMALL_BYTES ? PAGE_SIZE << get_order(bytes) : PAGE_ALIGN(bytes);
 }
 
-static bool alloc_tables(struct mpmcq_queue *q)
+/*
+ * Returns zeroed memory, or NULL; @bytes are from bytes_of().  Not kvzalloc(): where memory is
+ * zeroed whenever it is allocated (init_on_alloc), pages of kmalloc() are zeroed twice, and that
+ * is much of what it takes to make a small queue.
+ */
+static void *alloc_queue(size_t bytes)
 {
-	q->counters = alloc_percpu_gfp(struct mpmcq_counters, MPMCQ_GFP_TABLE);
-	q->entries = alloc_table(q->config.capacity, 4 * sizeof(*q->entries));
-	q->slots = alloc_table(q->config.capacity, q->stride);
-	return q->counters && q->entries && q->slots;
+	gfp_t gfp = MPMCQ_GFP_TABLE | __GFP_ZERO;
+	void *q = NULL;
+
+	if (bytes == SIZE_MAX)
+		return NULL;
+	if (bytes <= MPMCQ_SMALL_BYTES)
+		q = (void *)__get_free_pages(gfp, get_order(bytes));
+	return q ?: __vmalloc(bytes, gfp);
 }
 
-static void free_tables(struct mpmcq_queue *q)
+static void free_queue(struct mpmcq_queue *q)
 {
-	vfree(q->slots);
-	vfree(q->entries);
-	free_percpu(q->counters);
+	if (is_vmalloc_addr(q))
+		vfree(q);
+	else
+		free_pages((unsigned long)q, get_order(bytes_of(&q->config)));
 }
 
 static void init_rings(struct mpmcq_queue *q)
@@ -87,13 +99,9 @@ static void init_rings(struct mpmcq_queue *q)
 	u32 capacity = q->config.capacity;
 	unsigned int order = ilog2(capacity);
 
-	/* Each takes up to some milliseconds. */
 	index_ring_init(&q->free, q->entries, order, capacity);
-	cond_resched();
 	index_ring_init(&q->ready, q->entries + capacity, order, 0);
-	cond_resched();
 	index_ring_init(&q->returned, q->entries + 2 * capacity, order, 0);
-	cond_resched();
 	index_ring_init(&q->dead, q->entries + 3 * capacity, order, 0);
 }
 
@@ -129,15 +137,16 @@ struct mpmcq_queue *mpmcq_queue_create(const struct mpmcq_config *config,
 	static atomic_t number;
 	struct mpmcq_queue *q;
 
-	q = kzalloc(sizeof(*q), GFP_KERNEL_ACCOUNT);
-	if (!q)
-		goto err_charge;
+	q = alloc_queue(bytes_of(config));
+	if (!q) {
+		mpmcq_uncharge(charge);
+		return ERR_PTR(-ENOMEM);
+	}
 	q->charge = charge;
 	q->config = *config;
 	q->stride = stride_of(config);
-	if (!alloc_tables(q))
-		goto err_tables;
-
+	q->entries = (atomic64_t *)&q->counters[nr_cpu_ids];
+	q->slots = q->entries + 4 * config->capacity;
 	q->number = atomic_inc_return(&number);
 	kref_init(&q->refs);
 	mutex_init(&q->writers_lock);
@@ -147,13 +156,6 @@ struct mpmcq_queue *mpmcq_queue_create(const struct mpmcq_config *config,
 	waiters_init(&q->writers, &q->free, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
 	waiters_init(&q->dead_readers, &q->dead, EPOLLIN | EPOLLRDNORM, POLL_IN);
 	return q;
-
-err_tables:
-	free_tables(q);
-	kfree(q);
-err_charge:
-	mpmcq_uncharge(charge);
-	return ERR_PTR(-ENOMEM);
 }
 
 static void mpmcq_queue_release(struct kref *refs)
@@ -161,9 +163,8 @@ static void mpmcq_queue_release(struct kref *refs)
 	struct mpmcq_queue *q = container_of(refs, struct mpmcq_queue, refs);
 
 	timer_delete_sync(&q->late);
-	free_tables(q);
 	mpmcq_uncharge(q->charge);
-	kfree(q);
+	free_queue(q);
 }
 
 /**
@@ -216,7 +217,7 @@ u64 mpmcq_queue_counter(const struct mpmcq_queue *q, enum mpmcq_counter which)
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu_ptr(q->counters, cpu)->n[which]);
+		sum += local64_read(&q->counters[cpu].n[which]);
 	return sum;
 }
 

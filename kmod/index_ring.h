@@ -164,7 +164,7 @@ static inline atomic64_t *__index_ring_entry(struct index_ring_table table, s64 
 /**
  * index_ring_init() - make a ring of given memory
  * @ring: the ring
- * @entries: room for 2^@order entries; must outlive the ring
+ * @entries: 2^@order entries, all 0; must outlive the ring
  * @order: 1 to 30, so that an index fits an int
  * @count: indices 0 to @count - 1 are put in; at most 2^@order
  *
@@ -179,8 +179,8 @@ static inline void index_ring_init(struct index_ring *ring, atomic64_t *entries,
 	ring->table.entries = entries;
 	ring->table.mask = size - 1;
 	/* Lap 0 is what the open entries hold, so positions start in lap 1. */
-	for (i = 0; i < size; i++)
-		atomic64_set(__index_ring_entry(ring->table, i), i < count ? size | i : 0);
+	for (i = 0; i < count; i++)
+		atomic64_set(__index_ring_entry(ring->table, i), size | i);
 	atomic64_set(&ring->head, size);
 	atomic64_set(&ring->tail, size + count);
 }

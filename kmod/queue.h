@@ -4,10 +4,12 @@
 
 #include <linux/kref.h>
 #include <linux/mutex.h>
-#include <linux/percpu.h>
+#include <linux/smp.h>
 #include <linux/timer.h>
 #include <linux/types.h>
 #include <linux/wait.h>
+
+#include <asm/local64.h>
 
 #include "index_ring.h"
 
@@ -94,11 +96,11 @@ enum mpmcq_counter {
 
 /**
  * struct mpmcq_counters - the counters of a queue, on one CPU
- * @n: the counters, by enum mpmcq_counter
+ * @n: the counters, by enum mpmcq_counter; written by that CPU, by tasks only
  */
 struct mpmcq_counters {
-	u64 n[MPMCQ_COUNTERS];
-};
+	local64_t n[MPMCQ_COUNTERS];
+} ____cacheline_aligned_in_smp;
 
 /**
  * struct mpmcq_queue - slots, and where each of them is
@@ -107,7 +109,6 @@ struct mpmcq_counters {
  * @stride: from one slot to the next, in bytes
  * @slots: the slots, one after the other
  * @entries: memory of the four rings
- * @counters: for each CPU, written by that one; 64 bits each, so read any time
  * @charge: its memory in the accounts; NULL if it is in none
  * @refs: open files, and the inode if it has one
  * @writers_lock: protects @writers_open, and what comes of its reaching 0
@@ -123,6 +124,8 @@ struct mpmcq_counters {
  * @writers: who waits for an empty slot
  * @dead_readers: who waits for a message in @dead
  * @late: wakes, a tick later, those whom a put left to others to wake; armed by any putter
+ * @counters: for each of nr_cpu_ids CPUs, read any time.  Not alloc_percpu(), which takes
+ *	more time than all else that a small queue needs
  *
  * Every index is at every moment in one ring or in the hands of one
  * operation or lease.  Who took it owns the slot until he puts it; nobody else
@@ -135,7 +138,6 @@ struct mpmcq_queue {
 	size_t stride;
 	void *slots;
 	atomic64_t *entries;
-	struct mpmcq_counters __percpu *counters;
 	struct mpmcq_charge *charge;
 	struct kref refs;
 	struct mutex writers_lock;	/* see above */
@@ -150,6 +152,7 @@ struct mpmcq_queue {
 	struct mpmcq_waiters writers;
 	struct mpmcq_waiters dead_readers;
 	struct timer_list late;
+	struct mpmcq_counters counters[];
 };
 
 /**
@@ -220,7 +223,8 @@ static inline bool mpmcq_queue_closed(const struct mpmcq_queue *q)
 
 static inline void mpmcq_count(struct mpmcq_queue *q, enum mpmcq_counter which, unsigned int n)
 {
-	this_cpu_add(q->counters->n[which], n);
+	local64_add(n, &q->counters[get_cpu()].n[which]);
+	put_cpu();
 }
 
 /* create.c */

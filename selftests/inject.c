@@ -1202,7 +1202,6 @@ FIXTURE(make)
 {
 	struct data data;
 	long limit[LIMITS];
-	long counters;
 };
 
 /* Does without the capability that limits do not apply to, or has it again. */
@@ -1296,22 +1295,6 @@ static void tighten_all(struct __test_metadata *_metadata, struct data *d)
 	}
 }
 
-/* What is charged to our control group for counters, in bytes; -1 if there is none. */
-static long counters_charged(void)
-{
-	FILE *file = fopen(CGROUP "memory.stat", "r");
-	char line[128];
-	long n = -1;
-
-	/* It may be so many seconds late. */
-	sleep(3);
-	while (file && fgets(line, sizeof(line), file))
-		sscanf(line, "percpu %ld", &n);
-	if (file)
-		fclose(file);
-	return n;
-}
-
 FIXTURE_SETUP(make)
 {
 	const struct rlimit files = { 4096, 4096 }, memory = { RLIM_INFINITY, RLIM_INFINITY };
@@ -1343,7 +1326,6 @@ FIXTURE_SETUP(make)
 	d->one = run_create;
 	ASSERT_TRUE(injection_begin());
 	EXPECT_EQ(0, make_one(d));
-	self->counters = counters_charged();
 }
 
 FIXTURE_TEARDOWN(make)
@@ -1353,7 +1335,6 @@ FIXTURE_TEARDOWN(make)
 	close(self->data.dir);
 	leave_scratch(self->data.base);
 	if (!access(CGROUP, F_OK)) {
-		EXPECT_EQ(self->counters, counters_charged());
 		EXPECT_TRUE(write_text(CGROUPS "cgroup.procs", "0"));
 		EXPECT_EQ(0, rmdir(CGROUP));
 	}
@@ -1874,75 +1855,6 @@ TEST_F_TIMEOUT(make, mode, 200)
 	all_points(d, &op);
 }
 
-/*
- * The memory for counters comes in pages that are shared and nearly always there, for a
- * worker of the kernel sees to that.  Where that one does not get to run there comes a
- * queue that needs a new one, and fails where that fails: the kernel's trace tells.
- */
-#define TRACING		"/sys/kernel/tracing/"
-#define TRACE_EVENT	TRACING "events/percpu/percpu_alloc_percpu_fail/enable"
-#define QUEUES_MOST	3000
-#define FIRST_POINTS	7	/* among which that one is; no factor of those in a page */
-
-/* Makes a queue with one of the first points failing; and then one that stays. */
-static bool make_two(struct data *d, int i)
-{
-	int fd;
-
-	if (!arm(2 + i % FIRST_POINTS))
-		return false;
-	fd = run_create(d);
-	disarm();
-	if (fd >= 0)
-		close(fd);
-	else if (fd != -ENOMEM)
-		return false;
-	return run_create(d) >= 0;
-}
-
-/* Keeps the processor for itself, but now and then. */
-static bool hog(int i)
-{
-	const struct sched_param first = { .sched_priority = 1 }, usual = {};
-
-	if (i % 512)
-		return true;
-	if (sched_setscheduler(0, SCHED_OTHER, &usual) || usleep(1000))
-		return false;
-	return !sched_setscheduler(0, SCHED_FIFO, &first);
-}
-
-TEST_F_TIMEOUT(make, counters, 400)
-{
-	struct setting settings[] = {
-		{ "/proc/sys/kernel/sched_rt_runtime_us", "-1", "" },
-		{ TRACE_EVENT, "1", "" },
-	};
-	struct data *d = &self->data;
-	int i, failed = 0;
-	cpu_set_t cpus;
-
-	if (access(TRACE_EVENT, W_OK))
-		SKIP(return, "no trace of failed allocations: " TRACE_EVENT);
-	d->create.capacity = 2;
-	d->create.msg_size = 1;
-	d->traces = look_for_traces(d);
-	CPU_ZERO(&cpus);
-	CPU_SET(0, &cpus);
-	ASSERT_EQ(0, sched_setaffinity(0, sizeof(cpus), &cpus));
-	ASSERT_TRUE(set(settings, ARRAY_SIZE(settings)));
-	for (i = 0; i < QUEUES_MOST && !failed && hog(i) && make_two(d, i); i++)
-		if (i % 16 == 0)
-			failed = count_lines(TRACING "trace", "percpu_alloc_percpu_fail:");
-	restore(settings, ARRAY_SIZE(settings));
-	write_text(TRACING "trace", "\n");
-	TH_LOG("%d queues made until one had no counters", i);
-	EXPECT_LT(0, failed);
-	close_from(d->traces.descriptor);
-	EXPECT_TRUE(nothing_left(d));
-	EXPECT_EQ(0, make_one(d));
-}
-
 /* The controls */
 TEST_F_TIMEOUT(make, control_limits, 200)
 {
@@ -1958,8 +1870,6 @@ TEST_F_TIMEOUT(make, control_limits, 200)
 		ASSERT_EQ(0, ioctl(d->dir, MPMCQ_IOC_CREATE, &first)) TH_LOG("%s", limit_name(i));
 		EXPECT_EQ(limits[i].error, make_one(d)) TH_LOG("%s", limit_name(i));
 		EXPECT_TRUE(set_limit(d, i, self->limit[i]));
-		if (i == LIMITS - 1)
-			EXPECT_LT(self->counters, counters_charged());
 		ASSERT_EQ(0, remove_at(d->dir, "first"));
 	}
 }

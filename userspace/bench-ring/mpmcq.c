@@ -4,6 +4,7 @@
  */
 #include <err.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "../bench/verify.h"
 #include "../ringtest/shim.h"
@@ -50,6 +51,7 @@ static void *mpmcq_open(void)
 
 	if (!q)
 		err(EXIT_FAILURE, "memory");
+	memset(q->entries, 0, sizeof(q->entries));
 	index_ring_init(&q->free, q->entries[0], ORDER, 1 << ORDER);
 	index_ring_init(&q->ready, q->entries[1], ORDER, 0);
 	return q;

@@ -24,6 +24,7 @@
 
 typedef uint8_t u8;
 typedef unsigned int __poll_t;
+typedef unsigned int gfp_t;
 
 #define HAVE_FAULT_IN_IOV_ITER
 #define HAVE_IOV_ITER_UBUF
@@ -43,7 +44,6 @@ typedef unsigned int __poll_t;
 #define unlikely(x)		(x)
 #define noinline
 #define __user
-#define __percpu
 #define __aligned(n)		__attribute__((__aligned__(n)))
 #define ALIGN(n, to)		(((n) + (to) - 1) / (to) * (to))
 #define PAGE_SIZE		4096UL
@@ -52,6 +52,7 @@ typedef unsigned int __poll_t;
 	((type *)((char *)(p) - offsetof(type, member)))
 #define is_power_of_2(n)	((n) && !((n) & ((n) - 1)))
 #define check_mul_overflow(a, b, to)	__builtin_mul_overflow(a, b, to)
+#define check_add_overflow(a, b, to)	__builtin_add_overflow(a, b, to)
 #define min(a, b)		((a) < (b) ? (a) : (b))
 #define max(a, b)		((a) > (b) ? (a) : (b))
 #define min_t(type, a, b)	min((type)(a), (type)(b))
@@ -61,16 +62,25 @@ typedef unsigned int __poll_t;
 #define IS_ERR(p)		((unsigned long)(p) >= -4095UL)
 #define kzalloc(size, flags)	calloc(1, size)
 #define kfree(p)		free(p)
-#define __vmalloc(size, flags)	calloc(1, size)
+#define __vmalloc(size, flags)	((void)(flags), aligned_zeroes(size))
 #define vfree(p)		free(p)
+#define is_vmalloc_addr(p)	true
+#define PAGE_ALLOC_COSTLY_ORDER	3
+#define get_order(size)		3
+#define __get_free_pages(flags, order)	0UL
+#define free_pages(p, order)	((void)0)
 
 /* One processor: nobody looks at counters before the threads are at their ends. */
-#define alloc_percpu_gfp(type, flags)	((type *)calloc(1, sizeof(type)))
-#define free_percpu(p)			free(p)
-#define this_cpu_add(counter, n)	((counter) += (n))
-#define per_cpu_ptr(p, cpu)		((void)(cpu), (p))
+typedef struct {
+	uint64_t n;
+} local64_t;
+
+#define get_cpu()			0
+#define put_cpu()			((void)0)
+#define local64_add(i, counter)		((counter)->n += (i))
+#define local64_read(counter)		((counter)->n)
+#define nr_cpu_ids			1U
 #define for_each_possible_cpu(cpu)	for ((cpu) = 0; (cpu) < 1; (cpu)++)
-#define num_possible_cpus()		1U
 /* And nobody looks again where nothing can have changed; a look more is a step more. */
 #define num_online_cpus()		1U
 #define need_resched()			false
@@ -95,6 +105,14 @@ struct timer_list {
 #define trace_mpmcq_return(queue, len, deliveries)	((void)0)
 #define trace_mpmcq_block(queue, writer)		((void)0)
 #define trace_mpmcq_wake(queue, writer)			((void)0)
+
+/* Aligned as pages are. */
+static inline void *aligned_zeroes(size_t size)
+{
+	void *p = aligned_alloc(PAGE_SIZE, PAGE_ALIGN(size));
+
+	return p ? memset(p, 0, size) : NULL;
+}
 
 /* The queue lives as long as the test wants, and its open files. */
 struct kref {

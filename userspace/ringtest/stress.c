@@ -185,6 +185,7 @@ static bool run_once(unsigned int producers, unsigned int consumers, unsigned in
 	run.seen = calloc(producers, messages);
 	if (!run.seen)
 		err(1, "calloc");
+	memset(run.entries, 0, sizeof(run.entries));
 	index_ring_init(&run.free, run.entries[0], order, 1U << order);
 	index_ring_init(&run.ready, run.entries[1], order, 0);
 

@@ -291,7 +291,7 @@ TEST_F(ring, tail_lags_by_laps)
 /* All indices, in whatever part, in one ring and in another. */
 TEST_F(ring, two_rings_hold_all)
 {
-	atomic64_t entries[1 << MAX_ORDER];
+	atomic64_t entries[1 << MAX_ORDER] = {};
 	struct index_ring other;
 	u32 size = self->size;
 
@@ -326,7 +326,7 @@ TEST_F(ring, hold_all_counts_what_tail_is_not_past)
 TEST_F(ring, hold_all_counts_no_ring_as_less_than_empty)
 {
 	s64 tail = atomic64_read(&self->ring.tail);
-	atomic64_t entries[1 << MAX_ORDER];
+	atomic64_t entries[1 << MAX_ORDER] = {};
 	struct index_ring other;
 
 	index_ring_init(&other, entries, variant->order, self->size);
