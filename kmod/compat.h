@@ -148,16 +148,16 @@ static inline struct file *mpmcq_anon_file(const char *name, const struct file_o
 #endif
 }
 
-/* Looks a name up under the directory's lock, without a check of permissions. */
-static inline struct dentry *mpmcq_lookup(const char *name, struct dentry *dir)
+/* Looks a name up under the directory's lock, for a caller who may search the directory. */
+static inline struct dentry *mpmcq_lookup(const struct qstr *name, struct file *dir)
 {
 #ifdef HAVE_LOOKUP_NOPERM	/* from 6.16 on */
-	struct qstr qstr = QSTR_INIT(name, strlen(name));
+	struct qstr qstr = *name;
+	int ret = file_permission(dir, MAY_EXEC);
 
-	return lookup_noperm(&qstr, dir);
+	return ret ? ERR_PTR(ret) : lookup_noperm(&qstr, dir->f_path.dentry);
 #else
-	/* It checks the permission to search the directory, which vfs_mkobj() does too. */
-	return lookup_one_len(name, dir, strlen(name));
+	return lookup_one_len(name->name, dir->f_path.dentry, name->len);
 #endif
 }
 
@@ -172,6 +172,19 @@ static inline void mpmcq_inode_init_times(struct inode *inode)
 	inode->i_ctime = current_time(inode);
 	inode->i_mtime = inode->i_ctime;
 	inode->i_atime = inode->i_ctime;
+#endif
+}
+
+/* A directory has been changed when an inode was made. */
+static inline void mpmcq_dir_changed(struct inode *dir, struct inode *inode)
+{
+#if defined(HAVE_SIMPLE_INODE_INIT_TS)
+	inode_set_mtime_to_ts(dir, inode_set_ctime_to_ts(dir, inode_get_ctime(inode)));
+#elif defined(HAVE_INODE_SET_CTIME_CURRENT)
+	dir->i_mtime = inode_set_ctime_to_ts(dir, inode_get_ctime(inode));
+#else
+	dir->i_ctime = inode->i_ctime;
+	dir->i_mtime = inode->i_ctime;
 #endif
 }
 

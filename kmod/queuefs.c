@@ -91,6 +91,7 @@ static int mpmcqfs_make_inode(struct dentry *dentry, umode_t mode, void *arg)
 	inode->i_fop = &mpmcq_fops;
 	inode->i_private = *q;
 	*q = NULL;
+	mpmcq_dir_changed(dir, inode);
 	mpmcq_dentry_add(dentry, inode);
 	return 0;
 }
@@ -112,26 +113,21 @@ static int check_existing(const struct dentry *dentry, const struct mpmcq_create
 }
 
 /*
- * Looks for the name before a queue is made, because the caller may have no room for a second
- * queue.  All files of a mount are in the dentry cache.
- *
- * Returns 1 if the name does not exist, else what check_existing() returns.
+ * Under the directory's lock.  Returns the entry of a name that does not exist; if it does, an
+ * ERR_PTR of what MPMCQ_IOC_CREATE returns then, so NULL if the queue is as wanted.
  */
-static int find_existing(struct dentry *dir, const char *name, const struct mpmcq_create *args,
-			 const struct mpmcq_config *config)
+static struct dentry *lookup_new(struct file *dir, const struct qstr *name,
+				 const struct mpmcq_create *args,
+				 const struct mpmcq_config *config)
 {
-	struct qstr qstr = QSTR_INIT(name, strlen(name));
-	struct dentry *dentry;
-	int ret = 1;
+	struct dentry *dentry = mpmcq_lookup(name, dir);
+	int ret;
 
-	qstr.hash = full_name_hash(dir, name, qstr.len);
-	inode_lock_shared(d_inode(dir));
-	dentry = d_lookup(dir, &qstr);
-	if (dentry && d_really_is_positive(dentry))
-		ret = check_existing(dentry, args, config);
-	inode_unlock_shared(d_inode(dir));
+	if (IS_ERR(dentry) || d_really_is_negative(dentry))
+		return dentry;
+	ret = check_existing(dentry, args, config);
 	dput(dentry);
-	return ret;
+	return ERR_PTR(ret);
 }
 
 /* Under the directory's lock: does what mknod(2) does before and in vfs_mknod(). */
@@ -148,31 +144,30 @@ static int add_name(const struct file *dir, struct dentry *dentry, umode_t mode,
 	return ret ?: vfs_mkobj(dentry, mode, mpmcqfs_make_inode, q);
 }
 
-/* Gives a queue a name.  Drops the caller's reference if that fails or the name exists. */
-static int name_queue(struct file *dir, const char *name, const struct mpmcq_create *args,
-		      struct mpmcq_queue *q)
+/*
+ * Gives a queue a name, whose entry is from lookup_new().  Drops the caller's references to the
+ * entry, and to the queue if that fails or the name exists.
+ */
+static int name_queue(struct file *dir, struct dentry *dentry, const struct qstr *name,
+		      const struct mpmcq_create *args, struct mpmcq_queue *q)
 {
 	struct inode *inode = file_inode(dir);
-	struct dentry *dentry;
 	int ret;
 
 	inode_lock_nested(inode, I_MUTEX_PARENT);
-	dentry = mpmcq_lookup(name, dir->f_path.dentry);
-	if (IS_ERR(dentry)) {
-		ret = PTR_ERR(dentry);
-		goto out_unlock;
+	/* Others may have given the name to a queue since, and may have removed it again. */
+	if (d_really_is_positive(dentry) || d_unhashed(dentry)) {
+		dput(dentry);
+		dentry = lookup_new(dir, name, args, &q->config);
 	}
-	if (d_really_is_positive(dentry))
-		ret = check_existing(dentry, args, &q->config);
-	else
+	ret = PTR_ERR_OR_ZERO(dentry);
+	if (!IS_ERR_OR_NULL(dentry)) {
 		ret = add_name(dir, dentry, args->mode, &q);
-	dput(dentry);
-out_unlock:
+		dput(dentry);
+	}
 	inode_unlock(inode);
 	if (q)
 		mpmcq_queue_put(q);
-	else
-		file_update_time(dir);
 	return ret;
 }
 
@@ -184,45 +179,57 @@ static struct mpmcq_queue *make_queue(const struct file *dir, const struct mpmcq
 	return IS_ERR(charge) ? ERR_CAST(charge) : mpmcq_queue_create(config, charge);
 }
 
-static int create_new(struct file *dir, const char *name, const struct mpmcq_create *args,
-		      const struct mpmcq_config *config)
+/* Makes a queue, complete before it has a name, without the directory's lock. */
+static int create_new(struct file *dir, struct dentry *dentry, const struct qstr *name,
+		      const struct mpmcq_create *args, const struct mpmcq_config *config)
 {
-	struct mpmcq_queue *q;
-	int ret = mnt_want_write_file(dir);
-
-	if (ret)
-		return ret;
 	/* vfs_mkobj() asks again.  A caller without permission must not charge the mount. */
-	ret = file_permission(dir, MAY_WRITE | MAY_EXEC);
-	if (!ret) {
-		/* Complete before it has a name, and made without the directory's lock. */
-		q = make_queue(dir, config);
-		ret = IS_ERR(q) ? PTR_ERR(q) : name_queue(dir, name, args, q);
+	int ret = file_permission(dir, MAY_WRITE | MAY_EXEC);
+	struct mpmcq_queue *q = ret ? ERR_PTR(ret) : make_queue(dir, config);
+
+	if (IS_ERR(q)) {
+		dput(dentry);
+		return PTR_ERR(q);
 	}
-	mnt_drop_write_file(dir);
-	return ret;
+	return name_queue(dir, dentry, name, args, q);
 }
 
-static int find_or_create(struct file *dir, const char *name, const struct mpmcq_create *args,
-			  const struct mpmcq_config *config)
+/*
+ * Looks for the name before a queue is made, because the caller may have no room for a second
+ * queue.
+ */
+static int find_or_create(struct file *dir, const struct qstr *name,
+			  const struct mpmcq_create *args, const struct mpmcq_config *config)
 {
-	int ret = find_existing(dir->f_path.dentry, name, args, config);
+	struct inode *inode = file_inode(dir);
+	struct dentry *dentry;
+	int ret;
 
-	return ret > 0 ? create_new(dir, name, args, config) : ret;
+	inode_lock_shared(inode);
+	dentry = lookup_new(dir, name, args, config);
+	inode_unlock_shared(inode);
+	if (IS_ERR_OR_NULL(dentry))
+		return PTR_ERR_OR_ZERO(dentry);
+	ret = mnt_want_write_file(dir);
+	if (ret) {
+		dput(dentry);
+		return ret;
+	}
+	ret = create_new(dir, dentry, name, args, config);
+	mnt_drop_write_file(dir);
+	return ret;
 }
 
 /*
  * Callers with MPMCQ_EXIST_OK go one by one.  Of many that start with the same call, one makes the
  * queue and the others find it; together they would ask for as many times its memory.
  */
-static int create_named(struct file *dir, const char *name, const struct mpmcq_create *args,
-			const struct mpmcq_config *config)
+static int create_named(struct file *dir, const struct qstr *name,
+			const struct mpmcq_create *args, const struct mpmcq_config *config)
 {
 	struct mutex *lock = &set_of(file_inode(dir)->i_sb)->exist_ok_lock;
-	int ret = file_permission(dir, MAY_EXEC);
+	int ret;
 
-	if (ret)
-		return ret;
 	if (!(args->flags & MPMCQ_EXIST_OK))
 		return find_or_create(dir, name, args, config);
 	if (mutex_lock_killable(lock))
@@ -232,22 +239,20 @@ static int create_named(struct file *dir, const char *name, const struct mpmcq_c
 	return ret;
 }
 
-/* Returns the name for kfree(), or an ERR_PTR. */
-static char *get_name(u64 uname)
+/* @name has room for NAME_MAX + 1 bytes.  Returns the length of the name. */
+static int get_name(char *name, u64 uname)
 {
-	char *name = strndup_user(u64_to_user_ptr(uname), NAME_MAX + 1);
+	long len = strncpy_from_user(name, u64_to_user_ptr(uname), NAME_MAX + 1);
 
-	/* It says so of all that is too long. */
-	if (IS_ERR(name))
-		return PTR_ERR(name) == -EINVAL ? ERR_PTR(-ENAMETOOLONG) : name;
-	return name;
-}
-
-static int check_name(const char *name)
-{
-	if (!*name)
+	if (len < 0)
+		return len;
+	if (!len)
 		return -ENOENT;
-	return strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, "..") ? -EINVAL : 0;
+	if (len > NAME_MAX)
+		return -ENAMETOOLONG;
+	if (memchr(name, '/', len) || !strcmp(name, ".") || !strcmp(name, ".."))
+		return -EINVAL;
+	return len;
 }
 
 static int ioctl_create(struct file *dir, const void __user *uargs)
@@ -255,7 +260,7 @@ static int ioctl_create(struct file *dir, const void __user *uargs)
 	struct mpmcq_create args;
 	struct mpmcq_config config;
 	int ret = mpmcq_get_create_args(&args, &config, uargs);
-	char *name;
+	char name[NAME_MAX + 1];
 
 	if (ret)
 		return ret;
@@ -263,12 +268,10 @@ static int ioctl_create(struct file *dir, const void __user *uargs)
 		return mpmcq_create_private(&args, &config);
 	if (args.open_flags || args.mode & ~0777)
 		return -EINVAL;
-	name = get_name(args.name);
-	if (IS_ERR(name))
-		return PTR_ERR(name);
-	ret = check_name(name) ?: create_named(dir, name, &args, &config);
-	kfree(name);
-	return ret;
+	ret = get_name(name, args.name);
+	if (ret < 0)
+		return ret;
+	return create_named(dir, &(struct qstr)QSTR_INIT(name, ret), &args, &config);
 }
 
 static long mpmcqfs_dir_ioctl(struct file *dir, unsigned int cmd, unsigned long arg)
