@@ -109,15 +109,13 @@ struct mpmcq_file *mpmcq_file_create(struct mpmcq_queue *q)
 }
 
 /**
- * mpmcq_file_destroy() - give back what is held, and free it
- * @f: from mpmcq_file_create(); no open file has it, any more or ever
+ * mpmcq_file_destroy() - free what mpmcq_file_create() made
+ * @f: no open file has it, any more or ever, and it holds nothing
  *
  * Context: may sleep.
  */
 void mpmcq_file_destroy(struct mpmcq_file *f)
 {
-	if (f->holder)
-		mpmcq_holder_destroy(f->holder);
 	mpmcq_queue_put(f->queue);
 	kfree(f);
 }
@@ -148,13 +146,13 @@ void mpmcq_file_begin(struct file *file, struct mpmcq_file *f)
 void mpmcq_file_end(struct file *file)
 {
 	struct mpmcq_file *f = file->private_data;
-	struct mpmcq_queue *q = mpmcq_queue_get(f->queue);
 
-	mpmcq_file_destroy(f);
+	if (f->holder)
+		mpmcq_holder_destroy(f->holder);
 	/* After what it held: who sees the end has seen that. */
 	if (file->f_mode & FMODE_WRITE)
-		mpmcq_queue_remove_writer(q);
-	mpmcq_queue_put(q);
+		mpmcq_queue_remove_writer(f->queue);
+	mpmcq_file_destroy(f);
 }
 
 static bool is_nowait(const struct kiocb *iocb)

@@ -144,27 +144,42 @@ static struct mpmcq_account *get_account(kuid_t uid, struct user_namespace *ns)
 	return account;
 }
 
-static void put_account(struct mpmcq_account *account)
+/* Under accounts_lock.  Only accounts that are no longer in use are left in the charge. */
+static void put_accounts(struct mpmcq_charge *charge)
 {
-	bool last;
+	unsigned int i, unused = 0;
 
-	mutex_lock(&accounts_lock);
-	last = !--account->charges;
-	if (last)
+	for (i = 0; i < charge->n; i++) {
+		struct mpmcq_account *account = charge->accounts[i];
+
+		if (--account->charges)
+			continue;
 		hash_del(&account->node);
-	mutex_unlock(&accounts_lock);
-	if (!last)
-		return;
-	if (account->ns)
-		put_user_ns(account->ns);
-	kfree(account);
+		charge->accounts[unused++] = account;
+	}
+	charge->n = unused;
 }
 
+/* After put_accounts(). */
 static void free_charge(struct mpmcq_charge *charge)
 {
-	while (charge->n)
-		put_account(charge->accounts[--charge->n]);
+	while (charge->n) {
+		struct mpmcq_account *account = charge->accounts[--charge->n];
+
+		if (account->ns)
+			put_user_ns(account->ns);
+		kfree(account);
+	}
 	kfree(charge);
+}
+
+/* A charge that is entered nowhere. */
+static void drop_charge(struct mpmcq_charge *charge)
+{
+	mutex_lock(&accounts_lock);
+	put_accounts(charge);
+	mutex_unlock(&accounts_lock);
+	free_charge(charge);
 }
 
 /* Adds an account to the charge, unless it is among those already; false without memory. */
@@ -200,7 +215,7 @@ static struct mpmcq_charge *make_charge(void)
 		added = add_account(charge, ns->owner,
 				    uid_eq(ns->owner, GLOBAL_ROOT_UID) ? ns : NULL);
 	if (!added) {
-		free_charge(charge);
+		drop_charge(charge);
 		return NULL;
 	}
 	return charge;
@@ -302,7 +317,7 @@ struct mpmcq_charge *mpmcq_charge(struct mpmcq_quota *quota, size_t bytes, unsig
 	if (ret == -EDQUOT && capable(CAP_SYS_RESOURCE))
 		ret = try_enter(charge, true);
 	if (ret) {
-		free_charge(charge);
+		drop_charge(charge);
 		return ERR_PTR(ret);
 	}
 	return charge;
@@ -320,6 +335,7 @@ void mpmcq_uncharge(struct mpmcq_charge *charge)
 		return;
 	mutex_lock(&accounts_lock);
 	leave(charge);
+	put_accounts(charge);
 	mutex_unlock(&accounts_lock);
 	free_charge(charge);
 }
