@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define CAPACITY	64	/* messages that each queue has room for */
+#define CAPACITY	16	/* messages that each queue has room for */
 #define SIZE		64	/* of a message */
 
 /* Functions return -1 and set errno when they fail.  A name begins with a slash. */
@@ -18,7 +18,7 @@ struct queue_kind {
 	const char *limits;	/* which ones create() meets */
 	/* Prepares for @queues of them; returns NULL, or why that cannot be. */
 	const char *(*begin)(unsigned int queues);
-	/* Makes a queue and opens it; returns the descriptor. */
+	/* Makes a queue, which nobody has open afterwards; returns 0. */
 	int (*create)(const char *name);
 	int (*open)(const char *name, int flags);
 	ssize_t (*send)(int fd, const char *message);

@@ -55,17 +55,7 @@ static int mpmcqfs_create(const char *name)
 		.name = (unsigned long)(name + 1),
 	};
 
-	int fd, error;
-
-	if (ioctl(directory, MPMCQ_IOC_CREATE, &create) < 0)
-		return -1;
-	fd = mpmcqfs_open(name, O_RDWR | O_NONBLOCK);
-	if (fd < 0) {
-		error = errno;
-		unlinkat(directory, name + 1, 0);
-		errno = error;
-	}
-	return fd;
+	return ioctl(directory, MPMCQ_IOC_CREATE, &create);
 }
 
 static ssize_t mpmcqfs_send(int fd, const char *message)
@@ -151,8 +141,9 @@ static const char *posix_begin(unsigned int queues)
 static int posix_create(const char *name)
 {
 	struct mq_attr attr = { .mq_maxmsg = CAPACITY, .mq_msgsize = SIZE };
+	mqd_t mq = mq_open(name, O_RDWR | O_NONBLOCK | O_CREAT | O_EXCL, 0600, &attr);
 
-	return mq_open(name, O_RDWR | O_NONBLOCK | O_CREAT | O_EXCL, 0600, &attr);
+	return mq < 0 ? -1 : mq_close(mq);
 }
 
 static int posix_open(const char *name, int flags)
