@@ -604,8 +604,8 @@ void call_contended_mount(struct worker *w)
 	default:
 		use_contended(w, path);
 	}
-	/* What was there has been unmounted by now. */
-	if (ret && ret != -EINVAL)
+	/* What was there has been unmounted by now; some kernels then say ENOENT of a mount. */
+	if (ret && ret != -EINVAL && ret != -ENOENT)
 		complain(w, "mount or umount where others do", ret, "");
 }
 
