@@ -9,8 +9,6 @@
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/poll.h>
-#include <linux/sched.h>
-#include <linux/slab.h>
 #include <linux/timer.h>
 #include <linux/vmalloc.h>
 

@@ -1303,6 +1303,7 @@ FIXTURE_SETUP(make)
 
 	for (i = 0; i < LIMITS; i++)
 		self->limit[i] = limits[i].path ? read_number(limits[i].path) : 0;
+	/* Where memory is charged, that takes memory, too. */
 	write_text(CGROUPS "cgroup.subtree_control", "+memory");
 	if (!mkdir(CGROUP, 0755) || errno == EEXIST)
 		ASSERT_TRUE(write_text(CGROUP "cgroup.procs", "0"));

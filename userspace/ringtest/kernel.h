@@ -60,8 +60,6 @@ typedef unsigned int gfp_t;
 #define ERR_PTR(error)		((void *)(long)(error))
 #define PTR_ERR(p)		((long)(p))
 #define IS_ERR(p)		((unsigned long)(p) >= -4095UL)
-#define kzalloc(size, flags)	calloc(1, size)
-#define kfree(p)		free(p)
 #define __vmalloc(size, flags)	((void)(flags), aligned_zeroes(size))
 #define vfree(p)		free(p)
 #define is_vmalloc_addr(p)	true

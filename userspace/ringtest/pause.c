@@ -99,7 +99,6 @@ static int pause_at(unsigned int first, unsigned int second, bool mixed)
 	unsigned long goal;
 
 	memset(&now, 0, sizeof(now));
-	memset(now.entries, 0, sizeof(now.entries));
 	index_ring_init(&now.free, now.entries[0], ORDER, 1 << ORDER);
 	index_ring_init(&now.ready, now.entries[1], ORDER, 0);
 	/* Some wait already, at positions that end a lap. */
