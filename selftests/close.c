@@ -447,6 +447,14 @@ static ssize_t poll_in(int fd, void *buf, size_t len)
 	return ret < 0 ? ret : pfd.revents;
 }
 
+static ssize_t wait_event(int ep, void *buf, size_t len)
+{
+	struct epoll_event event;
+	int ret = result(epoll_pwait(ep, &event, 1, -1, NULL));
+
+	return ret < 0 ? ret : (ssize_t)event.events;
+}
+
 static ssize_t poll_out(int fd, void *buf, size_t len)
 {
 	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
@@ -536,6 +544,46 @@ TEST_F(close, last_read_wakes_pollers)
 	EXPECT_EQ(EPOLLHUP, event_now(ep));
 	close(ep);
 	close(out);
+}
+
+/* How often thread @tid has gone to sleep. */
+static long sleeps_of(pid_t tid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	return atol(line(path, "voluntary_ctxt_switches:"));
+}
+
+/* Before the last one, an ACK has nothing to tell those who poll for messages. */
+TEST_F(close, acks_before_the_last_wake_no_pollers)
+{
+	int le = attach(self->fd, O_RDONLY | O_NONBLOCK, LEASE | PACKED, 0);
+	int ep = watch(self->nb, EPOLLIN);
+	long before, i, n = self->capacity;
+	struct mpmcq_msg msg[16];
+	struct call call;
+
+	ASSERT_LE(0, le);
+	ASSERT_LE(0, ep);
+	for (i = 0; i < n; i++) {
+		ASSERT_EQ(LEN, put_msg(self->nb, LEN, i));
+		ASSERT_EQ(1, take_packed(le, 1, LEN, i, &msg[i]));
+	}
+	ASSERT_EQ(0, close_queue(self->fd));
+	ASSERT_EQ(0, start_call(&call, wait_event, ep, NULL, 0));
+	wait_asleep(call.tid, SYS_epoll_pwait);
+	before = sleeps_of(call.tid);
+	ASSERT_LT(0, before);
+	for (i = 0; i < n - 1; i++) {
+		ASSERT_EQ(1, ack(le, msg[i].id));
+		usleep(2000);
+	}
+	EXPECT_EQ(before, sleeps_of(call.tid));
+	EXPECT_EQ(1, ack(le, msg[n - 1].id));
+	EXPECT_EQ(EPOLLHUP, finish_call(&call));
+	close(ep);
+	close(le);
 }
 
 TEST_F(close, level_triggered)

@@ -20,7 +20,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/utsname.h>
 #include <sys/vfs.h>
 
 #include "own_test.h"
@@ -54,16 +53,6 @@ static void __attribute__((constructor)) root_or_skip(void)
 		return;
 	ksft_print_header();
 	ksft_exit_skip("only root makes containers here\n");
-}
-
-static bool kernel_before(int major, int minor)
-{
-	struct utsname name;
-	int running_major = 0, running_minor = 0;
-
-	return !uname(&name) &&
-		sscanf(name.release, "%d.%d", &running_major, &running_minor) == 2 &&
-		(running_major < major || (running_major == major && running_minor < minor));
 }
 
 struct container {

@@ -2105,6 +2105,22 @@ TEST_F_TIMEOUT(load, load, 900)
 	EXPECT_EQ(0, leaks(failed));
 }
 
+/* A queue that lives is no leak, nor is what only it points to. */
+TEST(queues_that_live)
+{
+	int fd[2], i;
+
+	for (i = 0; i < 2; i++) {
+		fd[i] = make_queue(.capacity = i ? 1024 : 2, .msg_size = 64, .open_flags = O_RDWR);
+		ASSERT_LE(0, fd[i]);
+		ASSERT_EQ(0, fcntl(fd[i], F_SETOWN, getpid()));
+		ASSERT_EQ(0, fcntl(fd[i], F_SETFL, O_RDWR | O_ASYNC));
+	}
+	EXPECT_EQ(0, leaks(0));
+	for (i = 0; i < 2; i++)
+		close(fd[i]);
+}
+
 /* The control: what kmemleak may say. */
 TEST(control_leaks_are_counted)
 {

@@ -280,6 +280,46 @@ TEST_F(fs, exist_ok_of_defaults)
 	EXPECT_EQ(0, create_at(self->root, "y", defaults));
 }
 
+/* Makes a queue that takes long, and says in @state that it has begun, and that it is done. */
+static int make_large(int root, volatile int *state)
+{
+	const struct mpmcq_create large = {
+		.capacity = 1024, .msg_size = 65536, .mode = 0600, .flags = MPMCQ_EXIST_OK,
+	};
+
+	*state = 1;
+	if (!CHECK(0, create_at(root, "large", large)))
+		return 1;
+	*state = 2;
+	return 0;
+}
+
+/* Who only looks a name up does not wait for those who make a queue. */
+TEST_F(fs, exist_ok_while_another_is_made)
+{
+	volatile int *state = mmap(NULL, sizeof(*state), PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int n = 0, status;
+	pid_t pid;
+
+	ASSERT_NE(MAP_FAILED, state);
+	ASSERT_EQ(0, make_exist_ok(self->root, "x"));
+	pid = fork();
+	if (!pid)
+		_exit(make_large(self->root, state));
+	ASSERT_LT(0, pid);
+	while (*state < 1)
+		;
+	while (*state < 2) {
+		ASSERT_EQ(0, make_exist_ok(self->root, "x"));
+		n++;
+	}
+	EXPECT_LT(20, n);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	munmap((void *)state, sizeof(*state));
+}
+
 /* In each of several processes: all calls succeed, and all open the same queue. */
 static int make_and_count(int root)
 {
@@ -1523,6 +1563,68 @@ TEST_F(fs, remount)
 	EXPECT_EQ(-EINVAL, remount(0, "max=6,nosuch"));
 	EXPECT_EQ(5, statfs_of("q").f_files);
 	EXPECT_EQ(0, try_open("q/x", O_RDWR));
+}
+
+#ifndef SYS_statmount
+#define SYS_statmount		457
+#endif
+#define STATX_MNT_UNIQUE	0x4000	/* STATX_MNT_ID_UNIQUE, from 6.8 on */
+#define WANT_OPTIONS		0x80	/* STATMOUNT_MNT_OPTS, from 6.11 on */
+
+/* Writes the options of mount @path to @options, as statmount(2) tells them. */
+static int stat_options(const char *path, char *options, size_t size)
+{
+	struct {
+		__u32 size, spare;
+		__u64 mnt_id, param;
+	} request = { .size = sizeof(request), .param = WANT_OPTIONS };
+	struct {
+		__u32 size, options;
+		__u64 mask, other[62];
+		char text[512];
+	} told = { };
+	struct statx stx;
+	int ret;
+
+	if (statx(AT_FDCWD, path, 0, STATX_MNT_UNIQUE, &stx))
+		return -errno;
+	if (!(stx.stx_mask & STATX_MNT_UNIQUE))
+		return -EOPNOTSUPP;
+	request.mnt_id = stx.stx_mnt_id;
+	ret = result(syscall(SYS_statmount, &request, &told, sizeof(told), 0));
+	if (ret)
+		return ret;
+	if (!(told.mask & WANT_OPTIONS) || told.options >= sizeof(told.text))
+		return -EOPNOTSUPP;
+	snprintf(options, size, ",%s,", told.text + told.options);
+	return 0;
+}
+
+/*
+ * The kernel asks for the options without a file that they are written to.  Kernels before
+ * 6.11 tell none.
+ */
+TEST_F(fs, statmount)
+{
+	static const struct {
+		const char *given;
+		const char *told;
+	} options[] = {
+		{ "max=7", ",max=7," },
+		{ "uid=1001", ",uid=1001," },
+		{ "gid=2001,max=3", ",gid=2001,max=3," },
+		{ "mode=1775,uid=1001,gid=2001", ",mode=1775,uid=1001,gid=2001," },
+	};
+	int want = kernel_before(6, 11) ? -EOPNOTSUPP : 0;
+	char text[512];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(options); i++) {
+		ASSERT_EQ(0, mount_anew(&self->root, 0, options[i].given));
+		ASSERT_EQ(want, stat_options("q", text, sizeof(text)));
+		if (!want)
+			EXPECT_NE(NULL, strstr(text, options[i].told)) TH_LOG("%s", text);
+	}
 }
 
 /* Makes up to @most queues, "0", "1" and so on.  Returns how many; @failure is the error. */

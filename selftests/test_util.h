@@ -10,8 +10,19 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 
 #include "mpmcq_calls.h"
+
+static inline bool kernel_before(int major, int minor)
+{
+	struct utsname name;
+	int running_major = 0, running_minor = 0;
+
+	return !uname(&name) &&
+		sscanf(name.release, "%d.%d", &running_major, &running_minor) == 2 &&
+		(running_major < major || (running_major == major && running_minor < minor));
+}
 
 static inline void *map(size_t len, int prot)
 {
