@@ -130,7 +130,11 @@ static struct dentry *lookup_new(struct file *dir, const struct qstr *name,
 	return ERR_PTR(ret);
 }
 
-/* Under the directory's lock: does what mknod(2) does before and in vfs_mknod(). */
+/*
+ * Under the directory's lock: asks what mknod(2) of a character device asks, but CAP_MKNOD, as
+ * our files lead to no other device.  vfs_mkobj() asks the security module for a regular file,
+ * because that is the only kind it knows (SELinux: "file create").
+ */
 static int add_name(const struct file *dir, struct dentry *dentry, umode_t mode,
 		    struct mpmcq_queue **q)
 {
@@ -194,20 +198,25 @@ static int create_new(struct file *dir, struct dentry *dentry, const struct qstr
 	return name_queue(dir, dentry, name, args, q);
 }
 
-/*
- * Looks for the name before a queue is made, because the caller may have no room for a second
- * queue.
- */
-static int find_or_create(struct file *dir, const struct qstr *name,
-			  const struct mpmcq_create *args, const struct mpmcq_config *config)
+/* As lookup_new(), which see. */
+static struct dentry *find_new(struct file *dir, const struct qstr *name,
+			       const struct mpmcq_create *args, const struct mpmcq_config *config)
 {
 	struct inode *inode = file_inode(dir);
 	struct dentry *dentry;
-	int ret;
 
 	inode_lock_shared(inode);
 	dentry = lookup_new(dir, name, args, config);
 	inode_unlock_shared(inode);
+	return dentry;
+}
+
+/* Drops the caller's reference to @dentry, which is from find_new(). */
+static int create_found(struct file *dir, struct dentry *dentry, const struct qstr *name,
+			const struct mpmcq_create *args, const struct mpmcq_config *config)
+{
+	int ret;
+
 	if (IS_ERR_OR_NULL(dentry))
 		return PTR_ERR_OR_ZERO(dentry);
 	ret = mnt_want_write_file(dir);
@@ -221,20 +230,24 @@ static int find_or_create(struct file *dir, const struct qstr *name,
 }
 
 /*
- * Callers with MPMCQ_EXIST_OK go one by one.  Of many that start with the same call, one makes the
- * queue and the others find it; together they would ask for as many times its memory.
+ * Looks for the name before a queue is made, because the caller may have no room for a second
+ * queue.  Callers with MPMCQ_EXIST_OK that do not find it go one by one, and look again: of many
+ * that start with the same call, one makes the queue and the others find it; together they would
+ * ask for as many times its memory.
  */
 static int create_named(struct file *dir, const struct qstr *name,
 			const struct mpmcq_create *args, const struct mpmcq_config *config)
 {
 	struct mutex *lock = &set_of(file_inode(dir)->i_sb)->exist_ok_lock;
+	struct dentry *dentry = find_new(dir, name, args, config);
 	int ret;
 
-	if (!(args->flags & MPMCQ_EXIST_OK))
-		return find_or_create(dir, name, args, config);
+	if (IS_ERR_OR_NULL(dentry) || !(args->flags & MPMCQ_EXIST_OK))
+		return create_found(dir, dentry, name, args, config);
+	dput(dentry);
 	if (mutex_lock_killable(lock))
 		return -EINTR;
-	ret = find_or_create(dir, name, args, config);
+	ret = create_found(dir, find_new(dir, name, args, config), name, args, config);
 	mutex_unlock(lock);
 	return ret;
 }
@@ -309,19 +322,24 @@ static void mpmcqfs_evict_inode(struct inode *inode)
 	cond_resched();
 }
 
+/*
+ * Ids as the mount's own user namespace has them: statmount(2) calls this with a seq_file that
+ * has no file, so seq_user_ns() must not be used here.
+ */
 static int mpmcqfs_show_options(struct seq_file *m, struct dentry *root)
 {
 	const struct mpmcq_quota *quota = quota_of(root->d_sb);
+	struct user_namespace *ns = root->d_sb->s_user_ns;
 	const struct inode *inode = d_inode(root);
 	unsigned long max_bytes = READ_ONCE(quota->max_bytes);
 	unsigned long max_queues = READ_ONCE(quota->max_queues);
 
 	if ((inode->i_mode & 07777) != MPMCQFS_MODE)
 		seq_printf(m, ",mode=%o", inode->i_mode & 07777);
-	if (!uid_eq(inode->i_uid, make_kuid(root->d_sb->s_user_ns, 0)))
-		seq_printf(m, ",uid=%u", from_kuid_munged(seq_user_ns(m), inode->i_uid));
-	if (!gid_eq(inode->i_gid, make_kgid(root->d_sb->s_user_ns, 0)))
-		seq_printf(m, ",gid=%u", from_kgid_munged(seq_user_ns(m), inode->i_gid));
+	if (!uid_eq(inode->i_uid, make_kuid(ns, 0)))
+		seq_printf(m, ",uid=%u", from_kuid_munged(ns, inode->i_uid));
+	if (!gid_eq(inode->i_gid, make_kgid(ns, 0)))
+		seq_printf(m, ",gid=%u", from_kgid_munged(ns, inode->i_gid));
 	if (max_bytes)
 		seq_printf(m, ",size=%lu", max_bytes);
 	if (max_queues)
