@@ -193,6 +193,10 @@ static int pick_task(struct wait_queue_entry *entry, unsigned int mode, int flag
 /*
  * Returns whether the task was asleep, or about to sleep.  That may be somewhere else if it
  * has left by itself; as with wake_up_q(), every interruptible sleep has to bear it.
+ *
+ * The entry is in no wait queue: it tells default_wake_function() of the task.  Modules have
+ * nothing else that does this: wake_up_q() and wake_up_state() are not exported, and
+ * wake_up_process() would end uninterruptible sleeps, and takes no flags.
  */
 static bool wake_picked(const struct picked *picked)
 {
@@ -308,26 +312,26 @@ static noinline bool rely_on_others(struct mpmcq_queue *q, const struct index_ri
  * Wakes pollers after a put of @n indices, and after WAKE.  An edge-triggered poller may have seen
  * the last put, so each put wakes all pollers that are not exclusive.  It wakes @n exclusive ones,
  * because they do not pass a wake-up on; and all if one of them may be unable to take what was put
- * (see lease.c), or if the queue is closed, when this may be the end.
+ * (see lease.c), or if this is the end, of which every poller is told.
  */
 static noinline void wake_pollers(struct mpmcq_queue *q, struct mpmcq_waiters *w, unsigned int n,
-				  bool closed)
+				  bool end)
 {
-	bool all = closed || (w == &q->readers && atomic_read(&q->full_holders));
+	bool all = end || (w == &q->readers && atomic_read(&q->full_holders));
 
 	__wake_up(&w->pollers, TASK_INTERRUPTIBLE, all ? 0 : n,
-		  closed ? NULL : poll_to_key(w->events));
+		  end ? NULL : poll_to_key(w->events));
 }
 
-/* After WAKE; @ring is NULL if that put relies on no other. */
+/* After WAKE; @ring is NULL if that put relies on no other; @end: it is the end for them. */
 static __always_inline void wake(struct mpmcq_queue *q, struct mpmcq_waiters *w,
-				 const struct index_ring *ring, s64 pos, unsigned int n)
+				 const struct index_ring *ring, s64 pos, unsigned int n, bool end)
 {
 	if (has_sleepers(w) && !(ring && rely_on_others(q, ring, pos, n)))
 		wake_task(q, w, true);
 	/* As in has_sleepers(). */
 	if (waitqueue_active(&w->pollers))
-		wake_pollers(q, w, n, mpmcq_queue_closed(q));
+		wake_pollers(q, w, n, end);
 }
 
 /* Sides of a queue, a bit for each. */
@@ -352,15 +356,15 @@ static __always_inline unsigned int wake_for(struct mpmcq_queue *q, const struct
 	smp_mb();	/* WAKE */
 	end = (to_free || to_dead) && unlikely(has_ended(q));
 	if (to_free || (ring == &q->ready && q->config.flags & MPMCQ_DROP_OLDEST)) {
-		wake(q, &q->writers, to_free ? ring : NULL, pos, n);
+		wake(q, &q->writers, to_free ? ring : NULL, pos, n, false);
 		sides |= WRITERS;
 	}
 	if (to_dead || end) {
-		wake(q, &q->dead_readers, NULL, pos, n);
+		wake(q, &q->dead_readers, NULL, pos, n, end);
 		sides |= DEAD_READERS;
 	}
 	if (!(to_free || to_dead) || end) {
-		wake(q, &q->readers, ring == &q->ready ? ring : NULL, pos, n);
+		wake(q, &q->readers, ring == &q->ready ? ring : NULL, pos, n, end);
 		sides |= READERS;
 	}
 	return sides;
@@ -942,7 +946,7 @@ u32 mpmcq_purge(struct mpmcq_queue *q, u32 max)
  */
 void mpmcq_wake_readers_pollers(struct mpmcq_queue *q)
 {
-	wake_pollers(q, &q->readers, 0, mpmcq_queue_closed(q));
+	wake_pollers(q, &q->readers, 0, false);
 }
 
 static void wake_all(struct mpmcq_queue *q, struct mpmcq_waiters *w)
