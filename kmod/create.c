@@ -5,9 +5,9 @@
 
 #include <linux/err.h>
 #include <linux/kernel.h>
+#include <linux/kmemleak.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
-#include <linux/overflow.h>
 #include <linux/poll.h>
 #include <linux/timer.h>
 #include <linux/vmalloc.h>
@@ -51,45 +51,48 @@ static size_t stride_of(const struct mpmcq_config *config)
 }
 
 /*
- * All memory that a queue takes without its name, SIZE_MAX if that is more than there can be.
- * Queue, counters, entries of the rings, and slots are one piece: many queues are small.
+ * All memory that a queue takes without its name; with a valid config less than 2^37, so it cannot
+ * overflow on the 64-bit kernels that main.c accepts.  Queue, counters, entries of the rings, and
+ * slots are one piece: many queues are small.
  */
 static size_t bytes_of(const struct mpmcq_config *config)
 {
-	size_t counters = nr_cpu_ids * sizeof(struct mpmcq_counters);
 	size_t slot = 4 * sizeof(atomic64_t) + stride_of(config);
-	size_t bytes;
+	size_t bytes = sizeof(struct mpmcq_queue) + nr_cpu_ids * sizeof(struct mpmcq_counters) +
+		       config->capacity * slot;
 
-	if (check_mul_overflow(slot, (size_t)config->capacity, &bytes) ||
-	    check_add_overflow(bytes, sizeof(struct mpmcq_queue) + counters, &bytes) ||
-	    bytes > SIZE_MAX - PAGE_SIZE)
-		return SIZE_MAX;
 	return bytes <= MPMCQ_SMALL_BYTES ? PAGE_SIZE << get_order(bytes) : PAGE_ALIGN(bytes);
 }
 
 /*
  * Returns zeroed memory, or NULL; @bytes are from bytes_of().  Not kvzalloc(): where memory is
  * zeroed whenever it is allocated (init_on_alloc), pages of kmalloc() are zeroed twice, and that
- * is much of what it takes to make a small queue.
+ * is much of what it takes to make a small queue.  vmalloc() is there for what needs several
+ * pages, so nothing is moved or reclaimed to make them neighbours.
  */
 static void *alloc_queue(size_t bytes)
 {
 	gfp_t gfp = MPMCQ_GFP_TABLE | __GFP_ZERO;
+	unsigned int order = get_order(bytes);
 	void *q = NULL;
 
-	if (bytes == SIZE_MAX)
-		return NULL;
 	if (bytes <= MPMCQ_SMALL_BYTES)
-		q = (void *)__get_free_pages(gfp, get_order(bytes));
-	return q ?: __vmalloc(bytes, gfp);
+		q = (void *)__get_free_pages(order ? gfp & ~__GFP_DIRECT_RECLAIM : gfp, order);
+	if (!q)
+		return __vmalloc(bytes, gfp);
+	/* It points to what nothing else does. */
+	kmemleak_alloc(q, bytes, 1, gfp);
+	return q;
 }
 
 static void free_queue(struct mpmcq_queue *q)
 {
-	if (is_vmalloc_addr(q))
+	if (is_vmalloc_addr(q)) {
 		vfree(q);
-	else
+	} else {
+		kmemleak_free(q);
 		free_pages((unsigned long)q, get_order(bytes_of(&q->config)));
+	}
 }
 
 static void init_rings(struct mpmcq_queue *q)
