@@ -69,7 +69,13 @@ static inline void mpmcq_buffer_init(struct iov_iter *i, unsigned int direction,
 #endif
 }
 
-/* The user's buffer that an iterator is over, where it is by now; NULL if it is no such. */
+/*
+ * The user's buffer that an iterator is over, where it is by now; NULL if it is no such.
+ *
+ * The only place that looks into an iterator, for which there is no accessor: by copy_to_iter() and
+ * copy_from_iter() alone a packed message takes 2.2 times as many instructions, and a plain one 3 %
+ * more (make bench-exact).
+ */
 static inline void __user *mpmcq_user_buffer(const struct iov_iter *i)
 {
 #ifdef HAVE_IOV_ITER_UBUF
@@ -102,7 +108,7 @@ static inline void __user *mpmcq_user_words(const struct iov_iter *i)
 
 /*
  * From 6.11 to 7.1 processors that copy inline declare these two, but have them for Rust
- * only.
+ * only.  message.c says why copy_to_user() will not do.
  */
 #ifdef HAVE_INLINE_COPY
 #if defined(INLINE_COPY_FROM_USER) && !defined(_copy_from_user)

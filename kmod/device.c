@@ -160,7 +160,8 @@ err_queue:
 /**
  * mpmcq_device_exit() - undo mpmcq_device_init()
  *
- * No file is open.
+ * No file is open: they keep the module.  If this undoes a load that failed, one may be, which
+ * cdev_del() leaves as it is with any driver.
  *
  * Return: how many messages of the default queue were unread.
  * Context: may sleep.

@@ -13,7 +13,8 @@
  *    containers that root starts do not use up root's.  The initial namespace has none.
  *
  * So a user who maps many ids into a namespace gets no more than one user may have.  It works like
- * kernel/ucount.c, whose functions are not exported.
+ * kernel/ucount.c, which a module cannot use: it has no kinds of a module's, and before 7.3 its
+ * functions are not exported.  So the limits are parameters, and not sysctls of a namespace.
  */
 
 #include <linux/capability.h>

@@ -456,8 +456,12 @@ ssize_t mpmcq_packed_receive(struct mpmcq_queue *q, struct iov_iter *to,
 	while (iov_iter_count(to)) {
 		ret = receive_batch(q, to, claim, h, claim->nowait || iov_iter_count(to) < all);
 		/* Another thread may have made room by now. */
-		if (ret == -ENOBUFS && iov_iter_count(to) == all && !mpmcq_holder_full(h))
+		if (ret == -ENOBUFS && iov_iter_count(to) == all && !mpmcq_holder_full(h)) {
+			if (signal_pending(current))
+				return -ERESTARTSYS;
+			cond_resched();
 			continue;
+		}
 		if (ret < 0 || signal_pending(current))
 			break;
 		cond_resched();
