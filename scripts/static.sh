@@ -17,7 +17,7 @@ clean() {
 
 # build DIR: the warnings of the compiler and of sparse, and nothing else
 build() {
-	make -C "/lib/modules/$kver/build" M="$1" W=1 C=2 modules 2>&1 |
+	make -j"$(nproc)" -C "/lib/modules/$kver/build" M="$1" W=1 C=2 modules 2>&1 |
 		grep -vE '^make|^  (CC|LD|CHECK|MODPOST|BTF) |^Skipping BTF'
 	[ "${PIPESTATUS[0]}" = 0 ]
 }
@@ -25,6 +25,10 @@ build() {
 checkpatch() {
 	"$kselftest/scripts/checkpatch.pl" --no-tree --strict --terse --no-summary \
 		--max-line-length=100 "$@"
+}
+
+checkpatch_module() {
+	checkpatch -f "$@"
 }
 
 # Tracepoints have a form of their own.
@@ -36,13 +40,31 @@ checkpatch_trace() {
 # the compiler's attributes, the macros of the kselftest harness, and, to stand in for
 # the kernel, its names.
 checkpatch_programs() {
-	checkpatch --ignore PREFER_KERNEL_TYPES,VOLATILE,ENOSYS,PREFER_DEFINED_ATTRIBUTE_MACRO \
+	checkpatch -f --ignore PREFER_KERNEL_TYPES,VOLATILE,ENOSYS,PREFER_DEFINED_ATTRIBUTE_MACRO \
 		--ignore COMPLEX_MACRO,MACRO_ARG_REUSE,MACRO_WITH_FLOW_CONTROL,MEMORY_BARRIER \
 		--ignore NEW_TYPEDEFS,IS_ENABLED_CONFIG,WAITQUEUE_ACTIVE "$@"
 }
 
 kernel_doc() {
 	"$kselftest/scripts/kernel-doc" -none -Werror "$@"
+}
+
+# shared_out COMMAND FILE...: the files are shared out to as many runs of COMMAND, a
+# function, as there are processors
+shared_out() {
+	local command=$1 runs share i pid pids=() status=0
+
+	shift
+	runs=$(nproc)
+	for ((i = 1; i <= runs && i <= $#; i++)); do
+		mapfile -t share < <(printf '%s\n' "$@" | sed -n "$i~${runs}p")
+		"$command" "${share[@]}" &
+		pids+=($!)
+	done
+	for pid in "${pids[@]}"; do
+		wait "$pid" || status=1
+	done
+	return $status
 }
 
 # scripts_among: of the files on standard input, those for a shell
@@ -66,7 +88,7 @@ check_all() {
 # static_checks LISTER: of the files that LISTER prints for patterns, as git ls-files does
 static_checks() {
 	check_all 'checkpatch --strict: the module' \
-		"$("$1" 'kmod/*.[ch]' | grep -vxF kmod/trace.h)" checkpatch -f
+		"$("$1" 'kmod/*.[ch]' | grep -vxF kmod/trace.h)" shared_out checkpatch_module
 	check_all 'checkpatch --strict: tracepoints' "$("$1" kmod/trace.h)" checkpatch_trace -f
 	check_all 'checkpatch --strict: planted modules' "$("$1" 'scripts/planted/*.c')" \
 		checkpatch -f
