@@ -38,6 +38,7 @@ typedef unsigned int gfp_t;
 #define __GFP_ZERO		0
 #define __GFP_NOWARN		0
 #define __GFP_NORETRY		0
+#define __GFP_DIRECT_RECLAIM	0
 #define CONFIG_PREEMPT_RT	0
 #define IS_ENABLED(option)	(option)
 #define likely(x)		(x)
@@ -65,8 +66,10 @@ typedef unsigned int gfp_t;
 #define is_vmalloc_addr(p)	true
 #define PAGE_ALLOC_COSTLY_ORDER	3
 #define get_order(size)		3
-#define __get_free_pages(flags, order)	0UL
+#define __get_free_pages(flags, order)	((void)(order), 0UL)
 #define free_pages(p, order)	((void)0)
+#define kmemleak_alloc(p, size, min_count, flags)	((void)0)
+#define kmemleak_free(p)	((void)0)
 
 /* One processor: nobody looks at counters before the threads are at their ends. */
 typedef struct {
