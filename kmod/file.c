@@ -11,9 +11,11 @@
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/minmax.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/poll.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 
@@ -29,9 +31,6 @@
 #include "queue.h"
 
 #define MPMCQ_READING	0	/* bit of struct mpmcq_file, reading */
-
-/* How many leases a call may be about. */
-#define MPMCQ_LEASES_COUNT_MAX	65536U
 
 /* Makes the table of an open file that has none yet. */
 static int make_holder(struct mpmcq_file *f, u32 max_held)
@@ -174,7 +173,8 @@ static noinline ssize_t receive_next(struct mpmcq_file *f, struct iov_iter *to, 
 		mpmcq_holder_keep_next(f->holder, claim.id, index);
 	if (ret != -EAGAIN)
 		return ret;
-	mpmcq_holder_end_all(f->holder, MPMCQ_ACK);
+	mpmcq_holder_end_all(f->holder,
+			     (struct mpmcq_verdict){ .op = MPMCQ_SETTLE_ACK });
 	claim.nowait = nowait;
 	ret = mpmcq_receive(f->queue, to, &claim);
 	if (ret > 0)
@@ -494,52 +494,63 @@ static int ioctl_mode(struct file *file, void __user *arg)
 				    args.max_held);
 }
 
-/* Calls that end or renew leases; @touch, or what becomes of the messages. */
-static int end_some(struct mpmcq_holder *h, struct mpmcq_leases *args, bool touch,
-		    enum mpmcq_verdict verdict)
+static bool settle_args_valid(const struct mpmcq_settle *args)
 {
-	const u64 __user *uids = u64_to_user_ptr(args->ids);
-	u64 ids[MPMCQ_BATCH];
-	u32 at, n;
+	u32 known = MPMCQ_SETTLE_ALL;
+
+	if (args->op == MPMCQ_SETTLE_NACK)
+		known |= MPMCQ_SETTLE_FRONT | MPMCQ_SETTLE_UNTRIED;
+	if (args->op < MPMCQ_SETTLE_ACK || args->op > MPMCQ_SETTLE_TOUCH || args->flags & ~known ||
+	    args->reserved)
+		return false;
+	if (args->flags & MPMCQ_SETTLE_ALL)
+		return !args->ids && !args->count;
+	return args->count && args->count <= MPMCQ_MAX_HELD_MAX;
+}
+
+/* Returns how many messages were held. */
+static u32 settle_named(struct mpmcq_holder *h, const struct mpmcq_settle *args, const u64 *ids)
+{
+	const struct mpmcq_verdict verdict = { .op = args->op, .flags = args->flags };
+	u32 at, n, done = 0;
 
 	for (at = 0; at < args->count; at += n) {
 		n = min(args->count - at, MPMCQ_BATCH);
-		if (copy_from_user(ids, uids + at, n * sizeof(*ids)))
-			return -EFAULT;
-		if (h)
-			args->done += touch ? mpmcq_holder_touch(h, ids, n) :
-					mpmcq_holder_end(h, ids, n, verdict);
+		done += verdict.op == MPMCQ_SETTLE_TOUCH ? mpmcq_holder_touch(h, ids + at, n) :
+			mpmcq_holder_end(h, ids + at, n, verdict);
 		cond_resched();
 	}
-	return args->done < args->count ? -ENOENT : 0;
+	return done;
 }
 
-static u32 end_all(struct mpmcq_holder *h, bool touch, enum mpmcq_verdict verdict)
+static u32 settle_all(struct mpmcq_holder *h, const struct mpmcq_settle *args)
 {
-	if (!h)
-		return 0;
-	return touch ? mpmcq_holder_touch_all(h) : mpmcq_holder_end_all(h, verdict);
+	const struct mpmcq_verdict verdict = { .op = args->op, .flags = args->flags };
+
+	return verdict.op == MPMCQ_SETTLE_TOUCH ? mpmcq_holder_touch_all(h) :
+		mpmcq_holder_end_all(h, verdict);
 }
 
-static bool leases_args_valid(const struct mpmcq_leases *args, bool may_front)
+/*
+ * Copies all ids before the first message is settled, so that a call that is stopped at a missing
+ * page, or fails, has done nothing.  @few has room for a batch.
+ */
+static u64 *get_ids(const struct mpmcq_settle *args, u64 *few)
 {
-	u32 known = MPMCQ_LEASES_ALL | (may_front ? MPMCQ_LEASES_FRONT : 0);
+	const void __user *uids = u64_to_user_ptr(args->ids);
+	size_t bytes = args->count * sizeof(*few);
 
-	if (args->flags & ~known)
-		return false;
-	if (args->flags & MPMCQ_LEASES_ALL)
-		return !args->ids && !args->count;
-	return args->count && args->count <= MPMCQ_LEASES_COUNT_MAX;
+	if (args->count > MPMCQ_BATCH)
+		return vmemdup_user(uids, bytes);
+	return copy_from_user(few, uids, bytes) ? ERR_PTR(-EFAULT) : few;
 }
 
-static int ioctl_leases(struct file *file, unsigned int cmd, struct mpmcq_leases __user *uargs)
+static int ioctl_settle(struct file *file, struct mpmcq_settle __user *uargs)
 {
 	struct mpmcq_file *f = file->private_data;
 	struct mpmcq_holder *h = smp_load_acquire(&f->holder);	/* USE */
-	bool touch = cmd == MPMCQ_CALL(MPMCQ_IOC_TOUCH);
-	bool nack = cmd == MPMCQ_CALL(MPMCQ_IOC_NACK);
-	enum mpmcq_verdict verdict = MPMCQ_ACK;
-	struct mpmcq_leases args;
+	struct mpmcq_settle args;
+	u64 few[MPMCQ_BATCH], *ids = few;
 	int ret;
 
 	if (!(file->f_mode & FMODE_READ))
@@ -547,22 +558,24 @@ static int ioctl_leases(struct file *file, unsigned int cmd, struct mpmcq_leases
 	ret = mpmcq_copy_args(&args, sizeof(args), sizeof(args), uargs);
 	if (ret < 0)
 		return ret;
-	ret = 0;
-	if (!leases_args_valid(&args, nack))
+	if (!settle_args_valid(&args))
 		return -EINVAL;
-
-	if (cmd == MPMCQ_CALL(MPMCQ_IOC_REJECT))
-		verdict = MPMCQ_REJECT;
-	else if (nack)
-		verdict = args.flags & MPMCQ_LEASES_FRONT ? MPMCQ_NACK_FRONT : MPMCQ_NACK;
 	args.done = 0;
-	if (args.flags & MPMCQ_LEASES_ALL)
-		args.done = end_all(h, touch, verdict);
-	else
-		ret = end_some(h, &args, touch, verdict);
 	if (put_user(args.done, &uargs->done))
 		return -EFAULT;
-	return ret;
+
+	if (!(args.flags & MPMCQ_SETTLE_ALL))
+		ids = get_ids(&args, few);
+	if (IS_ERR(ids))
+		return PTR_ERR(ids);
+	if (h)
+		args.done = args.flags & MPMCQ_SETTLE_ALL ? settle_all(h, &args) :
+			    settle_named(h, &args, ids);
+	if (ids != few)
+		kvfree(ids);
+	if (put_user(args.done, &uargs->done))
+		return -EFAULT;
+	return args.done < args.count ? -ENOENT : 0;
 }
 
 static int ioctl_dead(struct file *file, unsigned int cmd, struct mpmcq_dead __user *uargs)
@@ -627,11 +640,8 @@ long mpmcq_file_ioctl(struct file *file, unsigned int cmd, void __user *arg)
 	switch (cmd) {
 	case MPMCQ_CALL(MPMCQ_IOC_MODE):
 		return ioctl_mode(file, arg);
-	case MPMCQ_CALL(MPMCQ_IOC_ACK):
-	case MPMCQ_CALL(MPMCQ_IOC_NACK):
-	case MPMCQ_CALL(MPMCQ_IOC_REJECT):
-	case MPMCQ_CALL(MPMCQ_IOC_TOUCH):
-		return ioctl_leases(file, cmd, arg);
+	case MPMCQ_CALL(MPMCQ_IOC_SETTLE):
+		return ioctl_settle(file, arg);
 	case MPMCQ_CALL(MPMCQ_IOC_REVIVE):
 	case MPMCQ_CALL(MPMCQ_IOC_PURGE):
 		return ioctl_dead(file, cmd, arg);

@@ -55,6 +55,8 @@
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
+#include <linux/mpmcq.h>
+
 #include "compat.h"
 #include "lease.h"
 #include "limits.h"
@@ -188,23 +190,29 @@ static u32 unlink_lease(struct mpmcq_holder *h, struct mpmcq_lease *lease)
 	return lease->index;
 }
 
+static const struct mpmcq_verdict acknowledged = { .op = MPMCQ_SETTLE_ACK };
+
+/* When a deadline has passed, or the open file ends. */
+static const struct mpmcq_verdict came_back = {
+	.op = MPMCQ_SETTLE_NACK, .flags = MPMCQ_SETTLE_FRONT,
+};
+
 /* Without the lock: what becomes of messages that were unlinked. */
 static void settle_messages(struct mpmcq_queue *q, const u32 *indices, unsigned int n,
-			    enum mpmcq_verdict verdict)
+			    struct mpmcq_verdict verdict)
 {
 	if (!n)
 		return;
-	switch (verdict) {
-	case MPMCQ_ACK:
+	switch (verdict.op) {
+	case MPMCQ_SETTLE_ACK:
 		mpmcq_count(q, MPMCQ_ACKED, n);
 		mpmcq_free(q, indices, n);
 		break;
-	case MPMCQ_NACK:
-	case MPMCQ_NACK_FRONT:
+	case MPMCQ_SETTLE_NACK:
 		mpmcq_count(q, MPMCQ_RETURNED, n);
-		mpmcq_give_back(q, indices, n, verdict == MPMCQ_NACK_FRONT);
+		mpmcq_give_back(q, indices, n, verdict.flags);
 		break;
-	case MPMCQ_REJECT:
+	case MPMCQ_SETTLE_REJECT:
 		mpmcq_count(q, MPMCQ_REJECTED, n);
 		mpmcq_set_aside(q, indices, n);
 		break;
@@ -234,7 +242,7 @@ static void expire_leases(struct work_struct *work)
 		if (n < MPMCQ_BATCH)
 			arm_timer(h);
 		spin_unlock(&h->lock);
-		settle_messages(h->q, indices, n, MPMCQ_NACK_FRONT);
+		settle_messages(h->q, indices, n, came_back);
 		tell_room(h, tell);
 		cond_resched();
 	} while (n == MPMCQ_BATCH);
@@ -324,7 +332,7 @@ void mpmcq_holder_destroy(struct mpmcq_holder *h)
 	/* The work may be giving messages back just now, which were read before the rest. */
 	hrtimer_cancel(&h->timer);
 	cancel_work_sync(&h->expiry);
-	mpmcq_holder_end_all(h, MPMCQ_NACK_FRONT);
+	mpmcq_holder_end_all(h, came_back);
 	if (h->told_full)
 		atomic_dec(&h->q->full_holders);
 	mpmcq_uncharge(h->charge);
@@ -461,7 +469,7 @@ void mpmcq_holder_keep_next(struct mpmcq_holder *h, u64 id, u32 index)
 	if (!h->armed)
 		arm_timer(h);
 	spin_unlock(&h->lock);
-	settle_messages(h->q, &done, before ? 1 : 0, MPMCQ_ACK);
+	settle_messages(h->q, &done, before ? 1 : 0, acknowledged);
 }
 
 /* Under the lock. */
@@ -485,7 +493,7 @@ static struct mpmcq_lease *find_lease(struct mpmcq_holder *h, u64 id)
  * Return: how many of them were held.
  * Context: process.
  */
-u32 mpmcq_holder_end(struct mpmcq_holder *h, const u64 *ids, u32 n, enum mpmcq_verdict verdict)
+u32 mpmcq_holder_end(struct mpmcq_holder *h, const u64 *ids, u32 n, struct mpmcq_verdict verdict)
 {
 	u32 indices[MPMCQ_BATCH], i, found = 0;
 	bool tell;
@@ -512,7 +520,7 @@ u32 mpmcq_holder_end(struct mpmcq_holder *h, const u64 *ids, u32 n, enum mpmcq_v
  * Return: how many there were.
  * Context: may sleep.
  */
-u32 mpmcq_holder_end_all(struct mpmcq_holder *h, enum mpmcq_verdict verdict)
+u32 mpmcq_holder_end_all(struct mpmcq_holder *h, struct mpmcq_verdict verdict)
 {
 	u32 indices[MPMCQ_BATCH], n, done = 0;
 	struct mpmcq_lease *lease, *next;

@@ -10,17 +10,13 @@ struct mpmcq_holder;
 struct mpmcq_queue;
 
 /**
- * enum mpmcq_verdict - what becomes of messages that are held
- * @MPMCQ_ACK: they are done
- * @MPMCQ_NACK: they are read again after all others
- * @MPMCQ_NACK_FRONT: they are read again before ready ones
- * @MPMCQ_REJECT: they are set aside
+ * struct mpmcq_verdict - what becomes of messages that are held
+ * @op: %MPMCQ_SETTLE_ACK, %MPMCQ_SETTLE_NACK or %MPMCQ_SETTLE_REJECT
+ * @flags: of %MPMCQ_SETTLE_NACK: %MPMCQ_SETTLE_FRONT and %MPMCQ_SETTLE_UNTRIED, or less
  */
-enum mpmcq_verdict {
-	MPMCQ_ACK,
-	MPMCQ_NACK,
-	MPMCQ_NACK_FRONT,
-	MPMCQ_REJECT,
+struct mpmcq_verdict {
+	u32 op;
+	u32 flags;
 };
 
 /**
@@ -47,8 +43,9 @@ void mpmcq_holder_keep(struct mpmcq_holder *h, const struct mpmcq_claim *claim, 
 		       u32 reserved);
 void mpmcq_holder_keep_next(struct mpmcq_holder *h, u64 id, u32 index);
 
-u32 mpmcq_holder_end(struct mpmcq_holder *h, const u64 *ids, u32 n, enum mpmcq_verdict verdict);
-u32 mpmcq_holder_end_all(struct mpmcq_holder *h, enum mpmcq_verdict verdict);
+u32 mpmcq_holder_end(struct mpmcq_holder *h, const u64 *ids, u32 n,
+		     struct mpmcq_verdict verdict);
+u32 mpmcq_holder_end_all(struct mpmcq_holder *h, struct mpmcq_verdict verdict);
 u32 mpmcq_holder_touch(struct mpmcq_holder *h, const u64 *ids, u32 n);
 u32 mpmcq_holder_touch_all(struct mpmcq_holder *h);
 

@@ -866,13 +866,14 @@ void mpmcq_set_aside(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
  * @q: the queue
  * @indices: messages in the caller's hands, which were delivered
  * @n: how many, 1 to %MPMCQ_BATCH
- * @front: before ready ones, not after them
+ * @flags: %MPMCQ_SETTLE_FRONT: before ready ones, not after them; %MPMCQ_SETTLE_UNTRIED: the
+ *	delivery is taken back
  *
  * Those that have been delivered too often are set aside instead.
  *
  * Context: any.
  */
-void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, bool front)
+void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 flags)
 {
 	u32 max = q->config.max_deliveries;
 	u32 back[MPMCQ_BATCH], aside[MPMCQ_BATCH];
@@ -881,6 +882,8 @@ void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, 
 	for (i = 0; i < n; i++) {
 		struct mpmcq_slot *slot = mpmcq_slot(q, indices[i]);
 
+		if (flags & MPMCQ_SETTLE_UNTRIED)
+			slot->deliveries--;
 		trace_mpmcq_return(q->number, slot->len, slot->deliveries);
 		if (max && slot->deliveries >= max)
 			aside[asides++] = indices[i];
@@ -888,7 +891,7 @@ void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, 
 			back[backs++] = indices[i];
 	}
 	if (backs)
-		mpmcq_put(q, front ? &q->returned : &q->ready, back, backs);
+		mpmcq_put(q, flags & MPMCQ_SETTLE_FRONT ? &q->returned : &q->ready, back, backs);
 	if (asides)
 		mpmcq_set_aside(q, aside, asides);
 }

@@ -252,7 +252,7 @@ void mpmcq_free(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
 void mpmcq_free_one(struct mpmcq_queue *q, u32 index);
 void mpmcq_hand_back_one(struct mpmcq_queue *q, u32 index);
 void mpmcq_hand_back(struct mpmcq_queue *q, const struct mpmcq_claim *claim, unsigned int first);
-void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, bool front);
+void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 flags);
 void mpmcq_set_aside(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
 u32 mpmcq_revive(struct mpmcq_queue *q, u32 max);
 u32 mpmcq_purge(struct mpmcq_queue *q, u32 max);

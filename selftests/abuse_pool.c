@@ -344,7 +344,7 @@ static void acknowledge(struct worker *w, int n)
 	if (n == w->held && w->self && one_in(&w->random, 2))
 		ret = ack_all(w->fd);
 	else
-		ret = request_leases(w->fd, MPMCQ_IOC_ACK, 0, id, n, NULL);
+		ret = settle(w->fd, MPMCQ_SETTLE_ACK, 0, id, n, NULL);
 	check_done(w, ret, "ACK", n);
 	if (ret == n)
 		end_ack(w, n);
@@ -358,13 +358,13 @@ static void acknowledge(struct worker *w, int n)
 static void refuse(struct worker *w)
 {
 	__u64 id = w->hold[w->held - 1].id;
-	__u32 front = one_in(&w->random, 4) ? MPMCQ_LEASES_FRONT : 0;
+	__u32 front = one_in(&w->random, 4) ? MPMCQ_SETTLE_FRONT : 0;
 	bool reject_it = one_in(&w->random, 4);
 	int ret;
 
 	let_go(w, 1);
 	ret = reject_it ? reject(w->fd, id) :
-			  request_leases(w->fd, MPMCQ_IOC_NACK, front, &id, 1, NULL);
+			  settle(w->fd, MPMCQ_SETTLE_NACK, front, &id, 1, NULL);
 	check_done(w, ret, reject_it ? "REJECT" : "NACK", 1);
 	w->held--;
 }
@@ -414,7 +414,7 @@ static void work_one_by_one(struct worker *w)
 	if (w->held && one_in(&w->random, 16)) {
 		let_go(w, 1);
 		w->held = 0;
-		check_done(w, request_all(w->fd, MPMCQ_IOC_NACK), "NACK", 1);
+		check_done(w, settle_all(w->fd, MPMCQ_SETTLE_NACK), "NACK", 1);
 	}
 }
 
@@ -619,11 +619,11 @@ static bool reap(struct pool *pool)
 static void help_sharers(struct pool *pool, int turn)
 {
 	if (turn % 64 == 63)
-		request_all(pool->shared_file, MPMCQ_IOC_NACK);
+		settle_all(pool->shared_file, MPMCQ_SETTLE_NACK);
 }
 
 /* False if somebody sleeps who should not, or holds messages, or has ended. */
-static bool settle(struct pool *pool)
+static bool come_to_rest(struct pool *pool)
 {
 	struct watchdog dog = {};
 	struct mpmcq_info info;
@@ -702,7 +702,7 @@ static bool run(struct pool *pool, int rounds)
 {
 	for (; rounds && has_room(pool, 8192); rounds--) {
 		give(pool, 1 + below(&pool->random, 2 << below(&pool->random, 12)));
-		if (!kill_some(pool) || !settle(pool) || !hire_all(pool))
+		if (!kill_some(pool) || !come_to_rest(pool) || !hire_all(pool))
 			return false;
 	}
 	return true;
@@ -890,7 +890,7 @@ TEST_F_TIMEOUT(pool, lost_message_is_found, 200)
 	char buf[LONGEST];
 
 	ASSERT_TRUE(start(pool));
-	ASSERT_TRUE(settle(pool));
+	ASSERT_TRUE(come_to_rest(pool));
 	EXPECT_EQ(0, check_account(pool));
 	EXPECT_TRUE(bury_all(pool));
 	ASSERT_TRUE(hire(pool, 0));
@@ -909,17 +909,17 @@ TEST_F_TIMEOUT(pool, sleeper_is_found, 200)
 	int i;
 
 	ASSERT_TRUE(start(pool));
-	ASSERT_TRUE(settle(pool));
+	ASSERT_TRUE(come_to_rest(pool));
 	for (i = PRODUCERS; i < PRODUCERS + WORKERS; i++) {
 		kill(pool->pid[i], SIGSTOP);
 		EXPECT_EQ(pool->pid[i], waitpid(pool->pid[i], NULL, WUNTRACED));
 	}
 	patience = 1;
 	give(pool, 1);
-	EXPECT_FALSE(settle(pool));
+	EXPECT_FALSE(come_to_rest(pool));
 	for (i = PRODUCERS; i < PRODUCERS + WORKERS; i++)
 		kill(pool->pid[i], SIGCONT);
-	EXPECT_TRUE(settle(pool));
+	EXPECT_TRUE(come_to_rest(pool));
 	stop(_metadata, pool);
 }
 

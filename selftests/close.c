@@ -279,7 +279,7 @@ TEST_F(close, dead_are_not_waited_for)
 	EXPECT_EQ(LEN, take_msg(self->fd, LEN, 2));
 	ASSERT_EQ(0, start_blocked(&call, take, self->fd, large, LEN));
 	EXPECT_EQ(-EAGAIN, take(dd, large, LEN));
-	EXPECT_EQ(1, request_all(le, MPMCQ_IOC_REJECT));
+	EXPECT_EQ(1, settle_all(le, MPMCQ_SETTLE_REJECT));
 	EXPECT_EQ(0, finish_call(&call));
 	EXPECT_EQ(POLLHUP, poll_now(self->reader));
 	EXPECT_EQ(READABLE, poll_now(dd));

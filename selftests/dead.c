@@ -89,7 +89,7 @@ static int set_aside(int fd, int le, int n, unsigned int seed)
 			return -1;
 	if (take_packed(le, n, LEN, seed, NULL) != n)
 		return -1;
-	return request_all(le, MPMCQ_IOC_REJECT);
+	return settle_all(le, MPMCQ_SETTLE_REJECT);
 }
 
 TEST_F(dead, read_by_those_who_want)

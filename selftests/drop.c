@@ -129,8 +129,7 @@ TEST_F(drop, only_what_is_ready)
 	for (i = 0; i < 2 * self->capacity; i++)
 		ASSERT_EQ(LEN, put_msg(self->nb, LEN, 100 + i));
 	EXPECT_EQ(2 * self->capacity, dropped(self->fd));
-	EXPECT_EQ(1, request_leases(self->le, MPMCQ_IOC_NACK, MPMCQ_LEASES_FRONT, &msg.id, 1,
-				    NULL));
+	EXPECT_EQ(1, settle(self->le, MPMCQ_SETTLE_NACK, MPMCQ_SETTLE_FRONT, &msg.id, 1, NULL));
 	for (i = 0; i < 2 * self->capacity; i++)
 		ASSERT_EQ(LEN, put_msg(self->nb, LEN, 400 + i));
 	EXPECT_EQ(4 * self->capacity, dropped(self->fd));
@@ -158,7 +157,7 @@ TEST_F(drop, nothing_to_drop)
 	for (i = 0; i < self->capacity; i++)
 		ASSERT_EQ(LEN, put_msg(self->nb, LEN, i));
 	ASSERT_EQ(half, take_packed(le, half, LEN, 0, NULL));
-	ASSERT_EQ(half, request_all(le, MPMCQ_IOC_REJECT));
+	ASSERT_EQ(half, settle_all(le, MPMCQ_SETTLE_REJECT));
 	for (i = half; i < self->capacity; i++)
 		ASSERT_EQ(1, take_packed(le, 1, LEN, i, NULL));
 	EXPECT_EQ(-EAGAIN, put_msg(self->nb, LEN, 0));

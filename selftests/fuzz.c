@@ -292,6 +292,12 @@ TEST_F(control, dead)
 	}
 	/* That was one delivery too many. */
 	EXPECT_EQ(if_exact(1), (int)end_dead(self->q, 1, true));
+	/* This was none. */
+	EXPECT_EQ(0, deliver(0, 20));
+	EXPECT_EQ(0, end_with(NACK));
+	EXPECT_EQ(0, deliver(0, 20));
+	EXPECT_EQ(0, end_with(NACK_UNTRIED));
+	EXPECT_EQ(0, (int)end_dead(self->q, 1, true));
 	EXPECT_EQ(0, deliver(0, 20));
 	EXPECT_EQ(0, end_with(REJECT));
 	EXPECT_EQ(if_exact(1), (int)end_dead(self->q, 0, false));
@@ -674,8 +680,8 @@ TEST_F(control, info_behind)
 #define named_refused(...)	create_refused(.name = 1, __VA_ARGS__)
 #define attach_refused(...)	refused(check_attach, (&(struct mpmcq_attach){ __VA_ARGS__ }))
 #define mode_refused(...)	refused(check_mode, (&(struct mpmcq_mode){ __VA_ARGS__ }))
-#define leases_refused(verdict, ...) \
-	refused(check_leases, (&(struct mpmcq_leases){ __VA_ARGS__ }), verdict)
+#define settle_refused(op_, ...) \
+	refused(check_settle, (&(struct mpmcq_settle){ .op = MPMCQ_SETTLE_##op_, __VA_ARGS__ }))
 
 TEST_F(control, arguments)
 {
@@ -703,18 +709,25 @@ TEST_F(control, arguments)
 					.max_held = MPMCQ_MAX_HELD_MAX + 1));
 	EXPECT_EQ(-EINVAL, mode_refused(.modes = MPMCQ_MODE_DEAD));
 	EXPECT_EQ(-EINVAL, mode_refused(.reserved = 1));
-	EXPECT_EQ(0, leases_refused(ACK, .count = 1));
-	EXPECT_EQ(-EINVAL, leases_refused(ACK, .count = 0));
-	EXPECT_EQ(-EINVAL, leases_refused(ACK, .flags = MPMCQ_LEASES_ALL, .count = 1));
-	EXPECT_EQ(-EINVAL, leases_refused(ACK, .flags = MPMCQ_LEASES_FRONT, .count = 1));
-	EXPECT_EQ(0, leases_refused(NACK, .flags = MPMCQ_LEASES_FRONT, .count = 1));
+	EXPECT_EQ(0, settle_refused(ACK, .count = 1));
+	EXPECT_EQ(-EINVAL, settle_refused(ACK, .count = 0));
+	EXPECT_EQ(-EINVAL, settle_refused(ACK, .flags = MPMCQ_SETTLE_ALL, .count = 1));
+	EXPECT_EQ(-EINVAL, settle_refused(ACK, .flags = MPMCQ_SETTLE_FRONT, .count = 1));
+	EXPECT_EQ(0, settle_refused(NACK, .flags = MPMCQ_SETTLE_FRONT, .count = 1));
+	EXPECT_EQ(0, settle_refused(NACK, .flags = MPMCQ_SETTLE_UNTRIED, .count = 1));
+	EXPECT_EQ(-EINVAL, settle_refused(TOUCH, .flags = MPMCQ_SETTLE_UNTRIED, .count = 1));
+	EXPECT_EQ(-EINVAL, settle_refused(ACK, .count = 1, .reserved = 1));
+	EXPECT_EQ(-EINVAL, settle_refused(ACK, .count = MPMCQ_MAX_HELD_MAX + 1));
+	EXPECT_EQ(-EINVAL, refused(check_settle, (&(struct mpmcq_settle){ .count = 1 })));
+	EXPECT_EQ(-EINVAL, refused(check_settle,
+				   (&(struct mpmcq_settle){ .op = 5, .count = 1 })));
 	self->f->access = O_RDONLY;
 	EXPECT_EQ(-EACCES, attach_refused(.open_flags = O_RDWR));
 	EXPECT_EQ(-EBADF, refused(check_dead, (&(struct mpmcq_dead){}), true));
 	EXPECT_EQ(0, refused(check_dead, (&(struct mpmcq_dead){}), false));
 	self->f->access = O_WRONLY;
 	EXPECT_EQ(-EBADF, mode_refused(.modes = MPMCQ_MODE_LEASE));
-	EXPECT_EQ(-EBADF, leases_refused(ACK, .count = 1));
+	EXPECT_EQ(-EBADF, settle_refused(ACK, .count = 1));
 }
 
 TEST_F(control, modes_stay)

@@ -287,7 +287,7 @@ void call_transfer(struct worker *w);
 void close_or_reopen(struct worker *w, struct queue *q, int fd, bool reopen);
 
 void call_mode(struct worker *w);
-void call_leases(struct worker *w);
+void call_settle(struct worker *w);
 void call_dead(struct worker *w);
 void call_close(struct worker *w);
 

@@ -445,15 +445,16 @@ void expect_mode(const struct mpmcq_mode *m, const struct open_file *f, struct e
 		may_return(e, 0, 0);
 }
 
-void check_leases(const struct mpmcq_leases *l, enum verdict verdict, const struct open_file *f,
-		  struct expected *e)
+void check_settle(const struct mpmcq_settle *s, const struct open_file *f, struct expected *e)
 {
-	bool nack = verdict == NACK || verdict == NACK_FRONT;
-	__u32 flags = MPMCQ_LEASES_ALL | (nack ? MPMCQ_LEASES_FRONT : 0);
-	bool all = l->flags & MPMCQ_LEASES_ALL;
+	bool all = s->flags & MPMCQ_SETTLE_ALL;
+	__u32 flags = MPMCQ_SETTLE_ALL;
 
-	if (l->flags & ~flags || (all && (l->ids || l->count)) ||
-	    (!all && (!l->count || l->count > 65536)))
+	if (s->op == MPMCQ_SETTLE_NACK)
+		flags |= MPMCQ_SETTLE_FRONT | MPMCQ_SETTLE_UNTRIED;
+	if (!s->op || s->op > MPMCQ_SETTLE_TOUCH || s->flags & ~flags || s->reserved ||
+	    (all && (s->ids || s->count)) ||
+	    (!all && (!s->count || s->count > MPMCQ_MAX_HELD_MAX)))
 		may_fail(e, -EINVAL);
 	if (!readable(f))
 		may_fail(e, -EBADF);

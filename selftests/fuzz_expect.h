@@ -82,7 +82,7 @@ void check_attach(const struct mpmcq_attach *a, const struct open_file *f, struc
 void check_mode(const struct mpmcq_mode *m, const struct open_file *f, struct expected *e);
 /* Whether modes that are all right as such can be set: once there is a lease they stay. */
 void expect_mode(const struct mpmcq_mode *m, const struct open_file *f, struct expected *e);
-void check_leases(const struct mpmcq_leases *l, enum verdict verdict, const struct open_file *f,
+void check_settle(const struct mpmcq_settle *s, const struct open_file *f,
 		  struct expected *e);
 void check_dead(const struct mpmcq_dead *d, bool revive, const struct open_file *f,
 		struct expected *e);

@@ -145,14 +145,14 @@ void call_fork(struct worker *w)
 	w->files = saved;
 }
 
-static int request_leases(int fd, unsigned int cmd, const __u64 *id)
+static int settle_one(int fd, __u32 op, const __u64 *id)
 {
-	struct mpmcq_leases req = {
-		.size = sizeof(req), .flags = id ? 0 : MPMCQ_LEASES_ALL,
+	struct mpmcq_settle req = {
+		.size = sizeof(req), .op = op, .flags = id ? 0 : MPMCQ_SETTLE_ALL,
 		.ids = (unsigned long)id, .count = !!id,
 	};
 
-	return result(ioctl(fd, cmd, &req));
+	return result(ioctl(fd, MPMCQ_IOC_SETTLE, &req));
 }
 
 /* The one who does it may be killed meanwhile: what is not certain then is in doubt. */
@@ -170,7 +170,7 @@ static void acknowledge_first(struct worker *w, struct open_file *f, int fd)
 	memcpy(&rec, buf + sizeof(msg), sizeof(rec));
 	m = (struct message){ .len = rec.len, .producer = rec.producer, .number = rec.number };
 	entry(w->world, &m)->doubt = 1;
-	ret = request_leases(fd, MPMCQ_IOC_ACK, &msg.id);
+	ret = settle_one(fd, MPMCQ_SETTLE_ACK, &msg.id);
 	if (!ret) {
 		count(f->queue, ACKED, 1);
 		tell_faults(w, "ioctl: ACK", ret, gone(w->world, f->queue, &m));
@@ -218,7 +218,7 @@ static void work_until_killed(struct worker *w, struct queue *q, int fd, __u32 n
 								   w->arena->msg, ret, ids, &n));
 			acknowledge_first(w, &f, fd);
 		} else if (ret == -ENOBUFS) {
-			request_leases(fd, MPMCQ_IOC_NACK, NULL);
+			settle_one(fd, MPMCQ_SETTLE_NACK, NULL);
 		} else if (ret && ret != -EAGAIN && ret != -EDEADLK) {
 			complain(w, "read", ret, ", by one who is to be killed");
 		}

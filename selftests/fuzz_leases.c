@@ -123,16 +123,18 @@ static __u64 cut_off_ids(struct worker *w, const __u64 *ids, __u32 there)
 	return (unsigned long)(a->view[GOOD] + a->size - bytes);
 }
 
-/* Arguments for ACK and the like. */
-static void draw_leases(struct worker *w, struct mpmcq_leases *req, enum verdict verdict,
-			const __u64 *ids, __u32 n)
+static void draw_settle(struct worker *w, struct mpmcq_settle *req, const __u64 *ids, __u32 n)
 {
-	*req = (struct mpmcq_leases){
-		.size = sizeof(*req), .done = JUNK,
-		.flags = verdict == NACK_FRONT ? MPMCQ_LEASES_FRONT : 0,
+	static const __u32 ops[] = {
+		MPMCQ_SETTLE_ACK, MPMCQ_SETTLE_ACK, MPMCQ_SETTLE_ACK, MPMCQ_SETTLE_NACK,
+		MPMCQ_SETTLE_NACK, MPMCQ_SETTLE_NACK, MPMCQ_SETTLE_REJECT, MPMCQ_SETTLE_TOUCH,
 	};
+
+	*req = (struct mpmcq_settle){ .size = sizeof(*req), .op = draw_of(w, ops), .done = JUNK };
+	if (req->op == MPMCQ_SETTLE_NACK)
+		req->flags = draw(w, 4) * MPMCQ_SETTLE_FRONT;
 	if (one_in(w, 4)) {
-		req->flags |= MPMCQ_LEASES_ALL;
+		req->flags |= MPMCQ_SETTLE_ALL;
 	} else {
 		req->ids = (unsigned long)ids;
 		req->count = n;
@@ -145,59 +147,75 @@ static void draw_leases(struct worker *w, struct mpmcq_leases *req, enum verdict
 		req->count = !req->count;
 		break;
 	case 2:
-		req->count = 65537 + draw(w, 2) * draw(w, 1U << 31);
+		req->count = MPMCQ_MAX_HELD_MAX + 1 + draw(w, 2) * draw(w, 1U << 31);
 		break;
 	case 3:
 		req->ids = (unsigned long)ids;
 		break;
 	case 4:
 		draw_garbage(w, req, sizeof(*req));
-		req->flags |= 4;
+		req->flags |= 8;
+		break;
+	case 5:
+		req->op = one_in(w, 2) ? 0 : 5 + draw(w, 1U << 31);
+		break;
+	case 6:
+		req->reserved = 1U << draw(w, 32);
 		break;
 	}
+}
+
+static enum verdict verdict_of(const struct mpmcq_settle *req)
+{
+	bool front = req->flags & MPMCQ_SETTLE_FRONT;
+
+	switch (req->op) {
+	case MPMCQ_SETTLE_NACK:
+		if (req->flags & MPMCQ_SETTLE_UNTRIED)
+			return front ? NACK_FRONT_UNTRIED : NACK_UNTRIED;
+		return front ? NACK_FRONT : NACK;
+	case MPMCQ_SETTLE_REJECT:
+		return REJECT;
+	case MPMCQ_SETTLE_TOUCH:
+		return TOUCH;
+	}
+	return ACK;
 }
 
 /* What was done has to be as many as were held, of @named, and the result according to it. */
 static void check_done(struct worker *w, const char *name, const struct open_file *f, int ret,
 		       __u32 done, __u32 held, __u32 named)
 {
-	bool exact = !f->queue->timed && !f->pooled && ret != -EFAULT;
+	bool exact = !f->queue->timed && !f->pooled;
 	const struct expected e = { .min = exact ? held : 0, .max = f->pooled ? named : held };
 
 	returned(w, name, done, &e);
-	if (ret != -EFAULT)
-		has_to(w, name, ret, done < named ? -ENOENT : 0);
+	has_to(w, name, ret, done < named ? -ENOENT : 0);
 }
 
-void call_leases(struct worker *w)
+/* Nothing is done if any of the ids, or @done, cannot be had. */
+void call_settle(struct worker *w)
 {
-	static const unsigned int cmds[] = {
-		[ACK] = MPMCQ_IOC_ACK, [NACK] = MPMCQ_IOC_NACK, [NACK_FRONT] = MPMCQ_IOC_NACK,
-		[REJECT] = MPMCQ_IOC_REJECT, [TOUCH] = MPMCQ_IOC_TOUCH,
-	};
 	static const char *const names[] = {
 		[ACK] = "ioctl: ACK", [NACK] = "ioctl: NACK", [NACK_FRONT] = "ioctl: NACK",
+		[NACK_UNTRIED] = "ioctl: NACK", [NACK_FRONT_UNTRIED] = "ioctl: NACK",
 		[REJECT] = "ioctl: REJECT", [TOUCH] = "ioctl: TOUCH",
 	};
-	static const enum verdict verdicts[] = {
-		ACK, ACK, ACK, ACK, NACK, NACK, NACK_FRONT, NACK_FRONT, REJECT, TOUCH,
-	};
-	enum verdict verdict = draw_of(w, verdicts);
 	int i = draw_leased_file(w), ret, faults = 0;
 	struct open_file *f = open_file(w, i);
 	bool exact = !f->queue->timed && !f->pooled, cut_off, all;
 	__u32 n = one_in(w, 16) ? 1 + draw(w, BATCH) : 1 + draw(w, 4), j, held, done;
 	__u64 *ids = w->arena->ids;
-	struct mpmcq_leases req;
+	struct mpmcq_settle req;
+	enum verdict verdict;
 	struct expected e;
 	struct args a;
 
 	for (j = 0; j < n; j++)
 		ids[j] = draw_id(w, f);
-	draw_leases(w, &req, verdict, ids, n);
-	all = req.flags & MPMCQ_LEASES_ALL;
-	if (cmds[verdict] == MPMCQ_IOC_NACK)
-		verdict = req.flags & MPMCQ_LEASES_FRONT ? NACK_FRONT : NACK;
+	draw_settle(w, &req, ids, n);
+	all = req.flags & MPMCQ_SETTLE_ALL;
+	verdict = verdict_of(&req);
 	a = lay_out_args(w, &req, sizeof(req), sizeof(req), exact);
 	cut_off = exact && !all && one_in(w, 16);
 	if (cut_off) {
@@ -206,32 +224,27 @@ void call_leases(struct worker *w)
 		a = (struct args){ .at = (unsigned char *)&req, .refusal = NOTHING };
 	}
 	e = a.refusal;
-	check_leases(&req, verdict, f, &e);
-	held = all ? f->held.n : count_held(f, ids, n, verdict);
+	check_settle(&req, f, &e);
+	if (!e.errors && (a.read_only || cut_off))
+		may_fail(&e, -EFAULT);
 	if (e.errors) {
-		ret = call_args(w, w->files.fd[i], cmds[verdict], &a);
+		ret = call_args(w, w->files.fd[i], MPMCQ_IOC_SETTLE, &a);
 		returned(w, names[verdict], ret, &e);
 		return;
 	}
 
-	if (a.read_only || cut_off) {
-		may_fail(&e, -EFAULT);
-	} else {
-		may_return(&e, 0, 0);
-		may_fail(&e, -ENOENT);
-	}
+	held = all ? f->held.n : count_held(f, ids, n, verdict);
+	may_return(&e, 0, 0);
+	may_fail(&e, -ENOENT);
 	if (verdict != TOUCH && all)
 		let_all_go(w->world, f);
 	else if (verdict != TOUCH)
 		let_named_go(w, f, ids, n);
-	ret = call_args(w, w->files.fd[i], cmds[verdict], &a);
+	ret = call_args(w, w->files.fd[i], MPMCQ_IOC_SETTLE, &a);
 	if (!returned(w, names[verdict], ret, &e))
 		return;
-	done = held;
-	if (!a.read_only) {
-		memcpy(&done, a.at + offsetof(struct mpmcq_leases, done), sizeof(done));
-		check_done(w, names[verdict], f, ret, done, held, all ? done : n);
-	}
+	memcpy(&done, a.at + offsetof(struct mpmcq_settle, done), sizeof(done));
+	check_done(w, names[verdict], f, ret, done, held, all ? done : n);
 	if (verdict == TOUCH)
 		return;
 	if (all)

@@ -493,10 +493,12 @@ int end_lease(struct world *world, struct open_file *f, __u32 i, enum verdict ve
 	}
 	if (!q->exact)
 		return 0;
+	if (verdict == NACK_UNTRIED || verdict == NACK_FRONT_UNTRIED)
+		m.deliveries--;
 	if (verdict == REJECT)
 		set_aside(q, m);
 	else
-		give_back(q, m, verdict == NACK_FRONT);
+		give_back(q, m, verdict == NACK_FRONT || verdict == NACK_FRONT_UNTRIED);
 	return 0;
 }
 

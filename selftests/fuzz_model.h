@@ -267,7 +267,7 @@ int balance(const struct world *world, const struct queue *q, __u32 from, __u32 
 /*
  * Leases
  */
-enum verdict { ACK, NACK, NACK_FRONT, REJECT, TOUCH };
+enum verdict { ACK, NACK, NACK_FRONT, NACK_UNTRIED, NACK_FRONT_UNTRIED, REJECT, TOUCH };
 
 /* The lease of message @i that is held ends; whoever ended it has let it go. */
 int end_lease(struct world *world, struct open_file *f, __u32 i, enum verdict verdict);

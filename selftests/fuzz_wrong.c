@@ -11,16 +11,16 @@
 void call_ioctl(struct worker *w)
 {
 	static const unsigned int known[] = {
-		MPMCQ_IOC_INFO, MPMCQ_IOC_MODE, MPMCQ_IOC_ACK, MPMCQ_IOC_NACK, MPMCQ_IOC_REJECT,
-		MPMCQ_IOC_TOUCH, MPMCQ_IOC_CREATE, MPMCQ_IOC_ATTACH, MPMCQ_IOC_CLOSE,
-		MPMCQ_IOC_REOPEN, MPMCQ_IOC_REVIVE, MPMCQ_IOC_PURGE,
+		MPMCQ_IOC_INFO, MPMCQ_IOC_MODE, MPMCQ_IOC_SETTLE, MPMCQ_IOC_CREATE,
+		MPMCQ_IOC_ATTACH, MPMCQ_IOC_CLOSE, MPMCQ_IOC_REOPEN, MPMCQ_IOC_REVIVE,
+		MPMCQ_IOC_PURGE,
 	};
 	unsigned int dir = draw(w, 4), size = draw(w, 1 << 14), cmd = draw_of(w, known);
 
 	/* Not the types of those that the kernel knows for all files. */
 	if (one_in(w, 2))
 		cmd = _IOC(dir, one_in(w, 2) ? MPMCQ_IOC_MAGIC : 'm',
-			   ARRAY_SIZE(known) + draw(w, 240), size);
+			   _IOC_NR(MPMCQ_IOC_PURGE) + 1 + draw(w, 240), size);
 	else if (dir != _IOC_DIR(cmd))
 		cmd = _IOC(dir, MPMCQ_IOC_MAGIC, _IOC_NR(cmd), size);
 	else
@@ -182,8 +182,8 @@ static void open_wrong(struct worker *w, int k)
 static void use_wrong(struct worker *w, int k)
 {
 	static const unsigned int cmds[] = {
-		MPMCQ_IOC_INFO, MPMCQ_IOC_MODE, MPMCQ_IOC_ACK, MPMCQ_IOC_ATTACH, MPMCQ_IOC_CLOSE,
-		MPMCQ_IOC_REOPEN, MPMCQ_IOC_REVIVE, MPMCQ_IOC_PURGE, FIONREAD,
+		MPMCQ_IOC_INFO, MPMCQ_IOC_MODE, MPMCQ_IOC_SETTLE, MPMCQ_IOC_ATTACH,
+		MPMCQ_IOC_CLOSE, MPMCQ_IOC_REOPEN, MPMCQ_IOC_REVIVE, MPMCQ_IOC_PURGE, FIONREAD,
 	};
 	const struct queue *q = draw_named(w, k);
 	int dir = w->files.dir[k];

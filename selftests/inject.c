@@ -60,7 +60,7 @@ struct data {
 	int taker;			/* packed, holds; neither waits */
 	int reader;			/* that which is tried */
 	unsigned int cmd;
-	struct mpmcq_leases leases;
+	struct mpmcq_settle settle;
 	struct mpmcq_dead dead;
 	struct mpmcq_msg msg[MANY];
 	__u64 id[MANY];
@@ -862,7 +862,7 @@ static void prepare_dead_read(struct data *d)
 {
 	prepare_packed_read(d);
 	take_packed(d->taker, BATCH, LONGEST, 0, NULL);
-	request_all(d->taker, MPMCQ_IOC_REJECT);
+	settle_all(d->taker, MPMCQ_SETTLE_REJECT);
 	memset(d->buf, JUNK, d->len);
 }
 
@@ -978,15 +978,15 @@ static void prepare_ids(struct data *d)
 	take_packed(d->reader, MANY, LEN, 0, d->msg);
 	for (i = 0; i < MANY; i++)
 		d->id[i] = d->msg[i].id;
-	d->leases = (struct mpmcq_leases) {
-		.size = sizeof(d->leases), .ids = (unsigned long)d->id, .count = MANY,
-		.done = JUNK,
+	d->settle = (struct mpmcq_settle) {
+		.size = sizeof(d->settle), .op = d->cmd, .ids = (unsigned long)d->id,
+		.count = MANY, .done = JUNK,
 	};
 }
 
 static int run_ids(struct data *d)
 {
-	return result(ioctl(d->reader, d->cmd, &d->leases));
+	return result(ioctl(d->reader, MPMCQ_IOC_SETTLE, &d->settle));
 }
 
 /* Messages numbers 0 to @n - 1 wait, read before. */
@@ -1004,16 +1004,16 @@ static bool waiting_again(struct data *d, int n)
 	return ack_all(d->taker) == n;
 }
 
-/* What it says was done to so many is true, whether it failed or not. */
+/* All is done, or nothing. */
 static bool verify_ids(struct data *d, int ret)
 {
-	int done = ret < 0 && d->leases.done == JUNK ? 0 : d->leases.done;
-	int ended = d->cmd == MPMCQ_IOC_TOUCH ? 0 : done;
-	int ready = d->cmd == MPMCQ_IOC_NACK ? done : 0;
-	int dead = d->cmd == MPMCQ_IOC_REJECT ? done : 0;
+	int done = ret < 0 ? 0 : MANY;
+	int ended = d->cmd == MPMCQ_SETTLE_TOUCH ? 0 : done;
+	int ready = d->cmd == MPMCQ_SETTLE_NACK ? done : 0;
+	int dead = d->cmd == MPMCQ_SETTLE_REJECT ? done : 0;
 	struct mpmcq_info info = info_of(d->reader);
 
-	return (ret < 0 ? done >= 0 && done < MANY : done == MANY) &&
+	return (ret < 0 || d->settle.done == MANY) &&
 	       (int)info.held == MANY - ended && (int)info.leased == MANY - ended &&
 	       (int)info.depth == ready && (int)info.dead == dead && waiting_again(d, ready) &&
 	       purge(d->fd, 0) == dead && ack_all(d->reader) == MANY - ended && all_slots_free(d);
@@ -1023,7 +1023,7 @@ static void ids(struct __test_metadata *_metadata, struct data *d, const char *n
 		unsigned int cmd)
 {
 	const struct operation op = {
-		name, 3, prepare_ids, run_ids, { -EFAULT }, verify_ids
+		name, 3, prepare_ids, run_ids, { -EFAULT, -ENOMEM }, verify_ids
 	};
 
 	d->cmd = cmd;
@@ -1035,22 +1035,22 @@ static void ids(struct __test_metadata *_metadata, struct data *d, const char *n
 
 TEST_F_TIMEOUT(own, acknowledge, 200)
 {
-	ids(_metadata, &self->data, "ACK", MPMCQ_IOC_ACK);
+	ids(_metadata, &self->data, "ACK", MPMCQ_SETTLE_ACK);
 }
 
 TEST_F_TIMEOUT(own, give_back, 200)
 {
-	ids(_metadata, &self->data, "NACK", MPMCQ_IOC_NACK);
+	ids(_metadata, &self->data, "NACK", MPMCQ_SETTLE_NACK);
 }
 
 TEST_F_TIMEOUT(own, reject, 200)
 {
-	ids(_metadata, &self->data, "REJECT", MPMCQ_IOC_REJECT);
+	ids(_metadata, &self->data, "REJECT", MPMCQ_SETTLE_REJECT);
 }
 
 TEST_F_TIMEOUT(own, touch, 200)
 {
-	ids(_metadata, &self->data, "TOUCH", MPMCQ_IOC_TOUCH);
+	ids(_metadata, &self->data, "TOUCH", MPMCQ_SETTLE_TOUCH);
 }
 
 /* Dead messages; how many were moved can be read, but perhaps not written. */
@@ -1096,7 +1096,9 @@ TEST_F_TIMEOUT(own, revive_and_purge, 200)
 	all_points(d, &op_purge);
 }
 
-/* What has been done is done, also if nobody can be told. */
+/*
+ * What has been done is done, also if nobody can be told.  Nothing is, if that is seen before.
+ */
 TEST_F_TIMEOUT(own, done_cannot_be_written, 200)
 {
 	struct data *d = &self->data;
@@ -1117,14 +1119,14 @@ TEST_F_TIMEOUT(own, done_cannot_be_written, 200)
 
 	d->reader = attach(d->fd, O_RDONLY | O_NONBLOCK, MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE,
 			   MANY);
-	d->cmd = MPMCQ_IOC_NACK;
+	d->cmd = MPMCQ_SETTLE_NACK;
 	prepare_ids(d);
 	ASSERT_EQ(0, mprotect(page, getpagesize(), PROT_READ | PROT_WRITE));
-	memcpy(page, &d->leases, sizeof(d->leases));
+	memcpy(page, &d->settle, sizeof(d->settle));
 	ASSERT_EQ(0, mprotect(page, getpagesize(), PROT_READ));
-	EXPECT_EQ(-EFAULT, result(ioctl(d->reader, MPMCQ_IOC_NACK, page)));
-	EXPECT_EQ(0, info_of(d->reader).held);
-	EXPECT_TRUE(waiting_again(d, MANY));
+	EXPECT_EQ(-EFAULT, result(ioctl(d->reader, MPMCQ_IOC_SETTLE, page)));
+	EXPECT_EQ(MANY, info_of(d->reader).held);
+	EXPECT_EQ(MANY, ack_all(d->reader));
 	EXPECT_TRUE(all_slots_free(d));
 }
 

@@ -13,10 +13,11 @@
 
 #define LEASE	MPMCQ_MODE_LEASE
 #define PACKED	MPMCQ_MODE_PACKED
-#define FRONT	MPMCQ_LEASES_FRONT
-#define ALL	MPMCQ_LEASES_ALL
+#define FRONT	MPMCQ_SETTLE_FRONT
+#define UNTRIED	MPMCQ_SETTLE_UNTRIED
+#define ALL	MPMCQ_SETTLE_ALL
 #define FEW	6
-#define COUNT_MAX	65536	/* ids in a request */
+#define COUNT_MAX	MPMCQ_MAX_HELD_MAX
 
 static unsigned char large[MSG_SIZE_MAX];
 
@@ -382,15 +383,15 @@ TEST_F(lease, ack_some)
 	ASSERT_LE(0, le);
 	for (i = 0; i < self->n - 1; i++)
 		ids[i] = msg[i + 1].id;
-	EXPECT_EQ(self->n - 1, request_leases(le, MPMCQ_IOC_ACK, 0, ids, self->n - 1, NULL));
+	EXPECT_EQ(self->n - 1, settle(le, MPMCQ_SETTLE_ACK, 0, ids, self->n - 1, NULL));
 	EXPECT_EQ(1, held(le));
 	EXPECT_EQ(1, ack_all(le));
 	EXPECT_EQ(0, ack_all(le));
 	close(le);
 }
 
-static const unsigned int requests[] = {
-	MPMCQ_IOC_ACK, MPMCQ_IOC_NACK, MPMCQ_IOC_REJECT, MPMCQ_IOC_TOUCH,
+static const __u32 ops[] = {
+	MPMCQ_SETTLE_ACK, MPMCQ_SETTLE_NACK, MPMCQ_SETTLE_REJECT, MPMCQ_SETTLE_TOUCH,
 };
 
 /* What is not held does not keep the rest from being done. */
@@ -401,7 +402,7 @@ TEST_F(lease, unknown_among_known)
 	__u64 ids[4];
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(requests); i++) {
+	for (i = 0; i < ARRAY_SIZE(ops); i++) {
 		ASSERT_EQ(LEN, put_msg(self->nb, LEN, 9));
 		other = attach(self->fd, O_RDONLY, LEASE | PACKED, 0);
 		ASSERT_EQ(1, take_packed(other, 1, LEN, 9, &theirs));
@@ -411,11 +412,11 @@ TEST_F(lease, unknown_among_known)
 		ids[1] = msg[0].id;
 		ids[2] = msg[0].id;
 		ids[3] = 0;
-		EXPECT_EQ(-ENOENT, request_leases(le, requests[i], 0, ids, 4, (__u32 *)&done))
-			TH_LOG("request %zu", i);
+		EXPECT_EQ(-ENOENT, settle(le, ops[i], 0, ids, 4, (__u32 *)&done))
+			TH_LOG("op %zu", i);
 		/* It can be touched twice. */
-		EXPECT_EQ(requests[i] == MPMCQ_IOC_TOUCH ? 2 : 1, done);
-		EXPECT_EQ(requests[i] == MPMCQ_IOC_TOUCH ? 1 : 0, held(le));
+		EXPECT_EQ(ops[i] == MPMCQ_SETTLE_TOUCH ? 2 : 1, done);
+		EXPECT_EQ(ops[i] == MPMCQ_SETTLE_TOUCH ? 1 : 0, held(le));
 		EXPECT_EQ(1, held(other));
 		EXPECT_EQ(1, ack(other, theirs.id));
 		close(other);
@@ -433,21 +434,19 @@ TEST_F(lease, unknown_ids)
 	size_t i;
 
 	ASSERT_LE(0, le);
-	for (i = 0; i < ARRAY_SIZE(requests); i++) {
+	for (i = 0; i < ARRAY_SIZE(ops); i++) {
 		for (bit = 0; bit < 64; bit++) {
 			__u64 id = msg.id ^ 1ULL << bit;
 
-			ASSERT_EQ(-ENOENT, request_leases(le, requests[i], 0, &id, 1, &done))
+			ASSERT_EQ(-ENOENT, settle(le, ops[i], 0, &id, 1, &done))
 				TH_LOG("bit %d", bit);
 			ASSERT_EQ(0, done);
 			id = 1ULL << bit;
 			if (id != msg.id)
-				ASSERT_EQ(-ENOENT, request_leases(le, requests[i], 0, &id, 1,
-								  &done));
+				ASSERT_EQ(-ENOENT, settle(le, ops[i], 0, &id, 1, &done));
 			id = ~id;
 			if (id != msg.id)
-				ASSERT_EQ(-ENOENT, request_leases(le, requests[i], 0, &id, 1,
-								  &done));
+				ASSERT_EQ(-ENOENT, settle(le, ops[i], 0, &id, 1, &done));
 		}
 		EXPECT_EQ(1, held(le));
 	}
@@ -473,8 +472,8 @@ TEST_F(lease, id_of_an_earlier_delivery)
 
 	ASSERT_LE(0, le);
 	for (i = 1; i < 20; i++) {
-		ASSERT_EQ(1, request_leases(le, MPMCQ_IOC_NACK, i % 3 ? FRONT : 0,
-					    &msg[i - 1].id, 1, NULL));
+		ASSERT_EQ(1, settle(le, MPMCQ_SETTLE_NACK, i % 3 ? FRONT : 0,
+				    &msg[i - 1].id, 1, NULL));
 		ASSERT_EQ(1, take_packed(le, 1, LEN, 0, &msg[i]));
 		for (j = 0; j < i; j++) {
 			ASSERT_NE(msg[j].id, msg[i].id);
@@ -499,76 +498,79 @@ TEST_F(lease, bad_requests)
 
 	ASSERT_LE(0, le);
 	ids[0] = msg.id;
-	for (i = 0; i < ARRAY_SIZE(requests); i++) {
-		unsigned int cmd = requests[i];
+	for (i = 0; i < ARRAY_SIZE(ops); i++) {
+		__u32 op = ops[i];
 
-		EXPECT_EQ(-EINVAL, request_leases(le, cmd, 0, ids, 0, NULL));
-		EXPECT_EQ(-EINVAL, request_leases(le, cmd, 0, NULL, 0, NULL));
-		EXPECT_EQ(-EINVAL, request_leases(le, cmd, 0, ids, ARRAY_SIZE(ids), NULL));
-		EXPECT_EQ(-EINVAL, request_leases(le, cmd, 0, ids, UINT32_MAX, NULL));
-		EXPECT_EQ(-EINVAL, request_leases(le, cmd, ALL, ids, 0, NULL));
-		EXPECT_EQ(-EINVAL, request_leases(le, cmd, ALL, NULL, 1, NULL));
-		EXPECT_EQ(-EINVAL, request_leases(le, cmd, ALL, ids, 1, NULL));
-		EXPECT_EQ(-EFAULT, request_leases(le, cmd, 0, NULL, 1, NULL));
-		EXPECT_EQ(-EFAULT, request_leases(le, cmd, 0, (void *)-8UL, 1, NULL));
-		EXPECT_EQ(-EFAULT, request_leases(le, cmd, 0, (void *)-8UL, COUNT_MAX, NULL));
-		if (cmd != MPMCQ_IOC_NACK) {
-			EXPECT_EQ(-EINVAL, request_leases(le, cmd, FRONT, ids, 1, NULL));
-			EXPECT_EQ(-EINVAL, request_leases(le, cmd, FRONT | ALL, NULL, 0, NULL));
+		EXPECT_EQ(-EINVAL, settle(le, op, 0, ids, 0, NULL));
+		EXPECT_EQ(-EINVAL, settle(le, op, 0, NULL, 0, NULL));
+		EXPECT_EQ(-EINVAL, settle(le, op, 0, ids, ARRAY_SIZE(ids), NULL));
+		EXPECT_EQ(-EINVAL, settle(le, op, 0, ids, UINT32_MAX, NULL));
+		EXPECT_EQ(-EINVAL, settle(le, op, ALL, ids, 0, NULL));
+		EXPECT_EQ(-EINVAL, settle(le, op, ALL, NULL, 1, NULL));
+		EXPECT_EQ(-EINVAL, settle(le, op, ALL, ids, 1, NULL));
+		EXPECT_EQ(-EFAULT, settle(le, op, 0, NULL, 1, NULL));
+		EXPECT_EQ(-EFAULT, settle(le, op, 0, (void *)-8UL, 1, NULL));
+		EXPECT_EQ(-EFAULT, settle(le, op, 0, (void *)-8UL, COUNT_MAX, NULL));
+		EXPECT_EQ(-EINVAL, settle(le, op, 8, ids, 1, NULL));
+		EXPECT_EQ(-EINVAL, settle(le, op, 1U << 31, ids, 1, NULL));
+		if (op != MPMCQ_SETTLE_NACK) {
+			EXPECT_EQ(-EINVAL, settle(le, op, FRONT, ids, 1, NULL));
+			EXPECT_EQ(-EINVAL, settle(le, op, FRONT | ALL, NULL, 0, NULL));
+			EXPECT_EQ(-EINVAL, settle(le, op, UNTRIED, ids, 1, NULL));
+			EXPECT_EQ(-EINVAL, settle(le, op, UNTRIED | ALL, NULL, 0, NULL));
 		}
 		EXPECT_EQ(1, held(le));
 	}
+	EXPECT_EQ(-EINVAL, settle(le, 0, 0, ids, 1, NULL));
+	EXPECT_EQ(-EINVAL, settle(le, 0, ALL, NULL, 0, NULL));
+	EXPECT_EQ(-EINVAL, settle(le, MPMCQ_SETTLE_TOUCH + 1, 0, ids, 1, NULL));
+	EXPECT_EQ(-EINVAL, settle(le, UINT32_MAX, ALL, NULL, 0, NULL));
 	ids[0] = 0;
 	ids[ARRAY_SIZE(ids) - 2] = msg.id;
-	EXPECT_EQ(-ENOENT, request_leases(le, MPMCQ_IOC_ACK, 0, ids, ARRAY_SIZE(ids) - 1, &done));
+	EXPECT_EQ(-ENOENT, settle(le, MPMCQ_SETTLE_ACK, 0, ids, ARRAY_SIZE(ids) - 1, &done));
 	EXPECT_EQ(1, done);
 	EXPECT_EQ(0, held(le));
 	close(le);
 }
 
-/* Ids over the edge of what is there: some may be done, none is lost. */
+/* Ids over the edge of what is there: nothing is done. */
 TEST_F(lease, ids_over_edge)
 {
 	struct mpmcq_msg msg[FEW];
 	__u64 *edge = (void *)map_edge();
-	int i, left, cmd, le;
+	__u32 done;
+	int i, le;
+	size_t op;
 
 	ASSERT_NE(NULL, edge);
-	for (cmd = 0; cmd < 3; cmd++) {
+	for (op = 0; op < ARRAY_SIZE(ops); op++) {
 		le = hold(self->fd, self->n, msg);
 		ASSERT_LE(0, le);
 		for (i = 0; i < self->n - 1; i++)
 			edge[i - self->n + 1] = msg[i].id;
-		EXPECT_EQ(-EFAULT, request_leases(le, requests[cmd], 0, edge - self->n + 1,
-						  self->n, NULL));
-		left = held(le);
-		EXPECT_LE(1, left);
-		if (requests[cmd] == MPMCQ_IOC_NACK)
-			EXPECT_EQ(self->n - left, depth(self->fd));
-		if (requests[cmd] == MPMCQ_IOC_REJECT)
-			EXPECT_EQ(self->n - left, dead(self->fd));
-		EXPECT_EQ(left, ack_all(le));
+		EXPECT_EQ(-EFAULT, settle(le, ops[op], 0, edge - self->n + 1, self->n, &done));
+		EXPECT_EQ(0, done);
+		EXPECT_EQ(self->n, ack_all(le));
 		close(le);
-		take_all(self->nb);
-		purge(self->fd, 0);
 	}
 }
 
-/* The request can be read and the answer not be written: nothing is lost. */
+/* The request can be read and the answer not be written: nothing is done. */
 TEST_F(lease, answer_not_writable)
 {
-	struct mpmcq_leases *req = map(getpagesize(), PROT_READ | PROT_WRITE);
+	struct mpmcq_settle *req = map(getpagesize(), PROT_READ | PROT_WRITE);
 	struct mpmcq_msg msg;
 	int le = hold(self->fd, 1, &msg);
 
 	ASSERT_LE(0, le);
 	ASSERT_NE(MAP_FAILED, req);
-	*req = (struct mpmcq_leases){ .size = sizeof(*req), .flags = ALL };
+	*req = (struct mpmcq_settle){
+		.size = sizeof(*req), .op = MPMCQ_SETTLE_ACK, .flags = ALL,
+	};
 	ASSERT_EQ(0, mprotect(req, getpagesize(), PROT_READ));
-	EXPECT_EQ(-EFAULT, result(ioctl(le, MPMCQ_IOC_ACK, req)));
+	EXPECT_EQ(-EFAULT, result(ioctl(le, MPMCQ_IOC_SETTLE, req)));
 	EXPECT_EQ(0, depth(self->fd));
-	ack_all(le);
-	EXPECT_EQ(0, held(le));
+	EXPECT_EQ(1, ack_all(le));
 	munmap(req, getpagesize());
 	close(le);
 }
@@ -582,12 +584,12 @@ TEST_F(lease, requests_without_lease)
 
 	ASSERT_LE(0, writer);
 	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 0));
-	for (i = 0; i < ARRAY_SIZE(requests); i++) {
-		EXPECT_EQ(0, request_all(self->fd, requests[i]));
-		EXPECT_EQ(-ENOENT, request_leases(self->fd, requests[i], 0, &id, 1, &done));
+	for (i = 0; i < ARRAY_SIZE(ops); i++) {
+		EXPECT_EQ(0, settle_all(self->fd, ops[i]));
+		EXPECT_EQ(-ENOENT, settle(self->fd, ops[i], 0, &id, 1, &done));
 		EXPECT_EQ(0, done);
-		EXPECT_EQ(-EBADF, request_all(writer, requests[i]));
-		EXPECT_EQ(-EBADF, request_leases(writer, requests[i], 0, &id, 1, NULL));
+		EXPECT_EQ(-EBADF, settle_all(writer, ops[i]));
+		EXPECT_EQ(-EBADF, settle(writer, ops[i], 0, &id, 1, NULL));
 	}
 	EXPECT_EQ(1, depth(self->fd));
 	EXPECT_EQ(LEN, take_msg(self->nb, LEN, 0));
@@ -606,7 +608,7 @@ TEST_F(lease, nack_to_tail)
 	ASSERT_EQ(half, take_packed(le, half, LEN, 0, msg));
 	for (i = 0; i < half; i++)
 		ids[i] = msg[i].id;
-	EXPECT_EQ(half, request_leases(le, MPMCQ_IOC_NACK, 0, ids, half, NULL));
+	EXPECT_EQ(half, settle(le, MPMCQ_SETTLE_NACK, 0, ids, half, NULL));
 	EXPECT_EQ(0, held(le));
 	EXPECT_EQ(self->n, depth(self->fd));
 	EXPECT_EQ(self->n - 1, take_some(self->nb, self->n - half, half));
@@ -626,7 +628,7 @@ TEST_F(lease, nack_to_front)
 	ASSERT_EQ(half, take_packed(le, half, LEN, 0, msg));
 	for (i = 0; i < half; i++)
 		ids[i] = msg[i].id;
-	EXPECT_EQ(half, request_leases(le, MPMCQ_IOC_NACK, FRONT, ids, half, NULL));
+	EXPECT_EQ(half, settle(le, MPMCQ_SETTLE_NACK, FRONT, ids, half, NULL));
 	EXPECT_EQ(self->n, depth(self->fd));
 	EXPECT_EQ(self->n - 1, take_some(self->nb, self->n, 0));
 	close(le);
@@ -638,11 +640,11 @@ TEST_F(lease, nack_all)
 	int le = hold(self->fd, self->n, msg);
 
 	ASSERT_LE(0, le);
-	EXPECT_EQ(self->n, request_all(le, MPMCQ_IOC_NACK));
+	EXPECT_EQ(self->n, settle_all(le, MPMCQ_SETTLE_NACK));
 	EXPECT_EQ(self->n, depth(self->fd));
 	EXPECT_EQ(self->n, take_packed(le, self->n, LEN, 0, msg));
 	EXPECT_EQ(2, msg[0].deliveries);
-	EXPECT_EQ(self->n, request_leases(le, MPMCQ_IOC_NACK, ALL | FRONT, NULL, 0, NULL));
+	EXPECT_EQ(self->n, settle(le, MPMCQ_SETTLE_NACK, ALL | FRONT, NULL, 0, NULL));
 	EXPECT_EQ(self->n - 1, take_some(self->nb, self->n, 0));
 	close(le);
 }
@@ -656,7 +658,7 @@ TEST_F(lease, returned_is_next)
 	ASSERT_LE(0, le);
 	ASSERT_EQ(LEN + 1, put_msg(self->nb, LEN + 1, 1));
 	EXPECT_EQ(LEN + 1, next_len(self->fd));
-	EXPECT_EQ(1, request_leases(le, MPMCQ_IOC_NACK, FRONT, &msg.id, 1, NULL));
+	EXPECT_EQ(1, settle(le, MPMCQ_SETTLE_NACK, FRONT, &msg.id, 1, NULL));
 	EXPECT_EQ(LEN, next_len(self->fd));
 	EXPECT_EQ(LEN, take_msg(self->nb, LEN, 0));
 	EXPECT_EQ(LEN + 1, take_msg(self->nb, LEN + 1, 1));
@@ -672,14 +674,14 @@ TEST_F(lease, requests_for_all_of_one)
 	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 0));
 	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
 	ASSERT_EQ(LEN, take_msg(le, LEN, 0));
-	EXPECT_EQ(1, request_all(le, MPMCQ_IOC_TOUCH));
-	EXPECT_EQ(1, request_all(le, MPMCQ_IOC_NACK));
+	EXPECT_EQ(1, settle_all(le, MPMCQ_SETTLE_TOUCH));
+	EXPECT_EQ(1, settle_all(le, MPMCQ_SETTLE_NACK));
 	EXPECT_EQ(0, held(le));
 	EXPECT_EQ(LEN, take_msg(le, LEN, 1));
-	EXPECT_EQ(1, request_leases(le, MPMCQ_IOC_NACK, ALL | FRONT, NULL, 0, NULL));
+	EXPECT_EQ(1, settle(le, MPMCQ_SETTLE_NACK, ALL | FRONT, NULL, 0, NULL));
 	EXPECT_EQ(2, depth(self->fd));
 	EXPECT_EQ(LEN, take_msg(le, LEN, 1));
-	EXPECT_EQ(1, request_all(le, MPMCQ_IOC_REJECT));
+	EXPECT_EQ(1, settle_all(le, MPMCQ_SETTLE_REJECT));
 	EXPECT_EQ(1, dead(self->fd));
 	EXPECT_EQ(LEN, take_msg(le, LEN, 0));
 	EXPECT_EQ(1, ack_all(le));
@@ -714,7 +716,7 @@ TEST_F(lease, touch)
 	ASSERT_LE(0, le);
 	for (i = 0; i < self->n; i++)
 		EXPECT_EQ(1, touch(le, msg[i].id));
-	EXPECT_EQ(self->n, request_all(le, MPMCQ_IOC_TOUCH));
+	EXPECT_EQ(self->n, settle_all(le, MPMCQ_SETTLE_TOUCH));
 	EXPECT_EQ(self->n, held(le));
 	EXPECT_EQ(self->n, ack_all(le));
 	close(le);
@@ -733,10 +735,10 @@ TEST_F(lease, give_backs_wake_readers)
 		for (i = 0; i < self->n; i++)
 			ASSERT_EQ(0, start_blocked(&call[i], take, self->fd, buf[i], LEN));
 		if (way == 0)
-			EXPECT_EQ(self->n, request_all(le, MPMCQ_IOC_NACK));
+			EXPECT_EQ(self->n, settle_all(le, MPMCQ_SETTLE_NACK));
 		if (way == 1)
-			EXPECT_EQ(self->n, request_leases(le, MPMCQ_IOC_NACK, ALL | FRONT, NULL, 0,
-							  NULL));
+			EXPECT_EQ(self->n, settle(le, MPMCQ_SETTLE_NACK, ALL | FRONT, NULL, 0,
+						  NULL));
 		close(le);
 		for (i = 0; i < self->n; i++)
 			EXPECT_EQ(LEN, finish_call(&call[i]));
@@ -871,7 +873,7 @@ TEST_F(lease, full_holder_is_not_readable)
 /* What ends a lease makes room, and that is news for who was told, or found, that there is none. */
 TEST_F(lease, room_is_an_edge)
 {
-	static const unsigned int ends[] = { MPMCQ_IOC_ACK, MPMCQ_IOC_NACK, MPMCQ_IOC_REJECT };
+	static const __u32 ends[] = { MPMCQ_SETTLE_ACK, MPMCQ_SETTLE_NACK, MPMCQ_SETTLE_REJECT };
 	int i, le, ep, ended, max = self->n - 1;
 	struct mpmcq_msg msg[FEW];
 
@@ -884,7 +886,7 @@ TEST_F(lease, room_is_an_edge)
 		/* An edge that was told before the read found no room. */
 		EXPECT_EQ(-ENOBUFS, take_packed(le, 1, LEN, 0, NULL));
 		EXPECT_EQ(0, event_now(ep));
-		ended = i < 3 ? request_leases(le, ends[i], 0, &msg[0].id, 1, NULL) : ack_all(le);
+		ended = i < 3 ? settle(le, ends[i], 0, &msg[0].id, 1, NULL) : ack_all(le);
 		EXPECT_EQ(i < 3 ? 1 : max, ended);
 		EXPECT_EQ(EPOLLIN, event_now(ep));
 		/* Told once: another acknowledgment is no news. */
@@ -1219,8 +1221,8 @@ TEST(many_held)
 	EXPECT_EQ(1000, held(fd));
 	for (i = 0; i < 1000; i++)
 		ids[i] = msg[i * 7 % 1000].id;
-	EXPECT_EQ(500, request_leases(fd, MPMCQ_IOC_ACK, 0, ids, 500, NULL));
-	EXPECT_EQ(500, request_leases(fd, MPMCQ_IOC_NACK, 0, ids + 500, 500, NULL));
+	EXPECT_EQ(500, settle(fd, MPMCQ_SETTLE_ACK, 0, ids, 500, NULL));
+	EXPECT_EQ(500, settle(fd, MPMCQ_SETTLE_NACK, 0, ids + 500, 500, NULL));
 	EXPECT_EQ(500, depth(fd));
 	EXPECT_EQ(0, held(fd));
 	close(fd);
@@ -1314,6 +1316,49 @@ TEST_F(lease, max_held_is_fixed_once)
 	close(fd);
 }
 
+/* A delivery that is taken back counts for nothing: the message never dies of it. */
+TEST_F(lease, untried)
+{
+	int fd = make_queue(.capacity = 4, .msg_size = 64, .open_flags = O_RDWR | O_NONBLOCK,
+			    .max_deliveries = 2);
+	int i, ended, le = attach(fd, O_RDONLY | O_NONBLOCK, LEASE | PACKED, 0);
+	struct mpmcq_msg msg;
+
+	ASSERT_LE(0, fd);
+	ASSERT_LE(0, le);
+	ASSERT_EQ(LEN, put_msg(fd, LEN, 0));
+	ASSERT_EQ(LEN, put_msg(fd, LEN, 1));
+	for (i = 0; i < 20; i++) {
+		ASSERT_EQ(1, take_packed(le, 1, LEN, i % 2, &msg));
+		EXPECT_EQ(1, msg.deliveries);
+		if (i < 10)
+			ended = settle(le, MPMCQ_SETTLE_NACK, UNTRIED, &msg.id, 1, NULL);
+		else
+			ended = settle(le, MPMCQ_SETTLE_NACK, UNTRIED | ALL, NULL, 0, NULL);
+		EXPECT_EQ(1, ended);
+	}
+	/* To the front: the same one comes again. */
+	for (i = 0; i < 10; i++) {
+		ASSERT_EQ(1, take_packed(le, 1, LEN, 0, &msg));
+		EXPECT_EQ(1, msg.deliveries);
+		EXPECT_EQ(1, settle(le, MPMCQ_SETTLE_NACK, UNTRIED | FRONT, &msg.id, 1, NULL));
+	}
+	EXPECT_EQ(0, dead(fd));
+	EXPECT_EQ(30, (int)info_of(fd).returned);
+
+	/* The last that it may have, taken back, is the last that it may have. */
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(1, take_packed(le, 1, LEN, 0, &msg));
+		EXPECT_EQ(i ? 2 : 1, (int)msg.deliveries);
+		EXPECT_EQ(1, settle(le, MPMCQ_SETTLE_NACK, FRONT | (i == 1 ? UNTRIED : 0),
+				    &msg.id, 1, NULL));
+	}
+	EXPECT_EQ(1, dead(fd));
+	EXPECT_EQ(LEN, take_msg(fd, LEN, 1));
+	close(le);
+	close(fd);
+}
+
 TEST_F(lease, deliveries_are_counted)
 {
 	int i, le = attach(self->fd, O_RDONLY, LEASE | PACKED, 0);
@@ -1328,8 +1373,8 @@ TEST_F(lease, deliveries_are_counted)
 	for (i = 1; i <= 5; i++) {
 		ASSERT_EQ(1, take_packed(le, 1, LEN, 0, &msg));
 		EXPECT_EQ(i, (int)msg.deliveries);
-		ASSERT_EQ(1, request_leases(le, MPMCQ_IOC_NACK, i % 2 ? FRONT : 0, &msg.id, 1,
-					    NULL));
+		ASSERT_EQ(1, settle(le, MPMCQ_SETTLE_NACK, i % 2 ? FRONT : 0, &msg.id, 1,
+				    NULL));
 		/* Reads that fail are none. */
 		EXPECT_EQ(-EFAULT, result(read(le, edge - 30, 100)));
 		EXPECT_EQ(-EFAULT, result(read(pk, edge - 30, 100)));
@@ -1646,8 +1691,8 @@ TEST_F(lease, too_many_deliveries)
 			if (way == 0)
 				EXPECT_EQ(1, nack(le, msg.id));
 			if (way == 1)
-				EXPECT_EQ(1, request_leases(le, MPMCQ_IOC_NACK, FRONT, &msg.id, 1,
-							    NULL));
+				EXPECT_EQ(1, settle(le, MPMCQ_SETTLE_NACK, FRONT, &msg.id, 1,
+						    NULL));
 			if (way == 3)
 				EXPECT_TRUE(comes_true(!held(le)));
 			close(le);
@@ -1883,7 +1928,7 @@ TEST(deadline_moves)
 			usleep(20000);
 			before = now_ms();
 			touch(le, msg[0].id);
-			request_all(le, MPMCQ_IOC_TOUCH);
+			settle_all(le, MPMCQ_SETTLE_TOUCH);
 			if (now_ms() - last > longest)
 				longest = now_ms() - last;
 		}
@@ -2369,8 +2414,8 @@ static int work_on_many(struct account *account, int fd, unsigned int seed)
 				ret = ack(le, id[i]);
 				note_ack(account, number[i]);
 			} else {
-				ret = request_leases(le, MPMCQ_IOC_NACK, seed >> 18 & FRONT, &id[i],
-						     1, NULL);
+				ret = settle(le, MPMCQ_SETTLE_NACK, seed >> 18 & FRONT, &id[i],
+					     1, NULL);
 			}
 			if (ret != 1)
 				fault(account, NOT_HELD);

@@ -137,53 +137,53 @@ static inline int purge(int fd, __u32 count)
 }
 
 /* How many messages it was done to; also if it fails in @done, unless that is NULL. */
-static inline int request_leases(int fd, unsigned int cmd, __u32 flags, const __u64 *ids,
-				 __u32 count, __u32 *done)
+static inline int settle(int fd, __u32 op, __u32 flags, const __u64 *ids, __u32 count, __u32 *done)
 {
-	struct mpmcq_leases req = {
-		.size = sizeof(req), .flags = flags, .ids = (unsigned long)ids, .count = count,
+	struct mpmcq_settle req = {
+		.size = sizeof(req), .op = op, .flags = flags, .ids = (unsigned long)ids,
+		.count = count,
 	};
 	int ret;
 
 	memset(&req.done, JUNK, sizeof(req.done));
-	ret = result(ioctl(fd, cmd, &req));
+	ret = result(ioctl(fd, MPMCQ_IOC_SETTLE, &req));
 	if (done)
 		*done = req.done;
-	if (req.size != sizeof(req) || req.flags != flags || req.ids != (unsigned long)ids ||
-	    req.count != count)
+	if (req.size != sizeof(req) || req.op != op || req.flags != flags ||
+	    req.ids != (unsigned long)ids || req.count != count || req.reserved)
 		return -EBADMSG;
 	return ret < 0 ? ret : (int)req.done;
 }
 
 static inline int ack(int fd, __u64 id)
 {
-	return request_leases(fd, MPMCQ_IOC_ACK, 0, &id, 1, NULL);
+	return settle(fd, MPMCQ_SETTLE_ACK, 0, &id, 1, NULL);
 }
 
 static inline int nack(int fd, __u64 id)
 {
-	return request_leases(fd, MPMCQ_IOC_NACK, 0, &id, 1, NULL);
+	return settle(fd, MPMCQ_SETTLE_NACK, 0, &id, 1, NULL);
 }
 
 static inline int reject(int fd, __u64 id)
 {
-	return request_leases(fd, MPMCQ_IOC_REJECT, 0, &id, 1, NULL);
+	return settle(fd, MPMCQ_SETTLE_REJECT, 0, &id, 1, NULL);
 }
 
 static inline int touch(int fd, __u64 id)
 {
-	return request_leases(fd, MPMCQ_IOC_TOUCH, 0, &id, 1, NULL);
+	return settle(fd, MPMCQ_SETTLE_TOUCH, 0, &id, 1, NULL);
 }
 
-/* The request for all that @fd holds. */
-static inline int request_all(int fd, unsigned int cmd)
+/* The same for all that @fd holds. */
+static inline int settle_all(int fd, __u32 op)
 {
-	return request_leases(fd, cmd, MPMCQ_LEASES_ALL, NULL, 0, NULL);
+	return settle(fd, op, MPMCQ_SETTLE_ALL, NULL, 0, NULL);
 }
 
 static inline int ack_all(int fd)
 {
-	return request_all(fd, MPMCQ_IOC_ACK);
+	return settle_all(fd, MPMCQ_SETTLE_ACK);
 }
 
 /* All junk if it fails. */

@@ -25,7 +25,7 @@ static_assert(offsetof(struct mpmcq_info, sent) == 72, "info");
 static_assert(offsetof(struct mpmcq_info, dropped) == 112, "info");
 static_assert(sizeof(struct mpmcq_msg) == 24, "msg");
 static_assert(sizeof(struct mpmcq_mode) == 16, "mode");
-static_assert(sizeof(struct mpmcq_leases) == 24, "leases");
+static_assert(sizeof(struct mpmcq_settle) == 32, "settle");
 static_assert(sizeof(struct mpmcq_create) == 40, "create");
 static_assert(offsetof(struct mpmcq_create, open_flags) == 24, "create");
 static_assert(offsetof(struct mpmcq_create, name) == 32, "create");
@@ -53,7 +53,7 @@ struct request {
 		__u32 size;
 		struct mpmcq_info info;
 		struct mpmcq_mode mode;
-		struct mpmcq_leases leases;
+		struct mpmcq_settle settle;
 		struct mpmcq_create create;
 		struct mpmcq_attach attach;
 		struct mpmcq_dead dead;
@@ -61,7 +61,7 @@ struct request {
 	struct {
 		size_t offset;
 		__u32 bits;
-	} zero[4];		/* bits each of which is refused */
+	} zero[5];		/* bits each of which is refused */
 };
 
 #define ARGS(what)	sizeof(struct mpmcq_##what), .args.what.size = sizeof(struct mpmcq_##what)
@@ -77,37 +77,47 @@ static const struct request requests[] = {
 			{ offsetof(struct mpmcq_mode, reserved), -1 },
 		},
 	}, {
-		"ACK", MPMCQ_IOC_ACK, ARGS(leases), .args.leases.flags = MPMCQ_LEASES_ALL,
+		"ACK", MPMCQ_IOC_SETTLE, ARGS(settle),
+		.args.settle.op = MPMCQ_SETTLE_ACK, .args.settle.flags = MPMCQ_SETTLE_ALL,
 		.zero = {
-			{ offsetof(struct mpmcq_leases, flags), ~MPMCQ_LEASES_ALL },
-			{ offsetof(struct mpmcq_leases, ids), -1 },
-			{ offsetof(struct mpmcq_leases, ids) + 4, -1 },
-			{ offsetof(struct mpmcq_leases, count), -1 },
+			{ offsetof(struct mpmcq_settle, flags), ~MPMCQ_SETTLE_ALL },
+			{ offsetof(struct mpmcq_settle, ids), -1 },
+			{ offsetof(struct mpmcq_settle, ids) + 4, -1 },
+			{ offsetof(struct mpmcq_settle, count), -1 },
+			{ offsetof(struct mpmcq_settle, reserved), -1 },
 		},
 	}, {
-		"NACK", MPMCQ_IOC_NACK, ARGS(leases), .args.leases.flags = MPMCQ_LEASES_ALL,
+		"NACK", MPMCQ_IOC_SETTLE, ARGS(settle),
+		.args.settle.op = MPMCQ_SETTLE_NACK, .args.settle.flags = MPMCQ_SETTLE_ALL,
 		.zero = {
 			{
-				offsetof(struct mpmcq_leases, flags),
-				~(MPMCQ_LEASES_ALL | MPMCQ_LEASES_FRONT),
+				offsetof(struct mpmcq_settle, flags),
+				~(MPMCQ_SETTLE_ALL | MPMCQ_SETTLE_FRONT | MPMCQ_SETTLE_UNTRIED),
 			},
-			{ offsetof(struct mpmcq_leases, ids), -1 },
-			{ offsetof(struct mpmcq_leases, ids) + 4, -1 },
-			{ offsetof(struct mpmcq_leases, count), -1 },
+			{ offsetof(struct mpmcq_settle, ids), -1 },
+			{ offsetof(struct mpmcq_settle, ids) + 4, -1 },
+			{ offsetof(struct mpmcq_settle, count), -1 },
+			{ offsetof(struct mpmcq_settle, reserved), -1 },
 		},
 	}, {
-		"REJECT", MPMCQ_IOC_REJECT, ARGS(leases), .args.leases.flags = MPMCQ_LEASES_ALL,
+		"REJECT", MPMCQ_IOC_SETTLE, ARGS(settle),
+		.args.settle.op = MPMCQ_SETTLE_REJECT, .args.settle.flags = MPMCQ_SETTLE_ALL,
 		.zero = {
-			{ offsetof(struct mpmcq_leases, flags), ~MPMCQ_LEASES_ALL },
-			{ offsetof(struct mpmcq_leases, ids), -1 },
-			{ offsetof(struct mpmcq_leases, count), -1 },
+			{ offsetof(struct mpmcq_settle, flags), ~MPMCQ_SETTLE_ALL },
+			{ offsetof(struct mpmcq_settle, ids), -1 },
+			{ offsetof(struct mpmcq_settle, ids) + 4, -1 },
+			{ offsetof(struct mpmcq_settle, count), -1 },
+			{ offsetof(struct mpmcq_settle, reserved), -1 },
 		},
 	}, {
-		"TOUCH", MPMCQ_IOC_TOUCH, ARGS(leases), .args.leases.flags = MPMCQ_LEASES_ALL,
+		"TOUCH", MPMCQ_IOC_SETTLE, ARGS(settle),
+		.args.settle.op = MPMCQ_SETTLE_TOUCH, .args.settle.flags = MPMCQ_SETTLE_ALL,
 		.zero = {
-			{ offsetof(struct mpmcq_leases, flags), ~MPMCQ_LEASES_ALL },
-			{ offsetof(struct mpmcq_leases, ids), -1 },
-			{ offsetof(struct mpmcq_leases, count), -1 },
+			{ offsetof(struct mpmcq_settle, flags), ~MPMCQ_SETTLE_ALL },
+			{ offsetof(struct mpmcq_settle, ids), -1 },
+			{ offsetof(struct mpmcq_settle, ids) + 4, -1 },
+			{ offsetof(struct mpmcq_settle, count), -1 },
+			{ offsetof(struct mpmcq_settle, reserved), -1 },
 		},
 	}, {
 		"CREATE", MPMCQ_IOC_CREATE, ARGS(create), .good = DESCRIPTOR,
@@ -543,7 +553,7 @@ static int any_write(bool compat, int fd, unsigned int at, unsigned int len)
 TEST_F(request, in_use)
 {
 	unsigned int at = (unsigned long)self->mem;
-	struct mpmcq_leases *leases = (void *)self->mem;
+	struct mpmcq_settle *end = (void *)self->mem;
 	struct mpmcq_attach *more = (void *)self->mem;
 	struct mpmcq_info *info = (void *)self->mem;
 	struct mpmcq_dead *corpses = (void *)self->mem;
@@ -577,19 +587,23 @@ TEST_F(request, in_use)
 	EXPECT_EQ(3, info->held);
 	EXPECT_EQ(255, info->features);
 
-	*leases = (struct mpmcq_leases){
-		.size = sizeof(*leases), .ids = at + 512, .count = 1, .done = -1,
+	*end = (struct mpmcq_settle){
+		.size = sizeof(*end), .op = MPMCQ_SETTLE_ACK, .ids = at + 512, .count = 1,
+		.done = -1,
 	};
-	EXPECT_EQ(0, any_ioctl(variant->compat, le, MPMCQ_IOC_ACK, at));
-	EXPECT_EQ(1, leases->done);
-	leases->ids = at + 520;
-	EXPECT_EQ(0, any_ioctl(variant->compat, le, MPMCQ_IOC_REJECT, at));
-	leases->ids = at + 512;
-	leases->count = 3;
-	EXPECT_EQ(-ENOENT, any_ioctl(variant->compat, le, MPMCQ_IOC_NACK, at));
-	EXPECT_EQ(1, leases->done);
-	leases->ids |= 1ULL << 32;
-	EXPECT_EQ(-EFAULT, any_ioctl(variant->compat, le, MPMCQ_IOC_NACK, at));
+	EXPECT_EQ(0, any_ioctl(variant->compat, le, MPMCQ_IOC_SETTLE, at));
+	EXPECT_EQ(1, end->done);
+	end->op = MPMCQ_SETTLE_REJECT;
+	end->ids = at + 520;
+	EXPECT_EQ(0, any_ioctl(variant->compat, le, MPMCQ_IOC_SETTLE, at));
+	end->op = MPMCQ_SETTLE_NACK;
+	end->ids = at + 512;
+	end->count = 3;
+	EXPECT_EQ(-ENOENT, any_ioctl(variant->compat, le, MPMCQ_IOC_SETTLE, at));
+	EXPECT_EQ(1, end->done);
+	end->ids |= 1ULL << 32;
+	EXPECT_EQ(-EFAULT, any_ioctl(variant->compat, le, MPMCQ_IOC_SETTLE, at));
+	EXPECT_EQ(0, end->done);
 
 	*corpses = (struct mpmcq_dead){ .size = sizeof(*corpses), .done = -1 };
 	EXPECT_EQ(0, any_ioctl(variant->compat, le, MPMCQ_IOC_REVIVE, at));
@@ -760,7 +774,7 @@ TEST(told_by_info)
 	ASSERT_EQ(LEN, put_msg(fd, LEN, 2));
 	ASSERT_EQ(LEN, put_msg(fd, LEN, 3));
 	ASSERT_EQ(1, take_packed(le, 1, LEN, 1, NULL));
-	EXPECT_EQ(1, request_all(le, MPMCQ_IOC_REJECT));
+	EXPECT_EQ(1, settle_all(le, MPMCQ_SETTLE_REJECT));
 	ASSERT_EQ(1, take_packed(le, 1, LEN, 2, NULL));
 
 	ASSERT_EQ(0, query(le, &info));

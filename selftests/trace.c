@@ -179,7 +179,7 @@ TEST_F(trace, given_back)
 	ASSERT_LE(0, le);
 	ASSERT_EQ(LEN, put_msg(self->fd, LEN, 1));
 	ASSERT_EQ(LEN, take_msg(le, LEN, 1));
-	ASSERT_EQ(1, request_all(le, MPMCQ_IOC_NACK));
+	ASSERT_EQ(1, settle_all(le, MPMCQ_SETTLE_NACK));
 	ASSERT_EQ(LEN, take_msg(le, LEN, 1));
 	close(le);
 	EXPECT_EVENTS("mpmcq_send len=5", "mpmcq_receive len=5",

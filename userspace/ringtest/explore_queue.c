@@ -512,7 +512,7 @@ static void do_settle(unsigned int self, char what)
 	else if (what == 'd')
 		mpmcq_set_aside(queue, held, n);
 	else
-		mpmcq_give_back(queue, held, n, what == 'b');
+		mpmcq_give_back(queue, held, n, what == 'b' ? MPMCQ_SETTLE_FRONT : 0);
 }
 
 static __poll_t events_of(char what)

@@ -91,7 +91,8 @@ static void run_script(const char *script)
 		case 'b':
 		case 'B':
 			if (held)
-				mpmcq_give_back(queue, &index, held, *script == 'b');
+				mpmcq_give_back(queue, &index, held,
+						*script == 'b' ? MPMCQ_SETTLE_FRONT : 0);
 			break;
 		case 'd':
 			if (held)

@@ -61,10 +61,13 @@ static int run(const char *command, const char *message, size_t length)
 
 void work_on_message(struct receiver *r, const char *message, size_t length)
 {
-	struct mpmcq_leases all = { .size = sizeof(all), .flags = MPMCQ_LEASES_ALL };
 	int status = run(r->command, message, length);
+	struct mpmcq_settle all = {
+		.size = sizeof(all), .op = status ? MPMCQ_SETTLE_NACK : MPMCQ_SETTLE_ACK,
+		.flags = MPMCQ_SETTLE_ALL,
+	};
 
-	if (ioctl(r->fd, status ? MPMCQ_IOC_NACK : MPMCQ_IOC_ACK, &all) < 0)
+	if (ioctl(r->fd, MPMCQ_IOC_SETTLE, &all) < 0)
 		err(EXIT_FAILURE, "%s", queue_text());
 	if (WIFSIGNALED(status))
 		warnx("%s: %s: the message is given back", r->command,

@@ -105,7 +105,7 @@ struct mpmcq_info {
  * struct mpmcq_msg - what stands before each message of a packed read or write
  * @len: length of the message in bytes, without this header and the padding
  * @flags: 0
- * @id: read: names this delivery, for ACK and the like; written: ignored
+ * @id: read: names this delivery, for MPMCQ_IOC_SETTLE; written: ignored
  * @deliveries: read: how often the message has been delivered to files with
  *	MPMCQ_MODE_LEASE, with this time if the open file has it; written: ignored
  * @reserved: 0
@@ -148,26 +148,37 @@ struct mpmcq_mode {
 #define MPMCQ_MAX_HELD_DEFAULT	64U
 #define MPMCQ_MAX_HELD_MAX	4096U
 
-/* struct mpmcq_leases, flags */
-#define MPMCQ_LEASES_ALL	0x01	/* all that are held; @ids and @count are 0 */
-#define MPMCQ_LEASES_FRONT	0x02	/* NACK: to be read before those that wait */
+/* What becomes of messages that are held: struct mpmcq_settle, op. */
+#define MPMCQ_SETTLE_ACK	1	/* they are done */
+#define MPMCQ_SETTLE_NACK	2	/* they are to be read again */
+#define MPMCQ_SETTLE_REJECT	3	/* they are set aside, as dead messages */
+#define MPMCQ_SETTLE_TOUCH	4	/* they stay held, their time starts anew */
+
+/* struct mpmcq_settle, flags */
+#define MPMCQ_SETTLE_ALL	0x01	/* all that are held; @ids and @count are 0 */
+#define MPMCQ_SETTLE_FRONT	0x02	/* NACK: to be read before those that wait */
+#define MPMCQ_SETTLE_UNTRIED	0x04	/* NACK: this delivery does not count */
 
 /**
- * struct mpmcq_leases - messages that this open file holds
+ * struct mpmcq_settle - what becomes of messages that this open file holds
  * @size: size of this struct, in bytes
- * @flags: MPMCQ_LEASES_ALL, MPMCQ_LEASES_FRONT
+ * @op: MPMCQ_SETTLE_ACK and the like
+ * @flags: MPMCQ_SETTLE_ALL and the like
+ * @count: how many ids there are, 1 to MPMCQ_MAX_HELD_MAX
  * @ids: address of an array of __u64, from struct mpmcq_msg
- * @count: how many there are, 1 to 65536
- * @done: out: how many of them were held
+ * @reserved: 0
+ * @done: out: how many of the messages were held; 0 if the call fails, but for ENOENT
  *
  * An id that is not held any more, or never was, does not keep the others from being
- * done; the call then fails with ENOENT.
+ * done; the call then fails with ENOENT.  After any other error nothing has been done.
  */
-struct mpmcq_leases {
+struct mpmcq_settle {
 	__u32 size;
+	__u32 op;
 	__u32 flags;
-	__aligned_u64 ids;
 	__u32 count;
+	__aligned_u64 ids;
+	__u32 reserved;
 	__u32 done;
 };
 
@@ -241,10 +252,7 @@ struct mpmcq_dead {
 
 #define MPMCQ_IOC_INFO		_IOWR(MPMCQ_IOC_MAGIC, 0x00, struct mpmcq_info)
 #define MPMCQ_IOC_MODE		_IOW(MPMCQ_IOC_MAGIC, 0x01, struct mpmcq_mode)
-#define MPMCQ_IOC_ACK		_IOWR(MPMCQ_IOC_MAGIC, 0x02, struct mpmcq_leases)
-#define MPMCQ_IOC_NACK		_IOWR(MPMCQ_IOC_MAGIC, 0x03, struct mpmcq_leases)
-#define MPMCQ_IOC_REJECT	_IOWR(MPMCQ_IOC_MAGIC, 0x04, struct mpmcq_leases)
-#define MPMCQ_IOC_TOUCH		_IOWR(MPMCQ_IOC_MAGIC, 0x05, struct mpmcq_leases)
+#define MPMCQ_IOC_SETTLE	_IOWR(MPMCQ_IOC_MAGIC, 0x02, struct mpmcq_settle)
 #define MPMCQ_IOC_CREATE	_IOW(MPMCQ_IOC_MAGIC, 0x06, struct mpmcq_create)
 #define MPMCQ_IOC_ATTACH	_IOW(MPMCQ_IOC_MAGIC, 0x07, struct mpmcq_attach)
 #define MPMCQ_IOC_CLOSE		_IO(MPMCQ_IOC_MAGIC, 0x08)
