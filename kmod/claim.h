@@ -66,8 +66,8 @@ static inline int mpmcq_claim_slot(struct mpmcq_queue *q, struct iov_iter *from,
  * @room: bytes in the buffer
  * @pos: out: where it was in ready
  *
- * That is when no message has come back and the next one fits.  See claim_from() on the
- * length.
+ * That is when no message has come back and the next one fits, and is no suspect: with
+ * %MPMCQ_SUSPECT a length is more than any buffer's.  See claim_from() on the length.
  *
  * Return: the index, which is now in the caller's hands; %INDEX_RING_EMPTY if it is not
  * that case, which says nothing of what there is.

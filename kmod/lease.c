@@ -40,6 +40,26 @@
  *
  * Either the putter sees that a holder is full, or the poller sees the message: the litmus test is
  * WAKE+FULL.  The next to be told need not: a put that saw no full holder is seen by the first.
+ *
+ * Suspects
+ * --------
+ * A message that came back because its reader's file ended, or its deadline passed, may be what
+ * killed or hung the reader.  So may one that was dead and is revived.  It is a suspect until it is
+ * settled.  A packed read takes a suspect alone, and only if its open file holds nothing else; a
+ * holder of a suspect is full.  So the next death has one message to blame, and the others of the
+ * pack lose one delivery each.  (A file that is not packed holds one message at a time anyway.)
+ *
+ * Several threads may read by one file.  Each read that has claimed messages asks
+ * mpmcq_holder_admit() before it copies them:
+ *
+ *	invariant	if the holder has a suspect, held or claimed, it has nothing else
+ *
+ * A read that is not admitted hands back what it has claimed, and fails as if the holder were full.
+ *
+ * While a file holds messages and a suspect is next, a read fails and poll(2) does not say
+ * readable.  The suspect may go to another reader, and what comes then may be read.  So the taker of
+ * a suspect wakes all pollers if any holder has been told to be full.  That is the same race as
+ * above, with a take in place of the put.
  */
 
 #include <linux/atomic.h>
@@ -94,6 +114,8 @@ struct mpmcq_lease {
  * @spare: unused entries
  * @n: messages held; also read without the lock
  * @reserved: entries that packed reads under way will need
+ * @claimed: of these, for how many a message was admitted
+ * @suspect: what it has, held or claimed, is one suspect
  * @armed: see above; only if the queue has lease_ms
  * @ending: the file is closed: the work is not to arm the timer any more
  * @told_full: see above; the holder is counted in @q's full_holders meanwhile
@@ -114,6 +136,8 @@ struct mpmcq_holder {
 	struct hlist_head spare;
 	u32 n;
 	u32 reserved;
+	u32 claimed;
+	bool suspect;
 	bool armed;
 	bool ending;
 	bool told_full;
@@ -153,7 +177,7 @@ static enum hrtimer_restart deadline_passed(struct hrtimer *timer)
 /* Under the lock. */
 static bool is_full(const struct mpmcq_holder *h)
 {
-	return h->n + h->reserved >= h->max;
+	return h->suspect || h->n + h->reserved >= h->max;
 }
 
 /* Under the lock, after room was made: returns true if the caller has to call tell_room(). */
@@ -187,6 +211,7 @@ static u32 unlink_lease(struct mpmcq_holder *h, struct mpmcq_lease *lease)
 	hlist_del(&lease->hash);
 	hlist_add_head(&lease->hash, &h->spare);
 	WRITE_ONCE(h->n, h->n - 1);
+	h->suspect = false;
 	return lease->index;
 }
 
@@ -194,7 +219,7 @@ static const struct mpmcq_verdict acknowledged = { .op = MPMCQ_SETTLE_ACK };
 
 /* When a deadline has passed, or the open file ends. */
 static const struct mpmcq_verdict came_back = {
-	.op = MPMCQ_SETTLE_NACK, .flags = MPMCQ_SETTLE_FRONT,
+	.op = MPMCQ_SETTLE_NACK, .flags = MPMCQ_SETTLE_FRONT | MPMCQ_CAME_BACK,
 };
 
 /* Without the lock: what becomes of messages that were unlinked. */
@@ -377,8 +402,24 @@ void mpmcq_holder_unreserve(struct mpmcq_holder *h, u32 n)
 	tell_room(h, tell);
 }
 
+/* Whether there is no room for the next message; @told is set if nobody had been told so. */
+static bool look_for_room(struct mpmcq_holder *h, bool *told, bool *first)
+{
+	bool full;
+
+	spin_lock(&h->lock);
+	full = is_full(h) || (h->n + h->claimed && mpmcq_queue_next_is_suspect(h->q));
+	*told = full && !h->told_full;
+	if (*told) {
+		h->told_full = true;
+		*first = atomic_inc_return(&h->q->full_holders) == 1;
+	}
+	spin_unlock(&h->lock);
+	return full;
+}
+
 /**
- * mpmcq_holder_full() - whether there is no room for another message
+ * mpmcq_holder_full() - whether there is no room for the next message
  * @h: the table
  *
  * If so, the caller says so to its own caller, and pollers are woken when there is room.
@@ -387,21 +428,38 @@ void mpmcq_holder_unreserve(struct mpmcq_holder *h, u32 n)
  */
 bool mpmcq_holder_full(struct mpmcq_holder *h)
 {
-	bool full, first = false;
+	bool told, first = false, full = look_for_room(h, &told, &first);
+
+	if (!told)
+		return full;
+	smp_mb();	/* FULL */
+	if (first && mpmcq_queue_readable(h->q, false))
+		mpmcq_wake_readers_pollers(h->q);
+	/* A suspect that was next may have been taken before that. */
+	return look_for_room(h, &told, &first);
+}
+
+/**
+ * mpmcq_holder_admit() - whether a read may deliver what it has claimed
+ * @h: the table
+ * @claim: the messages, for which room was reserved
+ *
+ * See "Suspects".  If so, mpmcq_holder_keep() has to follow.
+ *
+ * Context: process.
+ */
+bool mpmcq_holder_admit(struct mpmcq_holder *h, const struct mpmcq_claim *claim)
+{
+	bool admitted;
 
 	spin_lock(&h->lock);
-	full = is_full(h);
-	if (full && !h->told_full) {
-		h->told_full = true;
-		first = atomic_inc_return(&h->q->full_holders) == 1;
+	admitted = !h->suspect && !(claim->suspect && h->n + h->claimed);
+	if (admitted) {
+		h->claimed += claim->n;
+		h->suspect = claim->suspect;
 	}
 	spin_unlock(&h->lock);
-	if (first) {
-		smp_mb();	/* FULL */
-		if (mpmcq_queue_readable(h->q, false))
-			mpmcq_wake_readers_pollers(h->q);
-	}
-	return full;
+	return admitted;
 }
 
 /* Under the lock: there is a spare entry. */
@@ -427,24 +485,30 @@ static void link_lease(struct mpmcq_holder *h, u64 id, u32 index)
  * mpmcq_holder_keep() - hold messages that have been delivered
  * @h: the table
  * @claim: the messages
- * @n: how many of them, from the first on; there is room for them
- * @reserved: for how many of them it was reserved
+ * @n: how many of them were, from the first on; there is room for them
+ * @admitted: how many of them were admitted: all or, if a file has one read at a time, none
  *
  * Context: process.
  */
 void mpmcq_holder_keep(struct mpmcq_holder *h, const struct mpmcq_claim *claim, unsigned int n,
-		       u32 reserved)
+		       u32 admitted)
 {
 	unsigned int i;
+	bool tell;
 
 	mpmcq_count(h->q, MPMCQ_LEASED, n);
 	spin_lock(&h->lock);
 	for (i = 0; i < n; i++)
 		link_lease(h, claim->id + i * MPMCQ_ID_STEP, claim->index[i]);
-	h->reserved -= reserved;
+	h->reserved -= admitted;
+	h->claimed -= admitted;
+	if (admitted && !n)
+		h->suspect = false;
+	tell = has_to_tell(h);
 	if (!h->armed)
 		arm_timer(h);
 	spin_unlock(&h->lock);
+	tell_room(h, tell);
 }
 
 /**

@@ -39,8 +39,9 @@ void mpmcq_holder_destroy(struct mpmcq_holder *h);
 u32 mpmcq_holder_reserve(struct mpmcq_holder *h, u32 n);
 void mpmcq_holder_unreserve(struct mpmcq_holder *h, u32 n);
 bool mpmcq_holder_full(struct mpmcq_holder *h);
+bool mpmcq_holder_admit(struct mpmcq_holder *h, const struct mpmcq_claim *claim);
 void mpmcq_holder_keep(struct mpmcq_holder *h, const struct mpmcq_claim *claim, unsigned int n,
-		       u32 reserved);
+		       u32 admitted);
 void mpmcq_holder_keep_next(struct mpmcq_holder *h, u64 id, u32 index);
 
 u32 mpmcq_holder_end(struct mpmcq_holder *h, const u64 *ids, u32 n,

@@ -290,6 +290,7 @@ ssize_t mpmcq_receive(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_c
 	claim->header = 0;
 	claim->align = 1;
 	claim->max = 1;
+	claim->holds = NULL;
 	ret = mpmcq_try_claim_messages(q, claim);
 	if (ret == -EAGAIN && !claim->nowait)
 		ret = mpmcq_claim_messages(q, claim);
@@ -297,7 +298,7 @@ ssize_t mpmcq_receive(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_c
 		return ret;
 
 	slot = mpmcq_slot(q, claim->index[0]);
-	len = slot->len;
+	len = mpmcq_len(slot);
 	ret = deliver(q, slot, len, to);
 	if (likely(!ret))
 		return len;

@@ -212,7 +212,7 @@ static int send_batch(struct mpmcq_queue *q, struct iov_iter *from, bool nowait)
 	done = copy_batch_in(q, &claim, from, len);
 	if (trace_mpmcq_send_enabled())
 		for (i = 0; i < done; i++)
-			trace_mpmcq_send(q->number, mpmcq_slot(q, indices[i])->len);
+			trace_mpmcq_send(q->number, mpmcq_len(mpmcq_slot(q, indices[i])));
 	if (done)
 		mpmcq_publish(q, indices, done);
 	if (done == claim.n)
@@ -257,7 +257,7 @@ static __always_inline struct mpmcq_msg header_of(const struct mpmcq_slot *slot,
 						  unsigned int i, bool kept)
 {
 	return (struct mpmcq_msg) {
-		.len = slot->len,
+		.len = mpmcq_len(slot),
 		.id = claim->id + i * MPMCQ_ID_STEP,
 		.deliveries = slot->deliveries + kept,
 	};
@@ -330,7 +330,7 @@ static unsigned int copy_batch_out(struct mpmcq_queue *q, const struct mpmcq_cla
 {
 	pagefault_disable();
 	while (i < claim->n) {
-		if (mpmcq_slot(q, claim->index[i])->len <= MPMCQ_SHORT)
+		if (mpmcq_len(mpmcq_slot(q, claim->index[i])) <= MPMCQ_SHORT)
 			i = copy_short_out(q, claim, i, to, kept);
 		if (i == claim->n || !copy_one_out(q, claim, i, to, kept))
 			break;
@@ -361,6 +361,10 @@ static int claim_batch(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct 
 		claim->max = 1;
 		ret = mpmcq_claim_messages(q, claim);
 	}
+	if (ret > 0 && h && !mpmcq_holder_admit(h, claim)) {
+		mpmcq_hand_back(q, claim, 0);
+		ret = -ENOBUFS;
+	}
 	if (h && claim->max > max(ret, 0))
 		mpmcq_holder_unreserve(h, claim->max - max(ret, 0));
 	return ret;
@@ -370,18 +374,14 @@ static int claim_batch(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct 
 static void finish_batch(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 			 struct mpmcq_holder *h, unsigned int done)
 {
-	if (done) {
+	if (done)
 		mpmcq_count(q, MPMCQ_RECEIVED, done);
-		if (h)
-			mpmcq_holder_keep(h, claim, done, done);
-		else
-			mpmcq_free(q, claim->index, done);
-	}
-	if (done < claim->n) {
+	if (h)
+		mpmcq_holder_keep(h, claim, done, claim->n);
+	else if (done)
+		mpmcq_free(q, claim->index, done);
+	if (done < claim->n)
 		mpmcq_hand_back(q, claim, done);
-		if (h)
-			mpmcq_holder_unreserve(h, claim->n - done);
-	}
 }
 
 /*
@@ -400,7 +400,8 @@ static unsigned int deliver_batch(struct mpmcq_queue *q, const struct mpmcq_clai
 			break;
 		if (done > before)
 			tries = 0;
-		*ret = mpmcq_fetch_pages(to, space_of(mpmcq_slot(q, claim->index[done])->len),
+		*ret = mpmcq_fetch_pages(to,
+					 space_of(mpmcq_len(mpmcq_slot(q, claim->index[done]))),
 					 &tries);
 		if (*ret)
 			break;
@@ -409,7 +410,7 @@ static unsigned int deliver_batch(struct mpmcq_queue *q, const struct mpmcq_clai
 		done = 0;
 	if (trace_mpmcq_receive_enabled())
 		for (i = 0; i < done; i++)
-			trace_mpmcq_receive(q->number, mpmcq_slot(q, claim->index[i])->len);
+			trace_mpmcq_receive(q->number, mpmcq_len(mpmcq_slot(q, claim->index[i])));
 	return done;
 }
 
@@ -440,7 +441,7 @@ static int receive_batch(struct mpmcq_queue *q, struct iov_iter *to, struct mpmc
  *
  * Return: bytes of the messages, with headers and padding; 0 if @to has no room at
  * all, or at the end of a closed queue.  If there is no message: -ENOBUFS if @h has no
- * room, and those of mpmcq_receive().
+ * room, or no room for a suspect, which is next, and those of mpmcq_receive().
  * Context: may sleep.
  */
 ssize_t mpmcq_packed_receive(struct mpmcq_queue *q, struct iov_iter *to,
@@ -453,6 +454,7 @@ ssize_t mpmcq_packed_receive(struct mpmcq_queue *q, struct iov_iter *to,
 	claim->index = indices;
 	claim->header = sizeof(struct mpmcq_msg);
 	claim->align = MPMCQ_ALIGN;
+	claim->holds = mpmcq_holder_held(h);
 	while (iov_iter_count(to)) {
 		ret = receive_batch(q, to, claim, h, claim->nowait || iov_iter_count(to) < all);
 		/* Another thread may have made room by now. */

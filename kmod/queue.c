@@ -503,6 +503,17 @@ static int take_slots(struct mpmcq_queue *q, struct index_ring *ring, struct mpm
 	return -EAGAIN;
 }
 
+/*
+ * After the take of a suspect: those who could not take it, and were told so, may be able to take
+ * what is next.  See "Suspects" in lease.c.
+ */
+static noinline void suspect_taken(struct mpmcq_queue *q)
+{
+	smp_mb();	/* WAKE */
+	if (atomic_read(&q->full_holders))
+		mpmcq_wake_readers_pollers(q);
+}
+
 static int claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 {
 	int n;
@@ -524,9 +535,42 @@ static int claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 	}
 	if (claim->dropped) {
 		mpmcq_count(q, MPMCQ_DROPPED, n);
-		trace_mpmcq_drop(q->number, mpmcq_slot(q, claim->index[0])->len);
+		trace_mpmcq_drop(q->number, mpmcq_len(mpmcq_slot(q, claim->index[0])));
+		if (unlikely(mpmcq_slot(q, claim->index[0])->len & MPMCQ_SUSPECT))
+			suspect_taken(q);
 	}
 	claim->n = n;
+	return n;
+}
+
+/*
+ * How many of the first @got messages are to be taken, as long as they fit; if none, @why says why.
+ * A suspect goes alone to those who hold messages.
+ */
+static __always_inline unsigned int count_fitting(struct mpmcq_queue *q,
+						  struct mpmcq_claim *claim, unsigned int got,
+						  int *why)
+{
+	size_t room = claim->room;
+	unsigned int n;
+
+	claim->suspect = false;
+	for (n = 0; n < got; n++) {
+		u32 len = READ_ONCE(mpmcq_slot(q, claim->index[n])->len);
+		bool suspect = len & MPMCQ_SUSPECT;
+		size_t space = claim->header + ALIGN((size_t)(len & ~MPMCQ_SUSPECT), claim->align);
+
+		*why = -EMSGSIZE;
+		if (space > room)
+			break;
+		*why = -ENOBUFS;
+		if (unlikely(suspect) && claim->holds && (n || READ_ONCE(*claim->holds)))
+			break;
+		claim->suspect |= suspect;
+		if (unlikely(suspect) && claim->holds)
+			return 1;
+		room -= space;
+	}
 	return n;
 }
 
@@ -544,25 +588,19 @@ static int claim_from(struct mpmcq_queue *q, struct index_ring *ring, struct mpm
 {
 	unsigned int got, n;
 	s64 head;
+	int why;
 
 	while ((got = index_ring_peek_n(ring, claim->index, claim->max, &head))) {
-		size_t room = claim->room;
-
-		for (n = 0; n < got; n++) {
-			u32 len = READ_ONCE(mpmcq_slot(q, claim->index[n])->len);
-			size_t space = claim->header + ALIGN((size_t)len, claim->align);
-
-			if (space > room)
-				break;
-			room -= space;
-		}
+		n = count_fitting(q, claim, got, &why);
 		if (n && index_ring_take_at(ring, head, n)) {
 			claim->n = n;
 			claim->id = mpmcq_delivery_id(q, ring, head);
+			if (unlikely(claim->suspect))
+				suspect_taken(q);
 			return n;
 		}
 		if (!n && index_ring_at_head(ring, head))
-			return -EMSGSIZE;
+			return why;
 	}
 	*pos = head;
 	return -EAGAIN;
@@ -753,7 +791,8 @@ int mpmcq_claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct i
  * @claim: what is wanted, and what there was
  *
  * Return: how many; 0 if the queue is closed and no message will come; -EMSGSIZE if
- * the room is less than the next one needs; -EDEADLK if the queue is closed and others
+ * the room is less than the next one needs; -ENOBUFS if that is a suspect, and the caller holds
+ * others; -EDEADLK if the queue is closed and others
  * can come from the caller's hands only; -ERESTARTSYS if a signal came while waiting.
  * Context: may sleep.
  */
@@ -861,13 +900,22 @@ void mpmcq_set_aside(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
 	mpmcq_put(q, &q->dead, indices, n);
 }
 
+/* The owner of a slot says whether its message is a suspect; LEN as in mpmcq_slot_fill(). */
+static void set_suspect(struct mpmcq_slot *slot, bool suspect)
+{
+	u32 len = mpmcq_len(slot) | (suspect ? MPMCQ_SUSPECT : 0);
+
+	if (len != slot->len)
+		smp_store_release(&slot->len, len);	/* LEN */
+}
+
 /**
  * mpmcq_give_back() - let messages be read again
  * @q: the queue
  * @indices: messages in the caller's hands, which were delivered
  * @n: how many, 1 to %MPMCQ_BATCH
  * @flags: %MPMCQ_SETTLE_FRONT: before ready ones, not after them; %MPMCQ_SETTLE_UNTRIED: the
- *	delivery is taken back
+ *	delivery is taken back; %MPMCQ_CAME_BACK: they are suspects from now on, else not
  *
  * Those that have been delivered too often are set aside instead.
  *
@@ -884,7 +932,8 @@ void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, 
 
 		if (flags & MPMCQ_SETTLE_UNTRIED)
 			slot->deliveries--;
-		trace_mpmcq_return(q->number, slot->len, slot->deliveries);
+		set_suspect(slot, flags & MPMCQ_CAME_BACK);
+		trace_mpmcq_return(q->number, mpmcq_len(slot), slot->deliveries);
 		if (max && slot->deliveries >= max)
 			aside[asides++] = indices[i];
 		else
@@ -906,8 +955,10 @@ static u32 move_dead(struct mpmcq_queue *q, struct index_ring *to, u32 max)
 		n = index_ring_take_n(&q->dead, indices, min(max - done, MPMCQ_BATCH));
 		if (!n)
 			break;
-		for (i = 0; i < n; i++)
+		for (i = 0; i < n; i++) {
 			mpmcq_slot(q, indices[i])->deliveries = 0;
+			set_suspect(mpmcq_slot(q, indices[i]), true);
+		}
 		mpmcq_put(q, to, indices, n);
 		done += n;
 		cond_resched();
@@ -916,7 +967,7 @@ static u32 move_dead(struct mpmcq_queue *q, struct index_ring *to, u32 max)
 }
 
 /**
- * mpmcq_revive() - send dead messages again, as if they had never been delivered
+ * mpmcq_revive() - send dead messages again, as suspects that have never been delivered
  * @q: the queue
  * @max: at most so many, the oldest first; 0 for all
  *
@@ -1087,19 +1138,46 @@ bool mpmcq_queue_writable(struct mpmcq_queue *q)
 	return !index_ring_empty(&q->free);
 }
 
-/* As claim_from(), but takes nothing. */
-static int len_in(struct mpmcq_queue *q, struct index_ring *ring, struct mpmcq_claim *claim,
-		  s64 *pos)
+/* As claim_from(), but takes nothing.  Returns false if the ring is empty. */
+static bool next_len_in(struct mpmcq_queue *q, struct index_ring *ring, s64 *pos, u32 *len)
 {
 	int index;
 
 	while ((index = index_ring_peek(ring, pos)) != INDEX_RING_EMPTY) {
-		u32 len = READ_ONCE(mpmcq_slot(q, index)->len);
-
+		*len = READ_ONCE(mpmcq_slot(q, index)->len);
 		if (index_ring_at_head(ring, *pos))
-			return len;
+			return true;
 	}
-	return -EAGAIN;
+	return false;
+}
+
+static int len_in(struct mpmcq_queue *q, struct index_ring *ring, struct mpmcq_claim *claim,
+		  s64 *pos)
+{
+	u32 len;
+
+	return next_len_in(q, ring, pos, &len) ? (int)(len & ~MPMCQ_SUSPECT) : -EAGAIN;
+}
+
+static int suspect_in(struct mpmcq_queue *q, struct index_ring *ring, struct mpmcq_claim *claim,
+		      s64 *pos)
+{
+	u32 len;
+
+	return next_len_in(q, ring, pos, &len) ? !!(len & MPMCQ_SUSPECT) : -EAGAIN;
+}
+
+/**
+ * mpmcq_queue_next_is_suspect() - whether the next message is one that a reader takes alone
+ * @q: the queue
+ *
+ * Context: any.
+ */
+bool mpmcq_queue_next_is_suspect(struct mpmcq_queue *q)
+{
+	struct mpmcq_claim claim = { };
+
+	return look_for_message(q, suspect_in, &claim) > 0;
 }
 
 /**

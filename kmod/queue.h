@@ -157,7 +157,7 @@ struct mpmcq_queue {
 
 /**
  * struct mpmcq_slot - room for one message
- * @len: length of the message, in bytes
+ * @len: length of the message, in bytes, and %MPMCQ_SUSPECT; see mpmcq_len()
  * @deliveries: how often it has been delivered to somebody who kept it
  * @data: the message
  *
@@ -171,6 +171,12 @@ struct mpmcq_slot {
 	u8 data[] __aligned(8);
 };
 
+/* A suspect, see lease.c.  No buffer is that long, so that one fits nowhere at first sight. */
+#define MPMCQ_SUSPECT	0x80000000U
+
+/* mpmcq_give_back(): the reader has not said so, its time was up or its file has ended. */
+#define MPMCQ_CAME_BACK	0x80000000U
+
 /**
  * struct mpmcq_claim - what an operation wants, and what it has got
  * @nowait: rather fail than wait
@@ -180,6 +186,9 @@ struct mpmcq_slot {
  * @room: of messages: bytes in the buffer
  * @held: of messages: how many the caller holds already, if it must not wait for the
  *	end of those; may change; else NULL
+ * @holds: of messages: how many the caller holds, if it takes a suspect only while that is 0, and
+ *	alone; may change; else NULL
+ * @suspect: out: of messages: one of them is a suspect
  * @drop: of slots: one may be had by dropping a message
  * @dropped: out: of slots: it was
  * @max: at most so many; 1 to %MPMCQ_BATCH
@@ -192,10 +201,12 @@ struct mpmcq_claim {
 	bool dead;
 	bool drop;
 	bool dropped;
+	bool suspect;
 	u32 header;
 	u32 align;
 	size_t room;
 	const u32 *held;
+	const u32 *holds;
 	unsigned int max;
 	unsigned int n;
 	u64 id;
@@ -208,6 +219,18 @@ struct mpmcq_claim {
 static __always_inline struct mpmcq_slot *mpmcq_slot(const struct mpmcq_queue *q, u32 index)
 {
 	return q->slots + index * q->stride;
+}
+
+/**
+ * mpmcq_len() - length of the message in a slot
+ * @slot: a slot in the caller's hands; or else the caller finds out whether it was taken meanwhile
+ *
+ * Return: length in bytes.
+ * Context: any.
+ */
+static __always_inline u32 mpmcq_len(const struct mpmcq_slot *slot)
+{
+	return READ_ONCE(slot->len) & ~MPMCQ_SUSPECT;
 }
 
 /**
@@ -266,6 +289,7 @@ void mpmcq_wake_late(struct timer_list *late);
 bool mpmcq_queue_readable(struct mpmcq_queue *q, bool dead);
 bool mpmcq_queue_drained(struct mpmcq_queue *q, bool dead);
 bool mpmcq_queue_writable(struct mpmcq_queue *q);
+bool mpmcq_queue_next_is_suspect(struct mpmcq_queue *q);
 u32 mpmcq_queue_next_len(struct mpmcq_queue *q, bool dead);
 void mpmcq_wake_readers_pollers(struct mpmcq_queue *q);
 

@@ -284,14 +284,14 @@ static bool is_complaint(const char *line)
 	static const char * const bad[] = { "BUG:", "WARNING:", "Call Trace", "mpmcq" };
 	static const char * const fine[] = {
 		"mpmcq: loading out-of-tree module", "mpmcq: module verification failed",
-		" unread messages discarded"
+		" unread messages discarded", ": kobject_release, parent "
 	};
 	unsigned int i;
 
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < ARRAY_SIZE(fine); i++)
 		if (strstr(line, fine[i]))
 			return false;
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		if (strstr(line, bad[i]))
 			return true;
 	return false;
@@ -499,6 +499,8 @@ TEST_F_TIMEOUT(reload, again_and_again, 800)
 TEST(complaints_are_seen)
 {
 	EXPECT_FALSE(is_complaint("6,1,1,-;mpmcq: 3 unread messages discarded"));
+	/* CONFIG_DEBUG_KOBJECT_RELEASE */
+	EXPECT_FALSE(is_complaint("6,1,1,-;kobject: 'mpmcq' (01): kobject_release, parent 02"));
 	EXPECT_TRUE(is_complaint("3,1,1,-;mpmcq: no memory for capacity=2 msg_size=16"));
 	EXPECT_TRUE(is_complaint("4,1,1,-;WARNING: CPU: 0 PID: 1 at kernel/module.c:1"));
 	EXPECT_TRUE(is_complaint("4,1,1,-;cdev_device_del [mpmcq]"));

@@ -280,6 +280,25 @@ TEST_F(control, given_back_in_order)
 	EXPECT_EQ(if_exact(REORDERED), deliver(3, 20));
 }
 
+/* What came back without a call goes to a file that holds nothing, and is all it has. */
+TEST_F(control, suspects)
+{
+	lease(MPMCQ_MODE_PACKED, 4);
+	send(0, 20);
+	send(1, 20);
+	EXPECT_EQ(0, deliver(0, 20));
+	let_all_go(self->world, self->f);
+	EXPECT_EQ(0, end_all_leases(self->world, self->f, CAME_BACK));
+	EXPECT_EQ(if_exact(1), next_is_suspect(self->q));
+	EXPECT_EQ(if_exact(1), next_may_be_suspect(self->q));
+	EXPECT_FALSE(holds_suspect(self->f));
+	EXPECT_EQ(0, deliver(0, 20));
+	EXPECT_EQ(if_exact(1), holds_suspect(self->f));
+	EXPECT_FALSE(next_may_be_suspect(self->q));
+	EXPECT_EQ(0, end_with(NACK_FRONT));
+	EXPECT_FALSE(next_may_be_suspect(self->q));
+}
+
 TEST_F(control, dead)
 {
 	int i;

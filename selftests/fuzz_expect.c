@@ -176,24 +176,45 @@ static void expect_no_message(const struct request *r, struct expected *e)
 	expect_waiting(r, e);
 }
 
-/* How many bytes a packed read gets of a queue that is exact and has messages. */
-static size_t packed_bytes(const struct request *r)
+/*
+ * How many bytes a packed read gets of a queue that is exact and has messages; @least if what may
+ * be a suspect is one.
+ */
+static size_t packed_bytes(const struct request *r, bool least)
 {
 	const struct open_file *f = r->file;
-	bool dead = has_mode(f, MPMCQ_MODE_DEAD);
+	bool dead = has_mode(f, MPMCQ_MODE_DEAD), leased = has_mode(f, MPMCQ_MODE_LEASE);
 	__u32 i, n = waiting(f->queue, dead);
 	size_t sum = 0, most = r->there;
 
-	if (has_mode(f, MPMCQ_MODE_LEASE) && n > f->max_held - f->held.n)
+	if (leased && n > f->max_held - f->held.n)
 		n = f->max_held - f->held.n;
 	for (i = 0; i < n; i++) {
 		size_t space = MPMCQ_MSG_SPACE(nth(f->queue, dead, i)->len);
+		bool alone = leased && (least ? may_be_suspect : is_suspect)(f->queue, i);
 
-		if (sum + space > most)
+		if (sum + space > most || (i && alone))
 			break;
 		sum += space;
+		if (alone)
+			break;
 	}
 	return sum;
+}
+
+/*
+ * A suspect goes to those with packed leases who hold nothing, and then they get nothing else.
+ * False if the next message does not go to @f.
+ */
+static bool expect_suspect(const struct open_file *f, struct expected *e)
+{
+	const struct queue *q = f->queue;
+
+	if (!f->held.n)
+		return true;
+	if (!q->exact || holds_suspect(f) || next_may_be_suspect(q))
+		may_fail(e, -ENOBUFS);
+	return !q->exact || !(holds_suspect(f) || next_is_suspect(q));
 }
 
 static void expect_read(const struct request *r, struct expected *e)
@@ -215,7 +236,8 @@ static void expect_read(const struct request *r, struct expected *e)
 		may_fail(e, packed ? -ENOBUFS : -EBUSY);
 	if (!r->total)
 		return;
-	if (packed && has_mode(f, MPMCQ_MODE_LEASE) && f->held.n == f->max_held) {
+	if (packed && has_mode(f, MPMCQ_MODE_LEASE) &&
+	    (f->held.n == f->max_held || (q->exact && holds_suspect(f)))) {
 		may_fail(e, -ENOBUFS);
 		if (r->flaky || r->there < r->total)
 			may_fail(e, -EFAULT);
@@ -241,14 +263,16 @@ static void expect_read(const struct request *r, struct expected *e)
 	/* Of a buffer that is both too short and not accessible either may be said. */
 	if (r->flaky || (r->there < r->total && r->there < longest))
 		may_fail(e, -EFAULT);
+	if (packed && has_mode(f, MPMCQ_MODE_LEASE) && !expect_suspect(f, e))
+		return;
 	expect_fetching(r, e);
 	if (!q->exact && may_be_closed(r))
 		may_return(e, 0, 0);
 	if (r->there < shortest)
 		return;
 	if (packed && q->exact && !q->vague) {
-		longest = packed_bytes(r);
-		shortest = r->quiet ? longest : shortest;
+		longest = packed_bytes(r, false);
+		shortest = r->quiet ? packed_bytes(r, true) : shortest;
 	} else if (packed || longest > r->there) {
 		longest = r->there;
 	}
@@ -287,7 +311,14 @@ static bool has_room(const struct open_file *f, bool must)
 	/* What others hold through the file, and what has run out, is not known. */
 	if (f->pooled || f->queue->timed)
 		return !must;
-	return f->held.n < f->max_held;
+	if (f->held.n == f->max_held)
+		return false;
+	if (!f->held.n)
+		return true;
+	if (!f->queue->exact)
+		return !must;
+	return !holds_suspect(f) &&
+	       !(must ? next_may_be_suspect : next_is_suspect)(f->queue);
 }
 
 __u32 ready_events(const struct open_file *f, bool must)

@@ -136,6 +136,51 @@ __u32 choices(const struct queue *q, bool dead)
 	return n && !(dead ? q->dead_vague : q->vague) ? 1 : n;
 }
 
+/* Messages too short for a record are all alike. */
+static bool is_short(const struct message *m)
+{
+	return m->len < sizeof(struct record);
+}
+
+bool is_suspect(const struct queue *q, __u32 i)
+{
+	const struct message *m = nth(q, false, i);
+
+	return m->suspect && !(q->mixed && is_short(m));
+}
+
+bool may_be_suspect(const struct queue *q, __u32 i)
+{
+	const struct message *m = nth(q, false, i);
+
+	return m->suspect || (q->mixed && is_short(m));
+}
+
+bool next_is_suspect(const struct queue *q)
+{
+	__u32 i, n = choices(q, false);
+
+	for (i = 0; i < n; i++)
+		if (!is_suspect(q, i))
+			return false;
+	return n;
+}
+
+bool next_may_be_suspect(const struct queue *q)
+{
+	__u32 i, n = choices(q, false);
+
+	for (i = 0; i < n; i++)
+		if (may_be_suspect(q, i))
+			return true;
+	return false;
+}
+
+bool holds_suspect(const struct open_file *f)
+{
+	return f->held.n && at(&f->held, 0)->suspect;
+}
+
 static struct message take_nth(struct queue *q, bool dead, __u32 i)
 {
 	struct message m;
@@ -208,6 +253,7 @@ __u32 end_dead(struct queue *q, __u32 most, bool revive)
 		struct message m = take_nth(q, true, 0);
 
 		m.deliveries = 0;
+		m.suspect = true;
 		if (revive)
 			append(&q->ready, m);
 	}
@@ -219,11 +265,6 @@ __u32 end_dead(struct queue *q, __u32 most, bool revive)
 /*
  * Accounts
  */
-static bool is_short(const struct message *m)
-{
-	return m->len < sizeof(struct record);
-}
-
 struct entry *entry_of(const struct world *world, __u32 worker, __u32 number)
 {
 	return &world->entries[(size_t)worker * world->numbers + number];
@@ -324,6 +365,7 @@ static bool is_new_id(struct world *world, const struct queue *q, __u64 id)
 static bool take_message(struct queue *q, bool dead, struct message *m)
 {
 	__u32 i, n = choices(q, dead);
+	struct message taken;
 
 	for (i = 0; i < n; i++) {
 		const struct message *have = nth(q, dead, i);
@@ -331,7 +373,9 @@ static bool take_message(struct queue *q, bool dead, struct message *m)
 		if (have->len != m->len || (!is_short(m) && (have->producer != m->producer ||
 							     have->number != m->number)))
 			continue;
-		m->deliveries = take_nth(q, dead, i).deliveries;
+		taken = take_nth(q, dead, i);
+		m->deliveries = taken.deliveries;
+		m->suspect = taken.suspect;
 		return true;
 	}
 	if (n)
@@ -493,12 +537,13 @@ int end_lease(struct world *world, struct open_file *f, __u32 i, enum verdict ve
 	}
 	if (!q->exact)
 		return 0;
+	m.suspect = verdict == CAME_BACK;
 	if (verdict == NACK_UNTRIED || verdict == NACK_FRONT_UNTRIED)
 		m.deliveries--;
 	if (verdict == REJECT)
 		set_aside(q, m);
 	else
-		give_back(q, m, verdict == NACK_FRONT || verdict == NACK_FRONT_UNTRIED);
+		give_back(q, m, verdict != NACK && verdict != NACK_UNTRIED);
 	return 0;
 }
 
@@ -564,7 +609,7 @@ void closed(struct world *world, struct open_file *f)
 {
 	struct queue *q = f->queue;
 
-	end_all_leases(world, f, NACK_FRONT);
+	end_all_leases(world, f, CAME_BACK);
 	f->queue = NULL;
 	if (!q->exact)
 		return;

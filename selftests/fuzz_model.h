@@ -40,6 +40,7 @@ struct message {
 	__u32 producer;
 	__u32 number;
 	__u32 deliveries;
+	bool suspect;		/* its last reader has not settled it */
 	__u64 id;		/* of its delivery, if that is known; else 0 */
 };
 
@@ -200,6 +201,13 @@ __u32 waiting(const struct queue *q, bool dead);
 const struct message *nth(const struct queue *q, bool dead, __u32 i);
 /* How many of them may be the first. */
 __u32 choices(const struct queue *q, bool dead);
+/* Whether the next message is a suspect, or may be; and whether @f holds one. */
+bool next_is_suspect(const struct queue *q);
+bool next_may_be_suspect(const struct queue *q);
+bool holds_suspect(const struct open_file *f);
+/* Whether the @i-th message is a suspect; of those that are alike it may be another. */
+bool is_suspect(const struct queue *q, __u32 i);
+bool may_be_suspect(const struct queue *q, __u32 i);
 /*
  * A read could not copy what it took: @packed, what it took of ready is in returned, for
  * as many as that was; else one.
@@ -267,7 +275,10 @@ int balance(const struct world *world, const struct queue *q, __u32 from, __u32 
 /*
  * Leases
  */
-enum verdict { ACK, NACK, NACK_FRONT, NACK_UNTRIED, NACK_FRONT_UNTRIED, REJECT, TOUCH };
+enum verdict {
+	ACK, NACK, NACK_FRONT, NACK_UNTRIED, NACK_FRONT_UNTRIED, REJECT, TOUCH,
+	CAME_BACK,		/* without a call: the open file has ended */
+};
 
 /* The lease of message @i that is held ends; whoever ended it has let it go. */
 int end_lease(struct world *world, struct open_file *f, __u32 i, enum verdict verdict);

@@ -1438,12 +1438,13 @@ TEST_F(lease, close_gives_back_in_order)
 			continue;
 		EXPECT_EQ(1, take_packed(again, 1, LEN, i, msg));
 		EXPECT_EQ(2, msg[0].deliveries);
+		EXPECT_EQ(1, ack_all(again));
 	}
 	if (self->n > 2) {
 		EXPECT_EQ(1, take_packed(again, 1, LEN, 50, msg));
 		EXPECT_EQ(1, msg[0].deliveries);
+		EXPECT_EQ(1, ack_all(again));
 	}
-	EXPECT_EQ(self->n, ack_all(again));
 	close(again);
 }
 
@@ -1750,47 +1751,6 @@ TEST(failures_do_not_count)
 	close(fd);
 }
 
-/* Works on one message after the other until there are no more; number 4 kills. */
-static int poisonable(int fd, int *worked)
-{
-	int le = attach(fd, O_RDONLY, LEASE, 0), ret;
-	unsigned char buf[LEN];
-
-	while ((ret = take(le, buf, LEN)) == LEN) {
-		int i;
-
-		for (i = 0; !is_filled(buf, LEN, i); i++)
-			;
-		__atomic_add_fetch(&worked[i], 1, __ATOMIC_RELAXED);
-		if (i == 4)
-			raise(SIGKILL);
-	}
-	return ret ? 1 : 0;
-}
-
-TEST(poison)
-{
-	int i, end, kills = 0, fd = make_queue(.capacity = 16, .msg_size = 64,
-					       .open_flags = O_RDWR, .max_deliveries = 3);
-	int *worked = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE,
-			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	ASSERT_LE(0, fd);
-	ASSERT_NE(MAP_FAILED, worked);
-	for (i = 0; i < 10; i++)
-		ASSERT_EQ(LEN, put_msg(fd, LEN, i));
-	ASSERT_EQ(0, close_queue(fd));
-	while ((end = child_end(fork_child(poisonable(fd, worked)))) == -SIGKILL && kills < 100)
-		kills++;
-	EXPECT_EQ(0, end);
-	EXPECT_EQ(3, kills);
-	for (i = 0; i < 10; i++)
-		EXPECT_EQ(i == 4 ? 3 : 1, worked[i]) TH_LOG("message %d", i);
-	EXPECT_EQ(1, dead(fd));
-	EXPECT_EQ(0, depth(fd));
-	close(fd);
-}
-
 /* A queue whose leases last @ms, with @n messages held by @le. */
 static int make_timed(int ms, int n, int *le, struct mpmcq_msg *msg)
 {
@@ -1803,7 +1763,7 @@ static int make_timed(int ms, int n, int *le, struct mpmcq_msg *msg)
 
 TEST(deadline)
 {
-	struct mpmcq_msg msg[4], again[4];
+	struct mpmcq_msg msg[4], again;
 	long before = now_ms();
 	int i, le, fd = make_timed(300, 4, &le, msg);
 
@@ -1819,13 +1779,14 @@ TEST(deadline)
 	EXPECT_EQ(-ENOENT, nack(le, msg[2].id));
 	EXPECT_EQ(-ENOENT, touch(le, msg[3].id));
 	EXPECT_EQ(0, ack_all(le));
-	EXPECT_EQ(1, take_packed(le, 1, LEN, 0, &again[0]));
-	EXPECT_EQ(2, take_packed(le, 2, LEN, 2, &again[1]));
-	for (i = 0; i < 3; i++)
-		EXPECT_EQ(2, again[i].deliveries);
-	EXPECT_EQ(-ENOENT, ack(le, msg[0].id));
-	EXPECT_EQ(1, ack(le, again[0].id));
-	EXPECT_EQ(2, ack_all(le));
+	for (i = 0; i < 4; i++) {
+		if (i == 1)
+			continue;
+		EXPECT_EQ(1, take_packed(le, 4, LEN, i, &again));
+		EXPECT_EQ(2, again.deliveries);
+		EXPECT_EQ(-ENOENT, ack(le, msg[i].id));
+		EXPECT_EQ(1, ack(le, again.id));
+	}
 	close(le);
 	close(fd);
 }

@@ -35,8 +35,10 @@
  *	R receive up to two at once,
  *	g receive to a page that is missing again and again, G to a bad address, Y to a page
  *	that can be fetched and never written,
- *	h receive and keep the message; then, with those that are kept,
- *	a acknowledge, b give back to the front, B to the tail, d set aside,
+ *	h receive and keep the message, H the same, but a suspect only if nothing is kept;
+ *	then, with those that are kept,
+ *	a acknowledge, b give back to the front, B to the tail, z as the end of an open
+ *	file does, d set aside,
  *	D receive a dead message, v revive all of them, x purge all,
  *	c close, p reopen,
  *	i poll until there is something to read, e the same exclusively, w until there is
@@ -47,11 +49,11 @@
  * the process does then, if anything.
  */
 #define SENDS		"stlSfFy"
-#define RECEIVES	"rqkQKRgGYh"
+#define RECEIVES	"rqkQKRgGYhH"
 #define POLLS		"iewou"
 #define LOOKS		"nm"
 #define SIGNALS		"012345"
-#define HANDS_BACK	"GYbBdDvx"	/* not in the order of a FIFO from then on */
+#define HANDS_BACK	"GYbBzdDvx"	/* not in the order of a FIFO from then on */
 
 /*
  * The rings are @skew positions on at first, and @fill messages wait.  @flags,
@@ -162,6 +164,12 @@ static const struct scenario scenarios[] = {
 	{ "reader that keeps what it waits for, and another", 1, 1, { "hra", "r", "c" }, ALL, ALL },
 	{ "leases, 2 readers", 1, 2, { "hb", "hB", "rr" }, 3, ALL },
 	{ "lease, writer asleep", 1, 2, { "ha", "hb", "s" }, ALL, ALL },
+
+	{ "suspect for one who keeps another", 1, 2, { "hz", "HH", "r" }, 3, ALL },
+	{ "suspect for one who keeps another, close", 1, 2, { "hz", "HHa", "r", "c" }, 2, 4 },
+	{ "suspect, 2 who keep others", 1, 2, { "hz", "HHa", "HHa", "s" }, 2, 3 },
+	{ "suspect too long for one of two readers", 1, 0, { "lhz", "k", "r" }, 3, ALL },
+	{ "suspect, poller that never reads", 1, 1, { "hz", "i", "H" }, ALL, ALL },
 
 	{ "reader of dead messages", 1, 1, { "hd", "D" }, ALL, ALL },
 	{ "poller for dead messages", 1, 1, { "hd", "w" }, ALL, ALL },
@@ -432,8 +440,10 @@ static void not_received(ssize_t ret, char what, unsigned int self)
 		search_fault("a receive said EFAULT of a good address");
 	if (ret == -EMSGSIZE && what != 'k' && what != 'K')
 		search_fault("a receive said EMSGSIZE though there is room");
+	if (ret == -ENOBUFS && !(what == 'H' && now.n_held[self]))
+		search_fault("a receive said ENOBUFS though nothing is kept");
 	if (ret && ret != -EAGAIN && ret != -EDEADLK && ret != -ERESTARTSYS && ret != -EFAULT &&
-	    ret != -EMSGSIZE)
+	    ret != -EMSGSIZE && ret != -ENOBUFS)
 		search_fault("a receive returned another error");
 	ended |= !ret && end_is_final;
 	dead_ended |= !ret && end_is_final && what == 'D';
@@ -452,14 +462,14 @@ static void do_receive(unsigned int self, char what)
 			     .nowait = what == 'q' || what == 'Q', .dead = what == 'D',
 			     .packed = what == 'Q' || what == 'K',
 			     .missing = what == 'Y' ? U32_MAX : 2 * (what == 'g'),
-			     .bad = what == 'G',
+			     .bad = what == 'G', .leased = what == 'H',
 			     .held = &now.n_held[self] };
 	unsigned int id = new_op(self, false, 0);
 	struct linear_op *op = &now.ops[id];
 	ssize_t ret;
 	u64 message;
 
-	if (what == 'h')
+	if (what == 'h' || what == 'H')
 		ret = receive_kept(&message, &now.held[self][now.n_held[self]], &want);
 	else
 		ret = receive_value(&message, &want);
@@ -472,7 +482,10 @@ static void do_receive(unsigned int self, char what)
 	}
 	if (ret > 0 || nothing_received(op, ret))
 		end_op(id);
-	if (what == 'h' && ret > 0)
+	if (what == 'H' && ret > 0 && now.n_held[self] &&
+	    mpmcq_slot(queue, now.held[self][now.n_held[self]])->len & MPMCQ_SUSPECT)
+		search_fault("a suspect came to one who keeps another");
+	if ((what == 'h' || what == 'H') && ret > 0)
 		mpmcq_slot(queue, now.held[self][now.n_held[self]++])->deliveries++;
 }
 
@@ -512,7 +525,8 @@ static void do_settle(unsigned int self, char what)
 	else if (what == 'd')
 		mpmcq_set_aside(queue, held, n);
 	else
-		mpmcq_give_back(queue, held, n, what == 'b' ? MPMCQ_SETTLE_FRONT : 0);
+		mpmcq_give_back(queue, held, n, what == 'z' ? MPMCQ_SETTLE_FRONT | MPMCQ_CAME_BACK :
+				what == 'b' ? MPMCQ_SETTLE_FRONT : 0);
 }
 
 static __poll_t events_of(char what)
@@ -545,7 +559,7 @@ static void do_one(unsigned int self, char what)
 		do_receive_two(self);
 	else if (is_one_of(what, RECEIVES "D"))
 		do_receive(self, what);
-	else if (is_one_of(what, "abBd"))
+	else if (is_one_of(what, "abBzd"))
 		do_settle(self, what);
 	else if (is_one_of(what, POLLS LOOKS))
 		do_poll(self, what);
@@ -584,7 +598,7 @@ static unsigned int uses(void)
 {
 	unsigned int uses = has("lk") ? USES_LENGTHS : 0;
 
-	if (has("gGYb") || (scenario->flags & DROP && has("c")))
+	if (has("gGYbz") || (scenario->flags & DROP && has("c")))
 		uses |= USES_RETURNED;
 	if (has("dDvxw") || scenario->max_deliveries)
 		uses |= USES_DEAD;

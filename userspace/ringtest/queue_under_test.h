@@ -357,6 +357,7 @@ struct want {
 	bool bad;		/* a bad address */
 	unsigned int missing;	/* so often the page is */
 	const u32 *held;	/* how many the open file holds */
+	bool leased;		/* as a packed read with a lease, for one */
 };
 
 static struct iov_iter iter_for(const struct want *want)
@@ -374,12 +375,27 @@ static ssize_t receive_otherwise(struct iov_iter *to, u32 *index, const struct w
 	return mpmcq_receive(queue, to, &claim);
 }
 
+/* As a packed read with a lease does: a suspect only for one who holds nothing. */
+static ssize_t receive_leased(struct iov_iter *to, u32 *index, const struct want *want)
+{
+	struct mpmcq_claim claim = { .room = to->count, .align = 1, .max = 1, .index = index,
+				     .held = want->held, .holds = want->held };
+	int ret = mpmcq_claim_messages(queue, &claim);
+
+	if (ret <= 0)
+		return ret;
+	ret = mpmcq_len(mpmcq_slot(queue, *index));
+	copy_out(mpmcq_slot(queue, *index), ret, to);
+	return ret;
+}
+
 /* As a read with a lease in file.c; leaves the message in @index. */
 static ssize_t receive_kept(u64 *value, u32 *index, const struct want *want)
 {
 	struct iov_iter to = iter_for(want);
 	u64 id;
-	ssize_t ret = mpmcq_receive_kept_now(queue, &to, index, &id);
+	ssize_t ret = want->leased ? receive_leased(&to, index, want) :
+		      mpmcq_receive_kept_now(queue, &to, index, &id);
 
 	if (!ret)
 		ret = receive_otherwise(&to, index, want);

@@ -91,6 +91,8 @@ planted explore_queue hands-back 'not that of a FIFO' --control 'page is missing
 planted explore_queue tries-to-send 'the run does not end' --control 'never read'
 planted explore_queue tries-to-receive 'the run does not end' --control 'never written'
 planted explore_queue signal-last 'goes on though a signal has ended its sleep' --control signal
+planted explore_queue suspect-beside 'came to one who keeps another' --control suspect
+planted explore_queue suspect-too-long 'EMSGSIZE though there is room' --control suspect
 planted explore_queue rt-none-woken 'somebody sleeps though' --control signal
 planted pause_queue wait-for-tail 'stopped for good'
 planted pause_queue no-wake 'stopped for good'
