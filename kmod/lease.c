@@ -57,8 +57,8 @@
  * A read that is not admitted hands back what it has claimed, and fails as if the holder were full.
  *
  * While a file holds messages and a suspect is next, a read fails and poll(2) does not say
- * readable.  The suspect may go to another reader, and what comes then may be read.  So the taker of
- * a suspect wakes all pollers if any holder has been told to be full.  That is the same race as
+ * readable.  The suspect may go to another reader, and what comes then may be read.  So the taker
+ * of a suspect wakes all pollers if any holder has been told to be full.  That is the same race as
  * above, with a take in place of the put.
  */
 

@@ -134,16 +134,17 @@ TEST_F(suspect, other_readers)
 {
 	int pk = attach(self->fd, O_RDONLY | O_NONBLOCK, PACKED, 0);
 	int one = attach(self->fd, O_RDONLY | O_NONBLOCK, LEASE, 0);
+	char buf[LEN];
 
 	ASSERT_EQ(0, make_suspects(self->fd, 0, 5));
 	EXPECT_EQ(LEN, next_len(self->fd));
-	EXPECT_EQ(-EMSGSIZE, take(self->fd, (char[4]){}, 4));
+	EXPECT_EQ(-EMSGSIZE, take(self->fd, buf, LEN - 1));
 	EXPECT_EQ(LEN, take_msg(self->fd, LEN, 0));
 	EXPECT_EQ(2, take_packed(pk, 2, LEN, 1, NULL));
 	EXPECT_EQ(LEN, take_msg(one, LEN, 3));
 	EXPECT_EQ(POLLIN, poll_now(one) & POLLIN);
 	EXPECT_EQ(LEN, take_msg(one, LEN, 4));
-	EXPECT_EQ(-EAGAIN, take(one, (char[LEN]){}, LEN));
+	EXPECT_EQ(-EAGAIN, take(one, buf, LEN));
 	EXPECT_EQ(0, held(one));
 	close(one);
 	close(pk);
