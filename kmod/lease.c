@@ -31,7 +31,8 @@
  *
  * A put wakes one exclusive poller.  That may be one of a full holder, which cannot take the
  * message and does not pass the wake-up on.  So while any holder of the queue has been told that
- * it is full, puts wake all pollers.  The first to be told wakes all if a message waits already:
+ * it is full, puts wake all pollers.  The first to be told wakes all if a message waits already;
+ * and so each time that the count goes from 0 to 1:
  *
  *	putter                          poller of a full holder
  *	puts an index                   makes full_holders 1
@@ -45,16 +46,19 @@
  * --------
  * A message that came back because its reader's file ended, or its deadline passed, may be what
  * killed or hung the reader.  So may one that was dead and is revived.  It is a suspect until it is
- * settled.  A packed read takes a suspect alone, and only if its open file holds nothing else; a
- * holder of a suspect is full.  So the next death has one message to blame, and the others of the
- * pack lose one delivery each.  (A file that is not packed holds one message at a time anyway.)
+ * settled, but for UNTRIED, which says nothing of it.
  *
- * Several threads may read by one file.  Each read that has claimed messages asks
- * mpmcq_holder_admit() before it copies them:
+ * A packed read takes a suspect alone, and only if its open file holds nothing else; a holder of a
+ * suspect is full.  So the next death has one message to blame, and the others of the pack lose one
+ * delivery each.  (A file that is not packed holds one message at a time anyway.)
+ *
+ * Several threads may read by one file.  Each read looks at in_hand before it takes messages, and
+ * asks mpmcq_holder_admit() before it copies them:
  *
  *	invariant	if the holder has a suspect, held or claimed, it has nothing else
  *
- * A read that is not admitted hands back what it has claimed, and fails as if the holder were full.
+ * A read that is not admitted, because another thread was quicker in between, hands back what it
+ * has claimed, and fails as if the holder were full.
  *
  * While a file holds messages and a suspect is next, a read fails and poll(2) does not say
  * readable.  The suspect may go to another reader, and what comes then may be read.  So the taker
@@ -116,6 +120,7 @@ struct mpmcq_lease {
  * @reserved: entries that packed reads under way will need
  * @claimed: of these, for how many a message was admitted
  * @suspect: what it has, held or claimed, is one suspect
+ * @in_hand: @n and @claimed together, with %MPMCQ_SUSPECT if @suspect; also read without the lock
  * @armed: see above; only if the queue has lease_ms
  * @ending: the file is closed: the work is not to arm the timer any more
  * @told_full: see above; the holder is counted in @q's full_holders meanwhile
@@ -138,6 +143,7 @@ struct mpmcq_holder {
 	u32 reserved;
 	u32 claimed;
 	bool suspect;
+	u32 in_hand;
 	bool armed;
 	bool ending;
 	bool told_full;
@@ -180,10 +186,19 @@ static bool is_full(const struct mpmcq_holder *h)
 	return h->suspect || h->n + h->reserved >= h->max;
 }
 
-/* Under the lock, after room was made: returns true if the caller has to call tell_room(). */
+/* Under the lock: whether there is no room for the next message. */
+static bool has_no_room(struct mpmcq_holder *h)
+{
+	return is_full(h) || (h->n + h->claimed && mpmcq_queue_next_is_suspect(h->q));
+}
+
+/*
+ * Under the lock, after room was made: returns true if the caller has to call tell_room().  If a
+ * suspect is next, its taker tells.
+ */
 static bool has_to_tell(struct mpmcq_holder *h)
 {
-	bool tell = h->told_full && !is_full(h);
+	bool tell = h->told_full && !has_no_room(h);
 
 	if (tell) {
 		h->told_full = false;
@@ -202,6 +217,12 @@ static void tell_room(struct mpmcq_holder *h, bool tell)
 		mpmcq_wake_readers_pollers(h->q);
 }
 
+/* Under the lock, after a change of what @in_hand says. */
+static void set_in_hand(struct mpmcq_holder *h)
+{
+	WRITE_ONCE(h->in_hand, (h->n + h->claimed) | (h->suspect ? MPMCQ_SUSPECT : 0));
+}
+
 /* Under the lock: the index is in the caller's hands then. */
 static u32 unlink_lease(struct mpmcq_holder *h, struct mpmcq_lease *lease)
 {
@@ -212,6 +233,7 @@ static u32 unlink_lease(struct mpmcq_holder *h, struct mpmcq_lease *lease)
 	hlist_add_head(&lease->hash, &h->spare);
 	WRITE_ONCE(h->n, h->n - 1);
 	h->suspect = false;
+	set_in_hand(h);
 	return lease->index;
 }
 
@@ -239,7 +261,7 @@ static void settle_messages(struct mpmcq_queue *q, const u32 *indices, unsigned 
 		break;
 	case MPMCQ_SETTLE_REJECT:
 		mpmcq_count(q, MPMCQ_REJECTED, n);
-		mpmcq_set_aside(q, indices, n);
+		mpmcq_set_aside(q, indices, n, MPMCQ_REASON_REJECTED);
 		break;
 	}
 }
@@ -402,19 +424,22 @@ void mpmcq_holder_unreserve(struct mpmcq_holder *h, u32 n)
 	tell_room(h, tell);
 }
 
-/* Whether there is no room for the next message; @told is set if nobody had been told so. */
+/*
+ * Whether there is no room for the next message.  @told: nobody had been told so; @first: by no
+ * holder of the queue.
+ */
 static bool look_for_room(struct mpmcq_holder *h, bool *told, bool *first)
 {
-	bool full;
+	bool full, tell;
 
 	spin_lock(&h->lock);
-	full = is_full(h) || (h->n + h->claimed && mpmcq_queue_next_is_suspect(h->q));
+	full = has_no_room(h);
 	*told = full && !h->told_full;
-	if (*told) {
-		h->told_full = true;
-		*first = atomic_inc_return(&h->q->full_holders) == 1;
-	}
+	*first = *told && atomic_inc_return(&h->q->full_holders) == 1;
+	h->told_full |= full;
+	tell = !full && has_to_tell(h);
 	spin_unlock(&h->lock);
+	tell_room(h, tell);
 	return full;
 }
 
@@ -428,15 +453,15 @@ static bool look_for_room(struct mpmcq_holder *h, bool *told, bool *first)
  */
 bool mpmcq_holder_full(struct mpmcq_holder *h)
 {
-	bool told, first = false, full = look_for_room(h, &told, &first);
+	bool full, told, first;
 
-	if (!told)
-		return full;
-	smp_mb();	/* FULL */
-	if (first && mpmcq_queue_readable(h->q, false))
-		mpmcq_wake_readers_pollers(h->q);
-	/* A suspect that was next may have been taken before that. */
-	return look_for_room(h, &told, &first);
+	/* Again, as a suspect that was next may have been taken before the barrier. */
+	while ((full = look_for_room(h, &told, &first)) && told) {
+		smp_mb();	/* FULL */
+		if (first && mpmcq_queue_readable(h->q, false))
+			mpmcq_wake_readers_pollers(h->q);
+	}
+	return full;
 }
 
 /**
@@ -457,6 +482,7 @@ bool mpmcq_holder_admit(struct mpmcq_holder *h, const struct mpmcq_claim *claim)
 	if (admitted) {
 		h->claimed += claim->n;
 		h->suspect = claim->suspect;
+		set_in_hand(h);
 	}
 	spin_unlock(&h->lock);
 	return admitted;
@@ -504,6 +530,7 @@ void mpmcq_holder_keep(struct mpmcq_holder *h, const struct mpmcq_claim *claim, 
 	h->claimed -= admitted;
 	if (admitted && !n)
 		h->suspect = false;
+	set_in_hand(h);
 	tell = has_to_tell(h);
 	if (!h->armed)
 		arm_timer(h);
@@ -530,6 +557,7 @@ void mpmcq_holder_keep_next(struct mpmcq_holder *h, u64 id, u32 index)
 	if (before)
 		done = unlink_lease(h, before);
 	link_lease(h, id, index);
+	set_in_hand(h);
 	if (!h->armed)
 		arm_timer(h);
 	spin_unlock(&h->lock);
@@ -678,6 +706,18 @@ u32 mpmcq_holder_touch_all(struct mpmcq_holder *h)
 const u32 *mpmcq_holder_held(const struct mpmcq_holder *h)
 {
 	return h ? &h->n : NULL;
+}
+
+/**
+ * mpmcq_holder_in_hand() - where to see whether another message may be read
+ * @h: the table, or NULL
+ *
+ * Return: the place, for @holds of struct mpmcq_claim, or NULL.
+ * Context: any.
+ */
+const u32 *mpmcq_holder_in_hand(const struct mpmcq_holder *h)
+{
+	return h ? &h->in_hand : NULL;
 }
 
 /**

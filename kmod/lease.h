@@ -12,7 +12,7 @@ struct mpmcq_queue;
 /**
  * struct mpmcq_verdict - what becomes of messages that are held
  * @op: %MPMCQ_SETTLE_ACK, %MPMCQ_SETTLE_NACK or %MPMCQ_SETTLE_REJECT
- * @flags: of %MPMCQ_SETTLE_NACK: %MPMCQ_SETTLE_FRONT and %MPMCQ_SETTLE_UNTRIED, or less
+ * @flags: of %MPMCQ_SETTLE_NACK: those of mpmcq_give_back(); others have no effect
  */
 struct mpmcq_verdict {
 	u32 op;
@@ -51,6 +51,7 @@ u32 mpmcq_holder_touch(struct mpmcq_holder *h, const u64 *ids, u32 n);
 u32 mpmcq_holder_touch_all(struct mpmcq_holder *h);
 
 const u32 *mpmcq_holder_held(const struct mpmcq_holder *h);
+const u32 *mpmcq_holder_in_hand(const struct mpmcq_holder *h);
 u32 mpmcq_holder_max(const struct mpmcq_holder *h);
 
 #endif /* _MPMCQ_LEASE_H */

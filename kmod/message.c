@@ -210,7 +210,7 @@ static __always_inline ssize_t receive_ready(struct mpmcq_queue *q, struct iov_i
 		return 0;
 	*index = taken;
 	slot = mpmcq_slot(q, taken);
-	len = slot->len;
+	len = mpmcq_len(slot);
 	ret = deliver(q, slot, len, to);
 	if (likely(!ret))
 		return len;

@@ -50,7 +50,7 @@ static __always_inline size_t padded(u32 len)
 static __always_inline int check_header(const struct mpmcq_queue *q, const struct mpmcq_msg *msg,
 					size_t rest)
 {
-	if (!msg->len || msg->flags || msg->reserved)
+	if (!msg->len || msg->flags || msg->reserved || msg->reserved2)
 		return -EINVAL;
 	if (msg->len > q->config.msg_size)
 		return -EMSGSIZE;
@@ -133,16 +133,14 @@ static unsigned int copy_short_in(struct mpmcq_queue *q, const struct mpmcq_clai
 		struct mpmcq_slot *slot = mpmcq_slot(q, claim->index[i]);
 		struct mpmcq_msg msg;
 
-		unsafe_get_user(msg.len, &header->len, out);
-		unsafe_get_user(msg.flags, &header->flags, out);
-		unsafe_get_user(msg.reserved, &header->reserved, out);
-		if (check_header(q, &msg, count - at - sizeof(msg)) || msg.len > MPMCQ_SHORT ||
+		if (!get_words(&msg, header, sizeof(msg)) ||
+		    check_header(q, &msg, count - at - sizeof(msg)) ||
+		    msg.len > MPMCQ_SHORT ||
 		    !get_words(slot->data, header + 1, padded(msg.len)))
 			break;
 		mpmcq_slot_fill(slot, msg.len);
 		at += space_of(msg.len);
 	}
-out:
 	user_read_access_end();
 	iov_iter_advance(from, at);
 	return i;
@@ -260,6 +258,7 @@ static __always_inline struct mpmcq_msg header_of(const struct mpmcq_slot *slot,
 		.len = mpmcq_len(slot),
 		.id = claim->id + i * MPMCQ_ID_STEP,
 		.deliveries = slot->deliveries + kept,
+		.reason = (slot->len & MPMCQ_REASON) >> MPMCQ_REASON_SHIFT,
 	};
 }
 
@@ -284,12 +283,8 @@ static unsigned int copy_short_out(struct mpmcq_queue *q, const struct mpmcq_cla
 		/* Claims are of what fits: else this would write where nothing was checked. */
 		if (msg.len > MPMCQ_SHORT || space_of(msg.len) > count - at)
 			break;
-		unsafe_put_user(msg.len, &header->len, out);
-		unsafe_put_user(msg.flags, &header->flags, out);
-		unsafe_put_user(msg.id, &header->id, out);
-		unsafe_put_user(msg.deliveries, &header->deliveries, out);
-		unsafe_put_user(msg.reserved, &header->reserved, out);
-		if (!put_words(header + 1, slot->data, whole))
+		if (!put_words(header, &msg, sizeof(msg)) ||
+		    !put_words(header + 1, slot->data, whole))
 			break;
 		if (whole < msg.len) {
 			char __user *end = (char __user *)(header + 1) + whole;
@@ -365,6 +360,8 @@ static int claim_batch(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct 
 		mpmcq_hand_back(q, claim, 0);
 		ret = -ENOBUFS;
 	}
+	if (ret > 0 && h && unlikely(claim->suspect))
+		mpmcq_suspect_taken(q);
 	if (h && claim->max > max(ret, 0))
 		mpmcq_holder_unreserve(h, claim->max - max(ret, 0));
 	return ret;
@@ -454,7 +451,7 @@ ssize_t mpmcq_packed_receive(struct mpmcq_queue *q, struct iov_iter *to,
 	claim->index = indices;
 	claim->header = sizeof(struct mpmcq_msg);
 	claim->align = MPMCQ_ALIGN;
-	claim->holds = mpmcq_holder_held(h);
+	claim->holds = mpmcq_holder_in_hand(h);
 	while (iov_iter_count(to)) {
 		ret = receive_batch(q, to, claim, h, claim->nowait || iov_iter_count(to) < all);
 		/* Another thread may have made room by now. */

@@ -503,15 +503,22 @@ static int take_slots(struct mpmcq_queue *q, struct index_ring *ring, struct mpm
 	return -EAGAIN;
 }
 
-/*
- * After the take of a suspect: those who could not take it, and were told so, may be able to take
- * what is next.  See "Suspects" in lease.c.
+/**
+ * mpmcq_suspect_taken() - tell that another message than a suspect may be next
+ * @q: the queue; the caller has taken the suspect
+ *
+ * Who could not take it, and was told so, may be able to take what is next.  See "Suspects" in
+ * lease.c.
+ *
+ * Context: any.
  */
-static noinline void suspect_taken(struct mpmcq_queue *q)
+void mpmcq_suspect_taken(struct mpmcq_queue *q)
 {
 	smp_mb();	/* WAKE */
-	if (atomic_read(&q->full_holders))
-		mpmcq_wake_readers_pollers(q);
+	if (!atomic_read(&q->full_holders))
+		return;
+	mpmcq_wake_readers_pollers(q);
+	signal_owners(&q->readers);
 }
 
 static int claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim)
@@ -537,34 +544,42 @@ static int claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 		mpmcq_count(q, MPMCQ_DROPPED, n);
 		trace_mpmcq_drop(q->number, mpmcq_len(mpmcq_slot(q, claim->index[0])));
 		if (unlikely(mpmcq_slot(q, claim->index[0])->len & MPMCQ_SUSPECT))
-			suspect_taken(q);
+			mpmcq_suspect_taken(q);
 	}
 	claim->n = n;
 	return n;
 }
 
+static u32 len_of(u32 word)
+{
+	return word & ~(MPMCQ_SUSPECT | MPMCQ_REASON);
+}
+
 /*
  * How many of the first @got messages are to be taken, as long as they fit; if none, @why says why.
- * A suspect goes alone to those who hold messages.
+ * To a caller with @holds a suspect goes alone, and only while it has nothing in hand; while it has
+ * a suspect, nothing goes there.
  */
 static __always_inline unsigned int count_fitting(struct mpmcq_queue *q,
 						  struct mpmcq_claim *claim, unsigned int got,
 						  int *why)
 {
+	u32 holds = claim->holds ? READ_ONCE(*claim->holds) : 0;
 	size_t room = claim->room;
 	unsigned int n;
 
 	claim->suspect = false;
 	for (n = 0; n < got; n++) {
-		u32 len = READ_ONCE(mpmcq_slot(q, claim->index[n])->len);
-		bool suspect = len & MPMCQ_SUSPECT;
-		size_t space = claim->header + ALIGN((size_t)(len & ~MPMCQ_SUSPECT), claim->align);
+		u32 word = READ_ONCE(mpmcq_slot(q, claim->index[n])->len);
+		bool suspect = word & MPMCQ_SUSPECT;
+		size_t space = claim->header + ALIGN((size_t)len_of(word), claim->align);
 
 		*why = -EMSGSIZE;
 		if (space > room)
 			break;
 		*why = -ENOBUFS;
-		if (unlikely(suspect) && claim->holds && (n || READ_ONCE(*claim->holds)))
+		if (unlikely(holds & MPMCQ_SUSPECT) ||
+		    (unlikely(suspect) && claim->holds && (n || holds)))
 			break;
 		claim->suspect |= suspect;
 		if (unlikely(suspect) && claim->holds)
@@ -595,8 +610,8 @@ static int claim_from(struct mpmcq_queue *q, struct index_ring *ring, struct mpm
 		if (n && index_ring_take_at(ring, head, n)) {
 			claim->n = n;
 			claim->id = mpmcq_delivery_id(q, ring, head);
-			if (unlikely(claim->suspect))
-				suspect_taken(q);
+			if (unlikely(claim->suspect) && !claim->holds)
+				mpmcq_suspect_taken(q);
 			return n;
 		}
 		if (!n && index_ring_at_head(ring, head))
@@ -886,27 +901,32 @@ void mpmcq_hand_back(struct mpmcq_queue *q, const struct mpmcq_claim *claim, uns
 		  claim->n - first);
 }
 
+/* The owner of a slot sets MPMCQ_SUSPECT, or bits of MPMCQ_REASON, or none. */
+static void set_len_bits(struct mpmcq_slot *slot, u32 bits)
+{
+	u32 word = mpmcq_len(slot) | bits;
+
+	if (word != slot->len)
+		smp_store_release(&slot->len, word);	/* LEN, as in mpmcq_slot_fill() */
+}
+
 /**
  * mpmcq_set_aside() - put messages to the dead ones
  * @q: the queue
  * @indices: messages in the caller's hands
  * @n: how many; at least 1
+ * @reason: %MPMCQ_REASON_REJECTED and the like
  *
  * Context: any.
  */
-void mpmcq_set_aside(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
+void mpmcq_set_aside(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 reason)
 {
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		set_len_bits(mpmcq_slot(q, indices[i]), reason << MPMCQ_REASON_SHIFT);
 	mpmcq_count(q, MPMCQ_SET_ASIDE, n);
 	mpmcq_put(q, &q->dead, indices, n);
-}
-
-/* The owner of a slot says whether its message is a suspect; LEN as in mpmcq_slot_fill(). */
-static void set_suspect(struct mpmcq_slot *slot, bool suspect)
-{
-	u32 len = mpmcq_len(slot) | (suspect ? MPMCQ_SUSPECT : 0);
-
-	if (len != slot->len)
-		smp_store_release(&slot->len, len);	/* LEN */
 }
 
 /**
@@ -915,7 +935,8 @@ static void set_suspect(struct mpmcq_slot *slot, bool suspect)
  * @indices: messages in the caller's hands, which were delivered
  * @n: how many, 1 to %MPMCQ_BATCH
  * @flags: %MPMCQ_SETTLE_FRONT: before ready ones, not after them; %MPMCQ_SETTLE_UNTRIED: the
- *	delivery is taken back; %MPMCQ_CAME_BACK: they are suspects from now on, else not
+ *	delivery is taken back, and they are suspects or not as before; %MPMCQ_CAME_BACK: they
+ *	are suspects from now on, else not
  *
  * Those that have been delivered too often are set aside instead.
  *
@@ -932,7 +953,8 @@ void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, 
 
 		if (flags & MPMCQ_SETTLE_UNTRIED)
 			slot->deliveries--;
-		set_suspect(slot, flags & MPMCQ_CAME_BACK);
+		if (!(flags & MPMCQ_SETTLE_UNTRIED))
+			set_len_bits(slot, flags & MPMCQ_CAME_BACK ? MPMCQ_SUSPECT : 0);
 		trace_mpmcq_return(q->number, mpmcq_len(slot), slot->deliveries);
 		if (max && slot->deliveries >= max)
 			aside[asides++] = indices[i];
@@ -942,7 +964,7 @@ void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, 
 	if (backs)
 		mpmcq_put(q, flags & MPMCQ_SETTLE_FRONT ? &q->returned : &q->ready, back, backs);
 	if (asides)
-		mpmcq_set_aside(q, aside, asides);
+		mpmcq_set_aside(q, aside, asides, MPMCQ_REASON_DELIVERIES);
 }
 
 /* Moves dead messages to another ring, no more than there can be: they may die as fast. */
@@ -955,9 +977,9 @@ static u32 move_dead(struct mpmcq_queue *q, struct index_ring *to, u32 max)
 		n = index_ring_take_n(&q->dead, indices, min(max - done, MPMCQ_BATCH));
 		if (!n)
 			break;
-		for (i = 0; i < n; i++) {
+		for (i = 0; i < n && to != &q->free; i++) {
 			mpmcq_slot(q, indices[i])->deliveries = 0;
-			set_suspect(mpmcq_slot(q, indices[i]), true);
+			set_len_bits(mpmcq_slot(q, indices[i]), MPMCQ_SUSPECT);
 		}
 		mpmcq_put(q, to, indices, n);
 		done += n;
@@ -1139,12 +1161,12 @@ bool mpmcq_queue_writable(struct mpmcq_queue *q)
 }
 
 /* As claim_from(), but takes nothing.  Returns false if the ring is empty. */
-static bool next_len_in(struct mpmcq_queue *q, struct index_ring *ring, s64 *pos, u32 *len)
+static bool next_word_in(struct mpmcq_queue *q, struct index_ring *ring, s64 *pos, u32 *word)
 {
 	int index;
 
 	while ((index = index_ring_peek(ring, pos)) != INDEX_RING_EMPTY) {
-		*len = READ_ONCE(mpmcq_slot(q, index)->len);
+		*word = READ_ONCE(mpmcq_slot(q, index)->len);
 		if (index_ring_at_head(ring, *pos))
 			return true;
 	}
@@ -1154,17 +1176,17 @@ static bool next_len_in(struct mpmcq_queue *q, struct index_ring *ring, s64 *pos
 static int len_in(struct mpmcq_queue *q, struct index_ring *ring, struct mpmcq_claim *claim,
 		  s64 *pos)
 {
-	u32 len;
+	u32 word;
 
-	return next_len_in(q, ring, pos, &len) ? (int)(len & ~MPMCQ_SUSPECT) : -EAGAIN;
+	return next_word_in(q, ring, pos, &word) ? (int)len_of(word) : -EAGAIN;
 }
 
 static int suspect_in(struct mpmcq_queue *q, struct index_ring *ring, struct mpmcq_claim *claim,
 		      s64 *pos)
 {
-	u32 len;
+	u32 word;
 
-	return next_len_in(q, ring, pos, &len) ? !!(len & MPMCQ_SUSPECT) : -EAGAIN;
+	return next_word_in(q, ring, pos, &word) ? !!(word & MPMCQ_SUSPECT) : -EAGAIN;
 }
 
 /**

@@ -157,7 +157,7 @@ struct mpmcq_queue {
 
 /**
  * struct mpmcq_slot - room for one message
- * @len: length of the message, in bytes, and %MPMCQ_SUSPECT; see mpmcq_len()
+ * @len: length of the message, in bytes, and %MPMCQ_SUSPECT and %MPMCQ_REASON; see mpmcq_len()
  * @deliveries: how often it has been delivered to somebody who kept it
  * @data: the message
  *
@@ -174,7 +174,14 @@ struct mpmcq_slot {
 /* A suspect, see lease.c.  No buffer is that long, so that one fits nowhere at first sight. */
 #define MPMCQ_SUSPECT	0x80000000U
 
-/* mpmcq_give_back(): the reader has not said so, its time was up or its file has ended. */
+/* Why a dead message is dead, MPMCQ_REASON_REJECTED and the like. */
+#define MPMCQ_REASON	0x70000000U
+#define MPMCQ_REASON_SHIFT	28
+
+/*
+ * mpmcq_give_back(), beside MPMCQ_SETTLE_FRONT and the like: the reader has not said so, its time
+ * was up or its file has ended.
+ */
 #define MPMCQ_CAME_BACK	0x80000000U
 
 /**
@@ -186,8 +193,9 @@ struct mpmcq_slot {
  * @room: of messages: bytes in the buffer
  * @held: of messages: how many the caller holds already, if it must not wait for the
  *	end of those; may change; else NULL
- * @holds: of messages: how many the caller holds, if it takes a suspect only while that is 0, and
- *	alone; may change; else NULL
+ * @holds: of messages: if the caller takes suspects alone, how many it has in hand, and
+ *	%MPMCQ_SUSPECT if that is one; may change; else NULL.  With it, mpmcq_suspect_taken() has to
+ *	follow where @suspect is set
  * @suspect: out: of messages: one of them is a suspect
  * @drop: of slots: one may be had by dropping a message
  * @dropped: out: of slots: it was
@@ -230,7 +238,7 @@ static __always_inline struct mpmcq_slot *mpmcq_slot(const struct mpmcq_queue *q
  */
 static __always_inline u32 mpmcq_len(const struct mpmcq_slot *slot)
 {
-	return READ_ONCE(slot->len) & ~MPMCQ_SUSPECT;
+	return READ_ONCE(slot->len) & ~(MPMCQ_SUSPECT | MPMCQ_REASON);
 }
 
 /**
@@ -269,6 +277,7 @@ int mpmcq_claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct i
 		      size_t bytes);
 int mpmcq_try_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim);
 int mpmcq_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim);
+void mpmcq_suspect_taken(struct mpmcq_queue *q);
 void mpmcq_publish(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
 void mpmcq_publish_one(struct mpmcq_queue *q, u32 index);
 void mpmcq_free(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
@@ -276,7 +285,7 @@ void mpmcq_free_one(struct mpmcq_queue *q, u32 index);
 void mpmcq_hand_back_one(struct mpmcq_queue *q, u32 index);
 void mpmcq_hand_back(struct mpmcq_queue *q, const struct mpmcq_claim *claim, unsigned int first);
 void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 flags);
-void mpmcq_set_aside(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
+void mpmcq_set_aside(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 reason);
 u32 mpmcq_revive(struct mpmcq_queue *q, u32 max);
 u32 mpmcq_purge(struct mpmcq_queue *q, u32 max);
 

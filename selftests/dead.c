@@ -349,6 +349,29 @@ TEST_F(dead, revived_is_new)
 	EXPECT_EQ(1, ack_all(self->le));
 }
 
+/* The reason is that of its last death, and none while it lives. */
+TEST_F(dead, reason)
+{
+	int i, dp = attach(self->fd, O_RDONLY | O_NONBLOCK, PACKED | MPMCQ_MODE_DEAD, 0);
+	struct mpmcq_msg msg[2];
+
+	ASSERT_LE(0, dp);
+	ASSERT_EQ(2, set_aside(self->fd, self->le, 2, 1));
+	ASSERT_EQ(1, revive(self->fd, 1));
+	ASSERT_EQ(1, take_packed(self->le, 1, LEN, 1, msg));
+	EXPECT_EQ(0, msg[0].reason);
+	ASSERT_EQ(1, settle_all(self->le, MPMCQ_SETTLE_NACK));
+	ASSERT_EQ(1, take_packed(self->le, 1, LEN, 1, msg));
+	EXPECT_EQ(0, msg[0].reason);
+	ASSERT_EQ(1, settle_all(self->le, MPMCQ_SETTLE_REJECT));
+	ASSERT_EQ(1, take_packed(dp, 1, LEN, 2, &msg[0]));
+	ASSERT_EQ(1, take_packed(dp, 1, LEN, 1, &msg[1]));
+	for (i = 0; i < 2; i++)
+		EXPECT_EQ(MPMCQ_REASON_REJECTED, msg[i].reason);
+	EXPECT_EQ(-EAGAIN, take_packed(dp, 1, LEN, 1, NULL));
+	close(dp);
+}
+
 TEST_F(dead, revive_wakes_readers)
 {
 	unsigned char buf[6][LEN];

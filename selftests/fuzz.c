@@ -345,6 +345,7 @@ TEST_F(control, packed)
 {
 	const int bad[] = {
 		offsetof(struct mpmcq_msg, flags), offsetof(struct mpmcq_msg, reserved),
+		offsetof(struct mpmcq_msg, reason), offsetof(struct mpmcq_msg, reserved2),
 		offsetof(struct mpmcq_msg, deliveries), sizeof(struct mpmcq_msg) + 20,
 		sizeof(struct mpmcq_msg) + 23,
 	};

@@ -32,6 +32,7 @@ void pack_message(struct worker *w, struct batch *b, __u32 len)
 	msg.len = len;
 	msg.flags = 0;
 	msg.reserved = 0;
+	msg.reserved2 = 0;
 	memset(to, JUNK, space);
 	memcpy(to, &msg, sizeof(msg));
 	write_message(to + sizeof(msg), len, w->id, w->number);
@@ -56,10 +57,13 @@ static size_t spoil_batch(struct worker *w, struct batch *b, __u32 msg_size)
 		msg.len = 0;
 		break;
 	case 1:
-		msg.flags = 1U << draw(w, 32);
+		if (one_in(w, 2))
+			msg.flags = 1U << draw(w, 16);
+		else
+			msg.reserved = 1U << draw(w, 8);
 		break;
 	case 2:
-		msg.reserved = 1U << draw(w, 32);
+		msg.reserved2 = 1U << draw(w, 32);
 		break;
 	case 3:
 		msg.len = msg_size + 1 + draw(w, 64);

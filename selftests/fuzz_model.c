@@ -198,8 +198,9 @@ static struct message take_nth(struct queue *q, bool dead, __u32 i)
 	return m;
 }
 
-static void set_aside(struct queue *q, struct message m)
+static void set_aside(struct queue *q, struct message m, __u8 reason)
 {
+	m.reason = reason;
 	count(q, REJECTED, 1);
 	append(&q->dead, m);
 }
@@ -218,7 +219,7 @@ static void give_back(struct queue *q, struct message m, bool front)
 {
 	count(q, RETURNED, 1);
 	if (q->like.max_deliveries && m.deliveries >= q->like.max_deliveries)
-		set_aside(q, m);
+		set_aside(q, m, MPMCQ_REASON_DELIVERIES);
 	else if (front)
 		to_returned(q, m);
 	else
@@ -254,6 +255,7 @@ __u32 end_dead(struct queue *q, __u32 most, bool revive)
 
 		m.deliveries = 0;
 		m.suspect = true;
+		m.reason = 0;
 		if (revive)
 			append(&q->ready, m);
 	}
@@ -376,6 +378,7 @@ static bool take_message(struct queue *q, bool dead, struct message *m)
 		taken = take_nth(q, dead, i);
 		m->deliveries = taken.deliveries;
 		m->suspect = taken.suspect;
+		m->reason = taken.reason;
 		return true;
 	}
 	if (n)
@@ -448,12 +451,14 @@ static bool is_labelled(struct world *world, const struct open_file *f, const st
 	static const unsigned char zeros[8];
 	__u32 kept = has_mode(f, MPMCQ_MODE_LEASE), max = f->queue->like.max_deliveries;
 
-	if (msg->flags || msg->reserved || !is_new_id(world, f->queue, msg->id))
+	if (msg->flags || msg->reserved || msg->reserved2 || !is_new_id(world, f->queue, msg->id))
 		return false;
 	if (memcmp(padding, zeros, MPMCQ_MSG_SPACE(m->len) - sizeof(*msg) - m->len))
 		return false;
+	if (!has_mode(f, MPMCQ_MODE_DEAD) != !msg->reason || msg->reason > MPMCQ_REASON_DELIVERIES)
+		return false;
 	if (f->queue->exact && !(f->queue->mixed && is_short(m)))
-		return msg->deliveries == m->deliveries + kept;
+		return msg->deliveries == m->deliveries + kept && msg->reason == m->reason;
 	return msg->deliveries >= kept && (!max || msg->deliveries <= max);
 }
 
@@ -537,11 +542,12 @@ int end_lease(struct world *world, struct open_file *f, __u32 i, enum verdict ve
 	}
 	if (!q->exact)
 		return 0;
-	m.suspect = verdict == CAME_BACK;
 	if (verdict == NACK_UNTRIED || verdict == NACK_FRONT_UNTRIED)
 		m.deliveries--;
+	else
+		m.suspect = verdict == CAME_BACK;
 	if (verdict == REJECT)
-		set_aside(q, m);
+		set_aside(q, m, MPMCQ_REASON_REJECTED);
 	else
 		give_back(q, m, verdict != NACK && verdict != NACK_UNTRIED);
 	return 0;

@@ -41,6 +41,7 @@ struct message {
 	__u32 number;
 	__u32 deliveries;
 	bool suspect;		/* its last reader has not settled it */
+	__u8 reason;		/* why it is dead, or 0 */
 	__u64 id;		/* of its delivery, if that is known; else 0 */
 };
 

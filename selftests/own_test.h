@@ -228,6 +228,7 @@ static inline int pack(void *at, int len, unsigned int seed)
 	msg.len = len;
 	msg.flags = 0;
 	msg.reserved = 0;
+	msg.reserved2 = 0;
 	memset(at, JUNK, space_of(len));
 	memcpy(at, &msg, sizeof(msg));
 	fill((unsigned char *)at + sizeof(msg), len, seed);
@@ -248,8 +249,8 @@ static inline int unpack(const void *at, int room, int len, unsigned int seed,
 	if (room < space)
 		return -EBADMSG;
 	memcpy(msg, at, sizeof(*msg));
-	if (msg->len != (__u32)len || msg->flags || msg->reserved || !is_filled(data, len, seed) ||
-	    memcmp(data + len, zeros, space - sizeof(*msg) - len))
+	if (msg->len != (__u32)len || msg->flags || msg->reserved || msg->reserved2 ||
+	    !is_filled(data, len, seed) || memcmp(data + len, zeros, space - sizeof(*msg) - len))
 		return -EBADMSG;
 	return space;
 }

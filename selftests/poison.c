@@ -153,7 +153,7 @@ TEST_F(suspect, other_readers)
 /* It is none any more when its reader has said what becomes of it. */
 TEST_F(suspect, until_it_is_settled)
 {
-	static const __u32 flags[] = { 0, FRONT, UNTRIED, FRONT | UNTRIED };
+	static const __u32 flags[] = { 0, FRONT };
 	struct mpmcq_msg msg;
 	size_t i;
 
@@ -177,6 +177,34 @@ TEST_F(suspect, until_it_is_settled)
 		ASSERT_EQ(LEN, put_msg(self->fd, LEN, i));
 	EXPECT_EQ(16, take_packed(self->le, 16, LEN, 0, NULL));
 	EXPECT_EQ(16, ack_all(self->le));
+}
+
+/* One that was not tried is as before: a suspect, or not. */
+TEST_F(suspect, untried)
+{
+	static const __u32 flags[] = { UNTRIED, FRONT | UNTRIED };
+	struct mpmcq_msg msg;
+	size_t i;
+	int n;
+
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		ASSERT_EQ(0, make_suspects(self->fd, 0, 2));
+		for (n = 0; n < 4; n++) {
+			ASSERT_EQ(1, take_packed(self->le, 2, LEN, n % 2, &msg));
+			EXPECT_EQ(2, msg.deliveries);
+			EXPECT_EQ(1, settle(self->le, MPMCQ_SETTLE_NACK, flags[i], &msg.id, 1,
+					    NULL));
+		}
+		take_all(self->fd);
+		for (n = 0; n < 2; n++)
+			ASSERT_EQ(LEN, put_msg(self->fd, LEN, n));
+		for (n = 0; n < 4; n++) {
+			ASSERT_EQ(2, take_packed(self->le, 2, LEN, 0, NULL));
+			EXPECT_EQ(2, settle(self->le, MPMCQ_SETTLE_NACK, flags[i] | ALL, NULL, 0,
+					    NULL));
+		}
+		take_all(self->fd);
+	}
 }
 
 /* If the copy fails it is still one, and the reader can have others. */
@@ -352,6 +380,7 @@ static int make_jobs(__u32 lease_ms)
 TEST(packs)
 {
 	int i, end, kills = 0, fd = make_jobs(0), *worked = shared_numbers();
+	struct mpmcq_msg msg;
 
 	ASSERT_LE(0, fd);
 	ASSERT_NE(MAP_FAILED, worked);
@@ -364,6 +393,11 @@ TEST(packs)
 		EXPECT_EQ(i == POISON ? TRIES : 1, worked[i]) TH_LOG("job %d", i);
 	EXPECT_EQ(1, dead(fd));
 	EXPECT_EQ(0, depth(fd));
+	i = attach(fd, O_RDONLY | O_NONBLOCK, PACKED | MPMCQ_MODE_DEAD, 0);
+	EXPECT_EQ(1, take_packed(i, 1, LEN, POISON, &msg));
+	EXPECT_EQ(TRIES, msg.deliveries);
+	EXPECT_EQ(MPMCQ_REASON_DELIVERIES, msg.reason);
+	close(i);
 	close(fd);
 }
 

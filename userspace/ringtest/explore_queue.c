@@ -523,7 +523,7 @@ static void do_settle(unsigned int self, char what)
 	if (what == 'a')
 		mpmcq_free(queue, held, n);
 	else if (what == 'd')
-		mpmcq_set_aside(queue, held, n);
+		mpmcq_set_aside(queue, held, n, MPMCQ_REASON_REJECTED);
 	else
 		mpmcq_give_back(queue, held, n, what == 'z' ? MPMCQ_SETTLE_FRONT | MPMCQ_CAME_BACK :
 				what == 'b' ? MPMCQ_SETTLE_FRONT : 0);

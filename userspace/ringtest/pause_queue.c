@@ -96,7 +96,7 @@ static void run_script(const char *script)
 			break;
 		case 'd':
 			if (held)
-				mpmcq_set_aside(queue, &index, held);
+				mpmcq_set_aside(queue, &index, held, MPMCQ_REASON_REJECTED);
 			break;
 		case 'v':
 			mpmcq_revive(queue, 0);

@@ -101,24 +101,32 @@ struct mpmcq_info {
 #define MPMCQ_VERSION_CODE(major, minor, patch) \
 	(((major) << 16) | ((minor) << 8) | (patch))
 
+/* Why a message is dead: struct mpmcq_msg, reason. */
+#define MPMCQ_REASON_REJECTED	1	/* by MPMCQ_SETTLE_REJECT */
+#define MPMCQ_REASON_DELIVERIES	2	/* it came back after max_deliveries of them */
+
 /**
  * struct mpmcq_msg - what stands before each message of a packed read or write
  * @len: length of the message in bytes, without this header and the padding
  * @flags: 0
+ * @reserved: 0
+ * @reason: read: MPMCQ_REASON_REJECTED and the like, of a dead message, else 0; written: ignored
  * @id: read: names this delivery, for MPMCQ_IOC_SETTLE; written: ignored
  * @deliveries: read: how often the message has been delivered to files with
  *	MPMCQ_MODE_LEASE, with this time if the open file has it; written: ignored
- * @reserved: 0
+ * @reserved2: 0
  *
  * The message follows, and zeros up to the next multiple of 8 bytes, where the next
  * header is.  What was read may be written as it is.
  */
 struct mpmcq_msg {
 	__u32 len;
-	__u32 flags;
+	__u16 flags;
+	__u8 reserved;
+	__u8 reason;
 	__aligned_u64 id;
 	__u32 deliveries;
-	__u32 reserved;
+	__u32 reserved2;
 };
 
 /* Bytes that a message of @len bytes takes in a packed buffer. */
@@ -157,7 +165,7 @@ struct mpmcq_mode {
 /* struct mpmcq_settle, flags */
 #define MPMCQ_SETTLE_ALL	0x01	/* all that are held; @ids and @count are 0 */
 #define MPMCQ_SETTLE_FRONT	0x02	/* NACK: to be read before those that wait */
-#define MPMCQ_SETTLE_UNTRIED	0x04	/* NACK: this delivery does not count */
+#define MPMCQ_SETTLE_UNTRIED	0x04	/* NACK: as if it had not been delivered this time */
 
 /**
  * struct mpmcq_settle - what becomes of messages that this open file holds
@@ -167,10 +175,11 @@ struct mpmcq_mode {
  * @count: how many ids there are, 1 to MPMCQ_MAX_HELD_MAX
  * @ids: address of an array of __u64, from struct mpmcq_msg
  * @reserved: 0
- * @done: out: how many of the messages were held; 0 if the call fails, but for ENOENT
+ * @done: out: how many of the messages were held; as it was after EBADF, EINVAL and E2BIG
  *
  * An id that is not held any more, or never was, does not keep the others from being
- * done; the call then fails with ENOENT.  After any other error nothing has been done.
+ * done; the call then fails with ENOENT.  After any other error nothing has been done, unless
+ * memory at @done that could be written at first is gone in the end: EFAULT.
  */
 struct mpmcq_settle {
 	__u32 size;
