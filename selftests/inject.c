@@ -713,15 +713,22 @@ static int unpack_batch(const unsigned char *buf, int bytes, int first, __u32 de
 	return i - first;
 }
 
-/* From number @first on @n messages of a batch wait, which nobody has had before. */
+/*
+ * From number @first on @n messages of a batch wait, which nobody has had before.  Those that were
+ * revived come one by one.
+ */
 static bool waiting(struct data *d, int first, int n)
 {
 	unsigned char buf[BATCH * MPMCQ_MSG_SPACE(LONGEST)];
-	int bytes = take(d->taker, buf, sizeof(buf));
+	int bytes, got, done = 0;
 
-	if (!n)
-		return bytes == -EAGAIN;
-	return bytes > 0 && unpack_batch(buf, bytes, first, 1) == n && ack_all(d->taker) == n;
+	while ((bytes = take(d->taker, buf, sizeof(buf))) > 0) {
+		got = unpack_batch(buf, bytes, first + done, 1);
+		if (got <= 0 || ack_all(d->taker) != got)
+			return false;
+		done += got;
+	}
+	return bytes == -EAGAIN && done == n;
 }
 
 static int run_packed_write(struct data *d)

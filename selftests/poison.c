@@ -271,13 +271,17 @@ TEST_F(suspect, settled_wakes_pollers)
 	close(ep);
 }
 
-/* One who waits for a message while it holds others is told, and another gets the suspect. */
+/*
+ * One who waits for a message while it holds others does not get the suspect, and another does.  If
+ * that is not so quick, the former is told.
+ */
 TEST_F(suspect, holder_that_waits)
 {
 	int waits = attach(self->fd, O_RDONLY, LEASE | PACKED, 0);
 	int free = attach(self->fd, O_RDONLY, LEASE | PACKED, 0);
 	unsigned char buf[2][200];
 	struct call call[2];
+	int ret;
 
 	ASSERT_EQ(LEN, put_msg(self->fd, LEN, 9));
 	ASSERT_EQ(1, take_packed(waits, 1, LEN, 9, NULL));
@@ -287,9 +291,11 @@ TEST_F(suspect, holder_that_waits)
 	ASSERT_EQ(0, start_blocked(&call[1], take, free, buf[1], 200));
 	close(self->other);
 	self->other = -1;
-	EXPECT_EQ(-ENOBUFS, finish_call(&call[0]));
 	EXPECT_EQ(space_of(LEN), finish_call(&call[1]));
-	EXPECT_EQ(1, ack_all(waits));
+	ASSERT_EQ(LEN, put_msg(self->fd, LEN, 1));
+	ret = finish_call(&call[0]);
+	EXPECT_TRUE(ret == -ENOBUFS || ret == space_of(LEN)) TH_LOG("returned %d", ret);
+	EXPECT_EQ(ret > 0 ? 2 : 1, ack_all(waits));
 	EXPECT_EQ(1, ack_all(free));
 	close(waits);
 	close(free);
