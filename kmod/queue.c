@@ -907,7 +907,7 @@ static void set_len_bits(struct mpmcq_slot *slot, u32 bits)
 	u32 word = mpmcq_len(slot) | bits;
 
 	if (word != slot->len)
-		smp_store_release(&slot->len, word);	/* LEN, as in mpmcq_slot_fill() */
+		smp_store_release(&slot->len, word);	/* LEN */
 }
 
 /**
