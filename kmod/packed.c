@@ -116,6 +116,32 @@ missing:
 	return false;
 }
 
+/* What counts of a header; the rest of @msg stays as it is. */
+static __always_inline bool get_header(struct mpmcq_msg *msg, const struct mpmcq_msg __user *from)
+{
+	unsafe_get_user(msg->len, &from->len, missing);
+	unsafe_get_user(msg->flags, &from->flags, missing);
+	unsafe_get_user(msg->reserved, &from->reserved, missing);
+	unsafe_get_user(msg->reserved2, &from->reserved2, missing);
+	return true;
+missing:
+	return false;
+}
+
+static __always_inline bool put_header(struct mpmcq_msg __user *to, const struct mpmcq_msg *msg)
+{
+	unsafe_put_user(msg->len, &to->len, missing);
+	unsafe_put_user(msg->flags, &to->flags, missing);
+	unsafe_put_user(msg->reserved, &to->reserved, missing);
+	unsafe_put_user(msg->reason, &to->reason, missing);
+	unsafe_put_user(msg->id, &to->id, missing);
+	unsafe_put_user(msg->deliveries, &to->deliveries, missing);
+	unsafe_put_user(msg->reserved2, &to->reserved2, missing);
+	return true;
+missing:
+	return false;
+}
+
 /*
  * Copies short messages into slots, from the @i-th on, and moves on past them, until one is
  * not short, wrong or not there.  Returns which that is.
@@ -133,7 +159,7 @@ static unsigned int copy_short_in(struct mpmcq_queue *q, const struct mpmcq_clai
 		struct mpmcq_slot *slot = mpmcq_slot(q, claim->index[i]);
 		struct mpmcq_msg msg;
 
-		if (!get_words(&msg, header, sizeof(msg)) ||
+		if (!get_header(&msg, header) ||
 		    check_header(q, &msg, count - at - sizeof(msg)) ||
 		    msg.len > MPMCQ_SHORT ||
 		    !get_words(slot->data, header + 1, padded(msg.len)))
@@ -283,7 +309,7 @@ static unsigned int copy_short_out(struct mpmcq_queue *q, const struct mpmcq_cla
 		/* Claims are of what fits: else this would write where nothing was checked. */
 		if (msg.len > MPMCQ_SHORT || space_of(msg.len) > count - at)
 			break;
-		if (!put_words(header, &msg, sizeof(msg)) ||
+		if (!put_header(header, &msg) ||
 		    !put_words(header + 1, slot->data, whole))
 			break;
 		if (whole < msg.len) {
