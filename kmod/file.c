@@ -173,8 +173,7 @@ static noinline ssize_t receive_next(struct mpmcq_file *f, struct iov_iter *to, 
 		mpmcq_holder_keep_next(f->holder, claim.id, index);
 	if (ret != -EAGAIN)
 		return ret;
-	mpmcq_holder_end_all(f->holder,
-			     (struct mpmcq_verdict){ .op = MPMCQ_SETTLE_ACK });
+	mpmcq_holder_end_all(f->holder, (struct mpmcq_verdict){ .op = MPMCQ_SETTLE_ACK });
 	claim.nowait = nowait;
 	ret = mpmcq_receive(f->queue, to, &claim);
 	if (ret > 0)
@@ -508,14 +507,13 @@ static bool settle_args_valid(const struct mpmcq_settle *args)
 	return args->count && args->count <= MPMCQ_MAX_HELD_MAX;
 }
 
-/* Returns how many messages were held. */
-static u32 settle_named(struct mpmcq_holder *h, const struct mpmcq_settle *args, const u64 *ids)
+static u32 settle_named(struct mpmcq_holder *h, struct mpmcq_verdict verdict, const u64 *ids,
+			u32 count)
 {
-	const struct mpmcq_verdict verdict = { .op = args->op, .flags = args->flags };
 	u32 at, n, done = 0;
 
-	for (at = 0; at < args->count; at += n) {
-		n = min(args->count - at, MPMCQ_BATCH);
+	for (at = 0; at < count; at += n) {
+		n = min(count - at, MPMCQ_BATCH);
 		done += verdict.op == MPMCQ_SETTLE_TOUCH ? mpmcq_holder_touch(h, ids + at, n) :
 			mpmcq_holder_end(h, ids + at, n, verdict);
 		cond_resched();
@@ -523,10 +521,8 @@ static u32 settle_named(struct mpmcq_holder *h, const struct mpmcq_settle *args,
 	return done;
 }
 
-static u32 settle_all(struct mpmcq_holder *h, const struct mpmcq_settle *args)
+static u32 settle_all(struct mpmcq_holder *h, struct mpmcq_verdict verdict)
 {
-	const struct mpmcq_verdict verdict = { .op = args->op, .flags = args->flags };
-
 	return verdict.op == MPMCQ_SETTLE_TOUCH ? mpmcq_holder_touch_all(h) :
 		mpmcq_holder_end_all(h, verdict);
 }
@@ -543,6 +539,17 @@ static u64 *get_ids(const struct mpmcq_settle *args, u64 *few)
 	if (args->count > MPMCQ_BATCH)
 		return vmemdup_user(uids, bytes);
 	return copy_from_user(few, uids, bytes) ? ERR_PTR(-EFAULT) : few;
+}
+
+/* Returns how many messages were held; @h may be NULL. */
+static u32 settle(struct mpmcq_holder *h, const struct mpmcq_settle *args, const u64 *ids)
+{
+	const struct mpmcq_verdict verdict = { .op = args->op, .flags = args->flags };
+
+	if (!h)
+		return 0;
+	return args->flags & MPMCQ_SETTLE_ALL ? settle_all(h, verdict) :
+		settle_named(h, verdict, ids, args->count);
 }
 
 static int ioctl_settle(struct file *file, struct mpmcq_settle __user *uargs)
@@ -568,9 +575,7 @@ static int ioctl_settle(struct file *file, struct mpmcq_settle __user *uargs)
 		ids = get_ids(&args, few);
 	if (IS_ERR(ids))
 		return PTR_ERR(ids);
-	if (h)
-		args.done = args.flags & MPMCQ_SETTLE_ALL ? settle_all(h, &args) :
-			    settle_named(h, &args, ids);
+	args.done = settle(h, &args, ids);
 	if (ids != few)
 		kvfree(ids);
 	if (put_user(args.done, &uargs->done))

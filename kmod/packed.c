@@ -361,6 +361,19 @@ static unsigned int copy_batch_out(struct mpmcq_queue *q, const struct mpmcq_cla
 	return i;
 }
 
+/* What has been claimed for a holder goes back if that has no room for it beside what it has. */
+static int admit_batch(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
+		       struct mpmcq_holder *h)
+{
+	if (!mpmcq_holder_admit(h, claim)) {
+		mpmcq_hand_back(q, claim, 0);
+		return -ENOBUFS;
+	}
+	if (unlikely(claim->suspect))
+		mpmcq_suspect_taken(q);
+	return claim->n;
+}
+
 /*
  * Claims a batch, of no more than may fit, with room to hold it if it is to be held.  A read
  * that waits wants one message: other reads of the open file would lack what it reserves.
@@ -382,12 +395,8 @@ static int claim_batch(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct 
 		claim->max = 1;
 		ret = mpmcq_claim_messages(q, claim);
 	}
-	if (ret > 0 && h && !mpmcq_holder_admit(h, claim)) {
-		mpmcq_hand_back(q, claim, 0);
-		ret = -ENOBUFS;
-	}
-	if (ret > 0 && h && unlikely(claim->suspect))
-		mpmcq_suspect_taken(q);
+	if (ret > 0 && h)
+		ret = admit_batch(q, claim, h);
 	if (h && claim->max > max(ret, 0))
 		mpmcq_holder_unreserve(h, claim->max - max(ret, 0));
 	return ret;

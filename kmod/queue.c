@@ -550,11 +550,6 @@ static int claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 	return n;
 }
 
-static u32 len_of(u32 word)
-{
-	return word & ~(MPMCQ_SUSPECT | MPMCQ_REASON);
-}
-
 /*
  * How many of the first @got messages are to be taken, as long as they fit; if none, @why says why.
  * To a caller with @holds a suspect goes alone, and only while it has nothing in hand; while it has
@@ -572,7 +567,7 @@ static __always_inline unsigned int count_fitting(struct mpmcq_queue *q,
 	for (n = 0; n < got; n++) {
 		u32 word = READ_ONCE(mpmcq_slot(q, claim->index[n])->len);
 		bool suspect = word & MPMCQ_SUSPECT;
-		size_t space = claim->header + ALIGN((size_t)len_of(word), claim->align);
+		size_t space = claim->header + ALIGN((size_t)mpmcq_len_of(word), claim->align);
 
 		*why = -EMSGSIZE;
 		if (space > room)
@@ -1178,7 +1173,7 @@ static int len_in(struct mpmcq_queue *q, struct index_ring *ring, struct mpmcq_c
 {
 	u32 word;
 
-	return next_word_in(q, ring, pos, &word) ? (int)len_of(word) : -EAGAIN;
+	return next_word_in(q, ring, pos, &word) ? (int)mpmcq_len_of(word) : -EAGAIN;
 }
 
 static int suspect_in(struct mpmcq_queue *q, struct index_ring *ring, struct mpmcq_claim *claim,

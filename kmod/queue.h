@@ -229,6 +229,12 @@ static __always_inline struct mpmcq_slot *mpmcq_slot(const struct mpmcq_queue *q
 	return q->slots + index * q->stride;
 }
 
+/* The length in what @len of a slot says. */
+static __always_inline u32 mpmcq_len_of(u32 word)
+{
+	return word & ~(MPMCQ_SUSPECT | MPMCQ_REASON);
+}
+
 /**
  * mpmcq_len() - length of the message in a slot
  * @slot: a slot in the caller's hands; or else the caller finds out whether it was taken meanwhile
@@ -238,7 +244,7 @@ static __always_inline struct mpmcq_slot *mpmcq_slot(const struct mpmcq_queue *q
  */
 static __always_inline u32 mpmcq_len(const struct mpmcq_slot *slot)
 {
-	return READ_ONCE(slot->len) & ~(MPMCQ_SUSPECT | MPMCQ_REASON);
+	return mpmcq_len_of(READ_ONCE(slot->len));
 }
 
 /**

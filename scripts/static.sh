@@ -23,12 +23,8 @@ build() {
 }
 
 checkpatch() {
-	"$kselftest/scripts/checkpatch.pl" --no-tree --strict --terse --no-summary \
+	"$kselftest/scripts/checkpatch.pl" -f --no-tree --strict --terse --no-summary \
 		--max-line-length=100 "$@"
-}
-
-checkpatch_module() {
-	checkpatch -f "$@"
 }
 
 # Tracepoints have a form of their own.
@@ -40,7 +36,7 @@ checkpatch_trace() {
 # the compiler's attributes, the macros of the kselftest harness, and, to stand in for
 # the kernel, its names.
 checkpatch_programs() {
-	checkpatch -f --ignore PREFER_KERNEL_TYPES,VOLATILE,ENOSYS,PREFER_DEFINED_ATTRIBUTE_MACRO \
+	checkpatch --ignore PREFER_KERNEL_TYPES,VOLATILE,ENOSYS,PREFER_DEFINED_ATTRIBUTE_MACRO \
 		--ignore COMPLEX_MACRO,MACRO_ARG_REUSE,MACRO_WITH_FLOW_CONTROL,MEMORY_BARRIER \
 		--ignore NEW_TYPEDEFS,IS_ENABLED_CONFIG,WAITQUEUE_ACTIVE "$@"
 }
@@ -88,10 +84,9 @@ check_all() {
 # static_checks LISTER: of the files that LISTER prints for patterns, as git ls-files does
 static_checks() {
 	check_all 'checkpatch --strict: the module' \
-		"$("$1" 'kmod/*.[ch]' | grep -vxF kmod/trace.h)" shared_out checkpatch_module
-	check_all 'checkpatch --strict: tracepoints' "$("$1" kmod/trace.h)" checkpatch_trace -f
-	check_all 'checkpatch --strict: planted modules' "$("$1" 'scripts/planted/*.c')" \
-		checkpatch -f
+		"$("$1" 'kmod/*.[ch]' | grep -vxF kmod/trace.h)" shared_out checkpatch
+	check_all 'checkpatch --strict: tracepoints' "$("$1" kmod/trace.h)" checkpatch_trace
+	check_all 'checkpatch --strict: planted modules' "$("$1" 'scripts/planted/*.c')" checkpatch
 	check_all 'checkpatch --strict: programs' \
 		"$("$1" 'selftests/*.[ch]' 'userspace/*.[ch]')" checkpatch_programs -f
 	check_all 'kernel-doc' "$("$1" 'kmod/*.[ch]')" kernel_doc

@@ -2412,8 +2412,7 @@ FIXTURE_SETUP(crowd)
 {
 	self->fd = make_queue(.capacity = 32, .msg_size = 256, .open_flags = O_RDWR);
 	ASSERT_LE(0, self->fd);
-	self->account = mmap(NULL, sizeof(*self->account), PROT_READ | PROT_WRITE,
-			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	self->account = map_shared(sizeof(*self->account));
 	ASSERT_NE(MAP_FAILED, self->account);
 }
 

@@ -331,6 +331,15 @@ TEST(dropped)
  * Workers that die or hang
  */
 
+static int number_of(const void *job)
+{
+	int i;
+
+	for (i = 0; !is_filled(job, LEN, i); i++)
+		;
+	return i;
+}
+
 enum way { DIES, HANGS, STOPS };
 
 /*
@@ -345,10 +354,8 @@ static int work_on_packs(int fd, int *worked, enum way way)
 	while ((ret = result(read(le, buf, sizeof(buf)))) > 0) {
 		for (at = 0; at < ret; at += space_of(LEN)) {
 			const struct mpmcq_msg *msg = (void *)((char *)buf + at);
-			int i;
+			int i = number_of(msg + 1);
 
-			for (i = 0; !is_filled(msg + 1, LEN, i); i++)
-				;
 			worked[i] += i == POISON;
 			if (i == POISON && way == DIES)
 				raise(SIGKILL);
@@ -364,12 +371,6 @@ static int work_on_packs(int fd, int *worked, enum way way)
 	return ret ? 2 : 0;
 }
 
-static int *shared_numbers(void)
-{
-	return mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		    -1, 0);
-}
-
 /* A closed queue of jobs. */
 static int make_jobs(__u32 lease_ms)
 {
@@ -382,35 +383,58 @@ static int make_jobs(__u32 lease_ms)
 	return close_queue(fd) ? -1 : fd;
 }
 
-/* The job that kills is dead, and each other one was done. */
-TEST(packs)
+/*
+ * Lets one worker after the other do @work, as long as they are killed.  How many were; the last
+ * one's end goes to @end.
+ */
+static int count_kills(int (*work)(int fd, int *worked), int fd, int *worked, int *end)
 {
-	int i, end, kills = 0, fd = make_jobs(0), *worked = shared_numbers();
-	struct mpmcq_msg msg;
+	int kills = 0;
+
+	while ((*end = child_end(fork_child(work(fd, worked)))) == -SIGKILL && kills < 100)
+		kills++;
+	return kills;
+}
+
+/* Workers that do @work die of the job that kills, and each other one is done once. */
+static void one_dies(struct __test_metadata *_metadata, int fd, int (*work)(int fd, int *worked))
+{
+	int i, end, kills, *worked = map_shared(JOBS * sizeof(int));
 
 	ASSERT_LE(0, fd);
 	ASSERT_NE(MAP_FAILED, worked);
-	while ((end = child_end(fork_child(work_on_packs(fd, worked, DIES)))) == -SIGKILL &&
-	       kills < 100)
-		kills++;
+	kills = count_kills(work, fd, worked, &end);
 	EXPECT_EQ(0, end);
 	EXPECT_EQ(TRIES, kills);
 	for (i = 0; i < JOBS; i++)
 		EXPECT_EQ(i == POISON ? TRIES : 1, worked[i]) TH_LOG("job %d", i);
 	EXPECT_EQ(1, dead(fd));
 	EXPECT_EQ(0, depth(fd));
-	i = attach(fd, O_RDONLY | O_NONBLOCK, PACKED | MPMCQ_MODE_DEAD, 0);
-	EXPECT_EQ(1, take_packed(i, 1, LEN, POISON, &msg));
+}
+
+static int die_over_packs(int fd, int *worked)
+{
+	return work_on_packs(fd, worked, DIES);
+}
+
+TEST(packs)
+{
+	int fd = make_jobs(0), dp;
+	struct mpmcq_msg msg;
+
+	one_dies(_metadata, fd, die_over_packs);
+	dp = attach(fd, O_RDONLY | O_NONBLOCK, PACKED | MPMCQ_MODE_DEAD, 0);
+	EXPECT_EQ(1, take_packed(dp, 1, LEN, POISON, &msg));
 	EXPECT_EQ(TRIES, msg.deliveries);
 	EXPECT_EQ(MPMCQ_REASON_DELIVERIES, msg.reason);
-	close(i);
+	close(dp);
 	close(fd);
 }
 
 /* The same for one that hangs for longer than lease_ms: the deadline of all of the pack passes. */
 TEST(hangs)
 {
-	int i, fd = make_jobs(150), *worked = shared_numbers();
+	int i, fd = make_jobs(150), *worked = map_shared(JOBS * sizeof(int));
 
 	ASSERT_LE(0, fd);
 	ASSERT_NE(MAP_FAILED, worked);
@@ -427,7 +451,7 @@ TEST(hangs)
 /* A worker that fails says so for all of the pack, and counts for all of it: it was not killed. */
 TEST(gives_back_what_it_has)
 {
-	int i, fd = make_jobs(0), *worked = shared_numbers();
+	int i, fd = make_jobs(0), *worked = map_shared(JOBS * sizeof(int));
 
 	ASSERT_LE(0, fd);
 	ASSERT_NE(MAP_FAILED, worked);
@@ -446,10 +470,8 @@ static int work_one_by_one(int fd, int *worked)
 	unsigned char buf[LEN];
 
 	while ((ret = take(le, buf, LEN)) == LEN) {
-		int i;
+		int i = number_of(buf);
 
-		for (i = 0; !is_filled(buf, LEN, i); i++)
-			;
 		__atomic_add_fetch(&worked[i], 1, __ATOMIC_RELAXED);
 		if (i == POISON)
 			raise(SIGKILL);
@@ -459,19 +481,9 @@ static int work_one_by_one(int fd, int *worked)
 
 TEST(one_by_one)
 {
-	int i, end, kills = 0, fd = make_jobs(0), *worked = shared_numbers();
+	int fd = make_jobs(0);
 
-	ASSERT_LE(0, fd);
-	ASSERT_NE(MAP_FAILED, worked);
-	while ((end = child_end(fork_child(work_one_by_one(fd, worked)))) == -SIGKILL &&
-	       kills < 100)
-		kills++;
-	EXPECT_EQ(0, end);
-	EXPECT_EQ(TRIES, kills);
-	for (i = 0; i < JOBS; i++)
-		EXPECT_EQ(i == POISON ? TRIES : 1, worked[i]) TH_LOG("job %d", i);
-	EXPECT_EQ(1, dead(fd));
-	EXPECT_EQ(0, depth(fd));
+	one_dies(_metadata, fd, work_one_by_one);
 	close(fd);
 }
 
@@ -519,8 +531,7 @@ static void *work_beside(void *arg)
 		for (at = 0; at < ret; at += space_of(LEN)) {
 			const struct mpmcq_msg *msg = (void *)((char *)buf + at);
 
-			for (i = 0; !is_filled(msg + 1, LEN, i); i++)
-				;
+			i = number_of(msg + 1);
 			__atomic_add_fetch(&crew->worked[i], 1, __ATOMIC_RELAXED);
 			if (i == POISON)
 				kill(getpid(), SIGKILL);
@@ -548,7 +559,7 @@ static int work_in_threads(int fd, int *worked)
 
 TEST(threads)
 {
-	int round, i, end, kills, *worked = shared_numbers();
+	int round, i, end, kills, *worked = map_shared(JOBS * sizeof(int));
 
 	ASSERT_NE(MAP_FAILED, worked);
 	for (round = 0; round < 20; round++) {
@@ -556,10 +567,7 @@ TEST(threads)
 
 		ASSERT_LE(0, fd);
 		memset(worked, 0, JOBS * sizeof(*worked));
-		kills = 0;
-		while ((end = child_end(fork_child(work_in_threads(fd, worked)))) == -SIGKILL &&
-		       kills < 100)
-			kills++;
+		kills = count_kills(work_in_threads, fd, worked, &end);
 		EXPECT_EQ(0, end);
 		EXPECT_EQ(TRIES, kills);
 		for (i = 0; i < JOBS; i++)

@@ -297,8 +297,7 @@ static int make_large(int root, volatile int *state)
 /* Who only looks a name up does not wait for those who make a queue. */
 TEST_F(fs, exist_ok_while_another_is_made)
 {
-	volatile int *state = mmap(NULL, sizeof(*state), PROT_READ | PROT_WRITE,
-				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	volatile int *state = map_shared(sizeof(*state));
 	int n = 0, status;
 	pid_t pid;
 

@@ -66,6 +66,19 @@ struct request {
 
 #define ARGS(what)	sizeof(struct mpmcq_##what), .args.what.size = sizeof(struct mpmcq_##what)
 
+/* What becomes of all that is held; @known are its flags. */
+#define SETTLE(what, known)							\
+	#what, MPMCQ_IOC_SETTLE, ARGS(settle),					\
+	.args.settle.op = MPMCQ_SETTLE_##what,					\
+	.args.settle.flags = MPMCQ_SETTLE_ALL,					\
+	.zero = {								\
+		{ offsetof(struct mpmcq_settle, flags), ~(known) },		\
+		{ offsetof(struct mpmcq_settle, ids), -1 },			\
+		{ offsetof(struct mpmcq_settle, ids) + 4, -1 },			\
+		{ offsetof(struct mpmcq_settle, count), -1 },			\
+		{ offsetof(struct mpmcq_settle, reserved), -1 },		\
+	},
+
 static const struct request requests[] = {
 	{
 		"INFO", MPMCQ_IOC_INFO, ARGS(info), .least = MPMCQ_INFO_SIZE_VER0,
@@ -77,48 +90,13 @@ static const struct request requests[] = {
 			{ offsetof(struct mpmcq_mode, reserved), -1 },
 		},
 	}, {
-		"ACK", MPMCQ_IOC_SETTLE, ARGS(settle),
-		.args.settle.op = MPMCQ_SETTLE_ACK, .args.settle.flags = MPMCQ_SETTLE_ALL,
-		.zero = {
-			{ offsetof(struct mpmcq_settle, flags), ~MPMCQ_SETTLE_ALL },
-			{ offsetof(struct mpmcq_settle, ids), -1 },
-			{ offsetof(struct mpmcq_settle, ids) + 4, -1 },
-			{ offsetof(struct mpmcq_settle, count), -1 },
-			{ offsetof(struct mpmcq_settle, reserved), -1 },
-		},
+		SETTLE(ACK, MPMCQ_SETTLE_ALL)
 	}, {
-		"NACK", MPMCQ_IOC_SETTLE, ARGS(settle),
-		.args.settle.op = MPMCQ_SETTLE_NACK, .args.settle.flags = MPMCQ_SETTLE_ALL,
-		.zero = {
-			{
-				offsetof(struct mpmcq_settle, flags),
-				~(MPMCQ_SETTLE_ALL | MPMCQ_SETTLE_FRONT | MPMCQ_SETTLE_UNTRIED),
-			},
-			{ offsetof(struct mpmcq_settle, ids), -1 },
-			{ offsetof(struct mpmcq_settle, ids) + 4, -1 },
-			{ offsetof(struct mpmcq_settle, count), -1 },
-			{ offsetof(struct mpmcq_settle, reserved), -1 },
-		},
+		SETTLE(NACK, MPMCQ_SETTLE_ALL | MPMCQ_SETTLE_FRONT | MPMCQ_SETTLE_UNTRIED)
 	}, {
-		"REJECT", MPMCQ_IOC_SETTLE, ARGS(settle),
-		.args.settle.op = MPMCQ_SETTLE_REJECT, .args.settle.flags = MPMCQ_SETTLE_ALL,
-		.zero = {
-			{ offsetof(struct mpmcq_settle, flags), ~MPMCQ_SETTLE_ALL },
-			{ offsetof(struct mpmcq_settle, ids), -1 },
-			{ offsetof(struct mpmcq_settle, ids) + 4, -1 },
-			{ offsetof(struct mpmcq_settle, count), -1 },
-			{ offsetof(struct mpmcq_settle, reserved), -1 },
-		},
+		SETTLE(REJECT, MPMCQ_SETTLE_ALL)
 	}, {
-		"TOUCH", MPMCQ_IOC_SETTLE, ARGS(settle),
-		.args.settle.op = MPMCQ_SETTLE_TOUCH, .args.settle.flags = MPMCQ_SETTLE_ALL,
-		.zero = {
-			{ offsetof(struct mpmcq_settle, flags), ~MPMCQ_SETTLE_ALL },
-			{ offsetof(struct mpmcq_settle, ids), -1 },
-			{ offsetof(struct mpmcq_settle, ids) + 4, -1 },
-			{ offsetof(struct mpmcq_settle, count), -1 },
-			{ offsetof(struct mpmcq_settle, reserved), -1 },
-		},
+		SETTLE(TOUCH, MPMCQ_SETTLE_ALL)
 	}, {
 		"CREATE", MPMCQ_IOC_CREATE, ARGS(create), .good = DESCRIPTOR,
 		.args.create.capacity = 2, .args.create.msg_size = 8,

@@ -29,6 +29,12 @@ static inline void *map(size_t len, int prot)
 	return mmap(NULL, len, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
+/* The same for memory that children share. */
+static inline void *map_shared(size_t len)
+{
+	return mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
 /* Room for @len bytes before the address returned; nothing from there on. */
 static inline unsigned char *map_edge_of(size_t len)
 {

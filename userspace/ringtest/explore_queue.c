@@ -50,6 +50,7 @@
  */
 #define SENDS		"stlSfFy"
 #define RECEIVES	"rqkQKRgGYhH"
+#define KEEPS		"hH"
 #define POLLS		"iewou"
 #define LOOKS		"nm"
 #define SIGNALS		"012345"
@@ -469,7 +470,7 @@ static void do_receive(unsigned int self, char what)
 	ssize_t ret;
 	u64 message;
 
-	if (what == 'h' || what == 'H')
+	if (is_one_of(what, KEEPS))
 		ret = receive_kept(&message, &now.held[self][now.n_held[self]], &want);
 	else
 		ret = receive_value(&message, &want);
@@ -485,7 +486,7 @@ static void do_receive(unsigned int self, char what)
 	if (what == 'H' && ret > 0 && now.n_held[self] &&
 	    mpmcq_slot(queue, now.held[self][now.n_held[self]])->len & MPMCQ_SUSPECT)
 		search_fault("a suspect came to one who keeps another");
-	if ((what == 'h' || what == 'H') && ret > 0)
+	if (is_one_of(what, KEEPS) && ret > 0)
 		mpmcq_slot(queue, now.held[self][now.n_held[self]++])->deliveries++;
 }
 
