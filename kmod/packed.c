@@ -369,8 +369,6 @@ static int admit_batch(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 		mpmcq_hand_back(q, claim, 0);
 		return -ENOBUFS;
 	}
-	if (unlikely(claim->suspect))
-		mpmcq_suspect_taken(q);
 	return claim->n;
 }
 

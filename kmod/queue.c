@@ -503,22 +503,49 @@ static int take_slots(struct mpmcq_queue *q, struct index_ring *ring, struct mpm
 	return -EAGAIN;
 }
 
-/**
- * mpmcq_suspect_taken() - tell that another message than a suspect may be next
- * @q: the queue; the caller has taken the suspect
- *
- * Who could not take it, and was told so, may be able to take what is next.  See "Suspects" in
- * lease.c.
- *
- * Context: any.
+/*
+ * A suspect was taken, and another message may be next.  Who could not take it, and was told so,
+ * may be able to take that.  See "Suspects" in lease.c.  After wakes_begin() and the take; returns
+ * whether signal_owners() has to follow, after wakes_end().
  */
-void mpmcq_suspect_taken(struct mpmcq_queue *q)
+static bool suspect_taken(struct mpmcq_queue *q)
 {
 	smp_mb();	/* WAKE */
 	if (!atomic_read(&q->full_holders))
-		return;
+		return false;
 	mpmcq_wake_readers_pollers(q);
-	signal_owners(&q->readers);
+	return true;
+}
+
+/* Takes messages with a suspect among them. */
+static noinline bool take_suspect(struct mpmcq_queue *q, struct index_ring *ring, s64 pos,
+				  unsigned int n)
+{
+	bool taken, tell;
+
+	wakes_begin();
+	taken = index_ring_take_at(ring, pos, n);
+	tell = taken && suspect_taken(q);
+	wakes_end();
+	if (tell)
+		signal_owners(&q->readers);
+	return taken;
+}
+
+/* Takes empty slots, or that of the oldest message, which is dropped. */
+static int take_slots_or_drop(struct mpmcq_queue *q, struct mpmcq_claim *claim)
+{
+	bool tell;
+	int n;
+
+	wakes_begin();
+	n = look_in(q, &q->free, &q->ready, take_slots, claim);
+	tell = n > 0 && claim->dropped &&
+		mpmcq_slot(q, claim->index[0])->len & MPMCQ_SUSPECT && suspect_taken(q);
+	wakes_end();
+	if (tell)
+		signal_owners(&q->readers);
+	return n;
 }
 
 static int claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim)
@@ -530,7 +557,7 @@ static int claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 		return -EPIPE;
 	claim->dropped = false;
 	if (claim->drop)
-		n = look_in(q, &q->free, &q->ready, take_slots, claim);
+		n = take_slots_or_drop(q, claim);
 	else
 		n = index_ring_take_n(&q->free, claim->index, claim->max);
 	if (n <= 0)
@@ -543,8 +570,6 @@ static int claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 	if (claim->dropped) {
 		mpmcq_count(q, MPMCQ_DROPPED, n);
 		trace_mpmcq_drop(q->number, mpmcq_len(mpmcq_slot(q, claim->index[0])));
-		if (unlikely(mpmcq_slot(q, claim->index[0])->len & MPMCQ_SUSPECT))
-			mpmcq_suspect_taken(q);
 	}
 	claim->n = n;
 	return n;
@@ -602,11 +627,10 @@ static int claim_from(struct mpmcq_queue *q, struct index_ring *ring, struct mpm
 
 	while ((got = index_ring_peek_n(ring, claim->index, claim->max, &head))) {
 		n = count_fitting(q, claim, got, &why);
-		if (n && index_ring_take_at(ring, head, n)) {
+		if (n && (unlikely(claim->suspect) ? take_suspect(q, ring, head, n) :
+			  index_ring_take_at(ring, head, n))) {
 			claim->n = n;
 			claim->id = mpmcq_delivery_id(q, ring, head);
-			if (unlikely(claim->suspect) && !claim->holds)
-				mpmcq_suspect_taken(q);
 			return n;
 		}
 		if (!n && index_ring_at_head(ring, head))

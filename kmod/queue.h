@@ -194,8 +194,7 @@ struct mpmcq_slot {
  * @held: of messages: how many the caller holds already, if it must not wait for the
  *	end of those; may change; else NULL
  * @holds: of messages: if the caller takes suspects alone, how many it has in hand, and
- *	%MPMCQ_SUSPECT if that is one; may change; else NULL.  With it, mpmcq_suspect_taken() has to
- *	follow where @suspect is set
+ *	%MPMCQ_SUSPECT if that is one; may change; else NULL
  * @suspect: out: of messages: one of them is a suspect
  * @drop: of slots: one may be had by dropping a message
  * @dropped: out: of slots: it was
@@ -283,7 +282,6 @@ int mpmcq_claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct i
 		      size_t bytes);
 int mpmcq_try_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim);
 int mpmcq_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim);
-void mpmcq_suspect_taken(struct mpmcq_queue *q);
 void mpmcq_publish(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
 void mpmcq_publish_one(struct mpmcq_queue *q, u32 index);
 void mpmcq_free(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
