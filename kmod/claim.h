@@ -65,26 +65,31 @@ static inline int mpmcq_claim_slot(struct mpmcq_queue *q, struct iov_iter *from,
  * @q: the queue
  * @room: bytes in the buffer
  * @pos: out: where it was in ready
+ * @len: out: its length
  *
- * That is when no message has come back and the next one fits, and is no suspect: with
- * %MPMCQ_SUSPECT a length is more than any buffer's.  See claim_from() on the length.
+ * That is when no message has come back, and the next one fits and has not been delivered
+ * before: its word is a length.  See claim_from() on the length.
  *
  * Return: the index, which is now in the caller's hands; %INDEX_RING_EMPTY if it is not
  * that case, which says nothing of what there is.
  * Context: any.
  */
-static inline int mpmcq_claim_ready(struct mpmcq_queue *q, size_t room, s64 *pos)
+static inline int mpmcq_claim_ready(struct mpmcq_queue *q, size_t room, s64 *pos, u32 *len)
 {
 	int index;
+	u64 word;
 
 	if (unlikely(!index_ring_empty(&q->returned)))
 		return INDEX_RING_EMPTY;
 	do {
 		index = index_ring_peek(&q->ready, pos);
-		if (unlikely(index == INDEX_RING_EMPTY ||
-			     READ_ONCE(mpmcq_slot(q, index)->len) > room))
+		if (unlikely(index == INDEX_RING_EMPTY))
+			return INDEX_RING_EMPTY;
+		word = READ_ONCE(mpmcq_slot(q, index)->word);
+		if (unlikely(word > room))
 			return INDEX_RING_EMPTY;
 	} while (unlikely(!index_ring_take_at(&q->ready, *pos, 1)));
+	*len = word;
 	return index;
 }
 

@@ -22,7 +22,7 @@
 #define MPMCQ_FILE_BYTES	2048
 
 /* What a slot costs beyond the message: what goes before it, an entry in each ring. */
-static_assert(sizeof(struct mpmcq_slot) + 4 * sizeof(atomic64_t) <= 40);
+static_assert(sizeof(struct mpmcq_slot) + 4 * sizeof(atomic64_t) <= 56);
 
 /* Up to here a queue is made of neighbouring pages, where there are some. */
 #define MPMCQ_SMALL_BYTES	(PAGE_SIZE << PAGE_ALLOC_COSTLY_ORDER)
@@ -42,7 +42,8 @@ static bool config_valid(const struct mpmcq_config *config)
 {
 	return is_power_of_2(config->capacity) && config->capacity >= MPMCQ_CAPACITY_MIN &&
 		config->capacity <= MPMCQ_CAPACITY_MAX && config->msg_size &&
-		config->msg_size <= MPMCQ_MSG_SIZE_MAX && config->lease_ms <= INT_MAX;
+		config->msg_size <= MPMCQ_MSG_SIZE_MAX && config->lease_ms <= INT_MAX &&
+		config->max_deliveries <= MPMCQ_MAX_DELIVERIES_MAX;
 }
 
 static size_t stride_of(const struct mpmcq_config *config)
@@ -220,6 +221,48 @@ u64 mpmcq_queue_counter(const struct mpmcq_queue *q, enum mpmcq_counter which)
 	for_each_possible_cpu(cpu)
 		sum += local64_read(&q->counters[cpu].n[which]);
 	return sum;
+}
+
+/* How many indices were put into a ring that was empty at first. */
+static u64 ever_put(const struct index_ring *ring)
+{
+	return index_ring_end(ring) - index_ring_start(ring);
+}
+
+static u64 ever_taken(const struct index_ring *ring)
+{
+	return index_ring_head(ring) - index_ring_start(ring);
+}
+
+/**
+ * mpmcq_queue_sent() - how many messages were sent
+ * @q: the queue
+ *
+ * The ring counts in any case, so a send does not.
+ *
+ * Return: exact when nobody sends or receives.
+ * Context: any.
+ */
+u64 mpmcq_queue_sent(const struct mpmcq_queue *q)
+{
+	u64 again = mpmcq_queue_counter(q, MPMCQ_PUT_AGAIN);
+
+	return ever_put(&q->ready) - again;
+}
+
+/**
+ * mpmcq_queue_received() - how many messages were delivered, also those that came back afterwards
+ * @q: the queue
+ *
+ * Return: with those that are being copied just now; exact when nobody receives.
+ * Context: any.
+ */
+u64 mpmcq_queue_received(const struct mpmcq_queue *q)
+{
+	u64 undelivered = mpmcq_queue_counter(q, MPMCQ_UNDELIVERED);
+
+	return ever_taken(&q->ready) + ever_taken(&q->returned) + ever_taken(&q->dead) -
+		undelivered;
 }
 
 /**

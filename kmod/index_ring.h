@@ -438,8 +438,24 @@ static inline s64 index_ring_head(const struct index_ring *ring)
 	return atomic64_read(&ring->head);
 }
 
-/* Where the first open entry is. */
-static inline s64 __index_ring_end(const struct index_ring *ring)
+/**
+ * index_ring_start() - position of the first index ever put into a ring
+ * @ring: the ring
+ *
+ * Context: any.
+ */
+static inline s64 index_ring_start(const struct index_ring *ring)
+{
+	return ring->table.mask + 1;
+}
+
+/**
+ * index_ring_end() - position of the first open entry
+ * @ring: the ring
+ *
+ * Context: any, also interrupts; concurrent with every operation on the ring.
+ */
+static inline s64 index_ring_end(const struct index_ring *ring)
 {
 	s64 tail = atomic64_read_acquire(&ring->tail);	/* TAIL */
 	s64 entry;
@@ -458,7 +474,7 @@ static inline s64 __index_ring_end(const struct index_ring *ring)
  */
 static inline u32 index_ring_count(const struct index_ring *ring)
 {
-	s64 count = __index_ring_end(ring) - atomic64_read(&ring->head);
+	s64 count = index_ring_end(ring) - atomic64_read(&ring->head);
 
 	return clamp_t(s64, count, 0, ring->table.mask + 1);
 }
@@ -481,10 +497,10 @@ static inline u32 index_ring_count(const struct index_ring *ring)
 static inline bool index_ring_hold_all(const struct index_ring *a, const struct index_ring *b,
 				       u32 n)
 {
-	s64 count = __index_ring_end(a);
+	s64 count = index_ring_end(a);
 
 	if (b)
-		count += __index_ring_end(b);
+		count += index_ring_end(b);
 	/* Heads are read after ends, by LOOK and TAIL. */
 	count -= atomic64_read(&a->head);
 	if (b)

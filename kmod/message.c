@@ -159,6 +159,7 @@ ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, bool nowait)
 		if (ret < 0)
 			break;
 		index = ret;
+		mpmcq_slot_begin(mpmcq_slot(q, index));
 		if (copy_in(mpmcq_slot(q, index), len, from)) {
 			mpmcq_slot_fill(mpmcq_slot(q, index), len);
 			trace_mpmcq_send(q->number, len);
@@ -183,7 +184,7 @@ static noinline int copy_out_slowly(const struct mpmcq_slot *slot, size_t len, s
 	return ret;
 }
 
-/* Copies a message out and counts it; if it fails the message is still in the caller's hands. */
+/* Copies a message out; if it fails the message is still in the caller's hands. */
 static __always_inline int deliver(struct mpmcq_queue *q, const struct mpmcq_slot *slot, u32 len,
 				   struct iov_iter *to)
 {
@@ -193,7 +194,6 @@ static __always_inline int deliver(struct mpmcq_queue *q, const struct mpmcq_slo
 		ret = copy_out_slowly(slot, len, to);
 	if (unlikely(ret))
 		return ret;
-	mpmcq_count(q, MPMCQ_RECEIVED, 1);
 	trace_mpmcq_receive(q->number, len);
 	return 0;
 }
@@ -202,16 +202,13 @@ static __always_inline int deliver(struct mpmcq_queue *q, const struct mpmcq_slo
 static __always_inline ssize_t receive_ready(struct mpmcq_queue *q, struct iov_iter *to,
 					     u32 *index, s64 *pos)
 {
-	int ret, taken = mpmcq_claim_ready(q, iov_iter_count(to), pos);
-	const struct mpmcq_slot *slot;
 	u32 len;
+	int ret, taken = mpmcq_claim_ready(q, iov_iter_count(to), pos, &len);
 
 	if (unlikely(taken == INDEX_RING_EMPTY))
 		return 0;
 	*index = taken;
-	slot = mpmcq_slot(q, taken);
-	len = mpmcq_len(slot);
-	ret = deliver(q, slot, len, to);
+	ret = deliver(q, mpmcq_slot(q, taken), len, to);
 	if (likely(!ret))
 		return len;
 	mpmcq_hand_back_one(q, taken);

@@ -7,6 +7,19 @@
 #include "queue.h"
 
 /**
+ * mpmcq_slot_begin() - begin another message in a slot
+ * @slot: a slot in the caller's hands
+ *
+ * Goes before anything is written there.  Inline also where nothing may be called, see packed.c.
+ *
+ * Context: any.
+ */
+static __always_inline void mpmcq_slot_begin(struct mpmcq_slot *slot)
+{
+	WRITE_ONCE(slot->generation, slot->generation + 1);
+}
+
+/**
  * mpmcq_slot_fill() - enter the length of the message in a slot
  * @slot: a slot in the caller's hands
  * @len: length in bytes
@@ -17,9 +30,8 @@
  */
 static __always_inline void mpmcq_slot_fill(struct mpmcq_slot *slot, u32 len)
 {
-	slot->deliveries = 0;
 	/* Pairs with RECHECK of index_ring.h. */
-	smp_store_release(&slot->len, len);	/* LEN */
+	smp_store_release(&slot->word, len);	/* LEN */
 }
 
 ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, bool nowait);

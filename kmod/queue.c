@@ -541,7 +541,7 @@ static int take_slots_or_drop(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 	wakes_begin();
 	n = look_in(q, &q->free, &q->ready, take_slots, claim);
 	tell = n > 0 && claim->dropped &&
-		mpmcq_slot(q, claim->index[0])->len & MPMCQ_SUSPECT && suspect_taken(q);
+		mpmcq_slot(q, claim->index[0])->word & MPMCQ_SUSPECT && suspect_taken(q);
 	wakes_end();
 	if (tell)
 		signal_owners(&q->readers);
@@ -564,11 +564,15 @@ static int claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 		return -EAGAIN;
 
 	if (unlikely(!mpmcq_was_open(q))) {
-		mpmcq_put(q, claim->dropped ? &q->returned : &q->free, claim->index, n);
+		if (claim->dropped)
+			mpmcq_hand_back_one(q, claim->index[0]);
+		else
+			mpmcq_put(q, &q->free, claim->index, n);
 		return -EPIPE;
 	}
 	if (claim->dropped) {
 		mpmcq_count(q, MPMCQ_DROPPED, n);
+		mpmcq_count(q, MPMCQ_UNDELIVERED, n);
 		trace_mpmcq_drop(q->number, mpmcq_len(mpmcq_slot(q, claim->index[0])));
 	}
 	claim->n = n;
@@ -590,9 +594,9 @@ static __always_inline unsigned int count_fitting(struct mpmcq_queue *q,
 
 	claim->suspect = false;
 	for (n = 0; n < got; n++) {
-		u32 word = READ_ONCE(mpmcq_slot(q, claim->index[n])->len);
+		u64 word = READ_ONCE(mpmcq_slot(q, claim->index[n])->word);
 		bool suspect = word & MPMCQ_SUSPECT;
-		size_t space = claim->header + ALIGN((size_t)mpmcq_len_of(word), claim->align);
+		size_t space = claim->header + ALIGN((size_t)mpmcq_word_len(word), claim->align);
 
 		*why = -EMSGSIZE;
 		if (space > room)
@@ -849,7 +853,6 @@ int mpmcq_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim)
  */
 void mpmcq_publish(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
 {
-	mpmcq_count(q, MPMCQ_SENT, n);
 	mpmcq_put(q, &q->ready, indices, n);
 }
 
@@ -862,7 +865,6 @@ void mpmcq_publish(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
  */
 void mpmcq_publish_one(struct mpmcq_queue *q, u32 index)
 {
-	mpmcq_count(q, MPMCQ_SENT, 1);
 	mpmcq_put_one(q, &q->ready, index);
 }
 
@@ -903,6 +905,7 @@ void mpmcq_free_one(struct mpmcq_queue *q, u32 index)
  */
 void mpmcq_hand_back_one(struct mpmcq_queue *q, u32 index)
 {
+	mpmcq_count(q, MPMCQ_UNDELIVERED, 1);
 	mpmcq_put(q, &q->returned, &index, 1);
 }
 
@@ -916,17 +919,23 @@ void mpmcq_hand_back_one(struct mpmcq_queue *q, u32 index)
  */
 void mpmcq_hand_back(struct mpmcq_queue *q, const struct mpmcq_claim *claim, unsigned int first)
 {
+	mpmcq_count(q, MPMCQ_UNDELIVERED, claim->n - first);
 	mpmcq_put(q, claim->dead ? &q->dead : &q->returned, claim->index + first,
 		  claim->n - first);
 }
 
-/* The owner of a slot sets MPMCQ_SUSPECT, or bits of MPMCQ_REASON, or none. */
-static void set_len_bits(struct mpmcq_slot *slot, u32 bits)
+/* By the owner of the slot. */
+static void set_word(struct mpmcq_slot *slot, u64 word)
 {
-	u32 word = mpmcq_len(slot) | bits;
+	if (word != slot->word)
+		smp_store_release(&slot->word, word);	/* LEN */
+}
 
-	if (word != slot->len)
-		smp_store_release(&slot->len, word);	/* LEN */
+/* At the tail of what waits; they have been sent before. */
+static void put_again(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
+{
+	mpmcq_count(q, MPMCQ_PUT_AGAIN, n);
+	mpmcq_put(q, &q->ready, indices, n);
 }
 
 /**
@@ -942,8 +951,12 @@ void mpmcq_set_aside(struct mpmcq_queue *q, const u32 *indices, unsigned int n, 
 {
 	unsigned int i;
 
-	for (i = 0; i < n; i++)
-		set_len_bits(mpmcq_slot(q, indices[i]), reason << MPMCQ_REASON_SHIFT);
+	for (i = 0; i < n; i++) {
+		struct mpmcq_slot *slot = mpmcq_slot(q, indices[i]);
+
+		set_word(slot, (slot->word & ~(MPMCQ_SUSPECT | MPMCQ_REASON)) |
+			       (u64)reason << MPMCQ_REASON_SHIFT);
+	}
 	mpmcq_count(q, MPMCQ_SET_ASIDE, n);
 	mpmcq_put(q, &q->dead, indices, n);
 }
@@ -963,7 +976,7 @@ void mpmcq_set_aside(struct mpmcq_queue *q, const u32 *indices, unsigned int n, 
  */
 void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 flags)
 {
-	u32 max = q->config.max_deliveries;
+	u32 max = q->config.max_deliveries, deliveries;
 	u32 back[MPMCQ_BATCH], aside[MPMCQ_BATCH];
 	unsigned int i, backs = 0, asides = 0;
 
@@ -971,36 +984,50 @@ void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, 
 		struct mpmcq_slot *slot = mpmcq_slot(q, indices[i]);
 
 		if (flags & MPMCQ_SETTLE_UNTRIED)
-			slot->deliveries--;
-		if (!(flags & MPMCQ_SETTLE_UNTRIED))
-			set_len_bits(slot, flags & MPMCQ_CAME_BACK ? MPMCQ_SUSPECT : 0);
-		trace_mpmcq_return(q->number, mpmcq_len(slot), slot->deliveries);
-		if (max && slot->deliveries >= max)
+			set_word(slot, slot->word - MPMCQ_DELIVERY);
+		else
+			set_word(slot, (slot->word & ~MPMCQ_SUSPECT) |
+				       (flags & MPMCQ_CAME_BACK ? MPMCQ_SUSPECT : 0));
+		deliveries = mpmcq_word_deliveries(slot->word);
+		trace_mpmcq_return(q->number, mpmcq_len(slot), deliveries);
+		if (max && deliveries >= max)
 			aside[asides++] = indices[i];
 		else
 			back[backs++] = indices[i];
 	}
-	if (backs)
-		mpmcq_put(q, flags & MPMCQ_SETTLE_FRONT ? &q->returned : &q->ready, back, backs);
+	if (backs && flags & MPMCQ_SETTLE_FRONT)
+		mpmcq_put(q, &q->returned, back, backs);
+	else if (backs)
+		put_again(q, back, backs);
 	if (asides)
 		mpmcq_set_aside(q, aside, asides, MPMCQ_REASON_DELIVERIES);
 }
 
-/* Moves dead messages to another ring, no more than there can be: they may die as fast. */
-static u32 move_dead(struct mpmcq_queue *q, struct index_ring *to, u32 max)
+static void revive(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
 {
-	u32 indices[MPMCQ_BATCH], done = 0, i, n;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		struct mpmcq_slot *slot = mpmcq_slot(q, indices[i]);
+
+		set_word(slot, mpmcq_word_len(slot->word) | MPMCQ_SUSPECT);
+	}
+	put_again(q, indices, n);
+}
+
+/* What becomes of dead messages; no more than there can be, as they may die as fast. */
+static u32 take_dead(struct mpmcq_queue *q, u32 max,
+		     void (*fn)(struct mpmcq_queue *q, const u32 *indices, unsigned int n))
+{
+	u32 indices[MPMCQ_BATCH], done = 0, n;
 
 	max = min(max ?: q->config.capacity, q->config.capacity);
 	while (done < max && !fatal_signal_pending(current)) {
 		n = index_ring_take_n(&q->dead, indices, min(max - done, MPMCQ_BATCH));
 		if (!n)
 			break;
-		for (i = 0; i < n && to != &q->free; i++) {
-			mpmcq_slot(q, indices[i])->deliveries = 0;
-			set_len_bits(mpmcq_slot(q, indices[i]), MPMCQ_SUSPECT);
-		}
-		mpmcq_put(q, to, indices, n);
+		mpmcq_count(q, MPMCQ_UNDELIVERED, n);
+		fn(q, indices, n);
 		done += n;
 		cond_resched();
 	}
@@ -1017,7 +1044,7 @@ static u32 move_dead(struct mpmcq_queue *q, struct index_ring *to, u32 max)
  */
 u32 mpmcq_revive(struct mpmcq_queue *q, u32 max)
 {
-	return move_dead(q, &q->ready, max);
+	return take_dead(q, max, revive);
 }
 
 /**
@@ -1030,7 +1057,7 @@ u32 mpmcq_revive(struct mpmcq_queue *q, u32 max)
  */
 u32 mpmcq_purge(struct mpmcq_queue *q, u32 max)
 {
-	return move_dead(q, &q->free, max);
+	return take_dead(q, max, mpmcq_free);
 }
 
 /**
@@ -1180,12 +1207,12 @@ bool mpmcq_queue_writable(struct mpmcq_queue *q)
 }
 
 /* As claim_from(), but takes nothing.  Returns false if the ring is empty. */
-static bool next_word_in(struct mpmcq_queue *q, struct index_ring *ring, s64 *pos, u32 *word)
+static bool next_word_in(struct mpmcq_queue *q, struct index_ring *ring, s64 *pos, u64 *word)
 {
 	int index;
 
 	while ((index = index_ring_peek(ring, pos)) != INDEX_RING_EMPTY) {
-		*word = READ_ONCE(mpmcq_slot(q, index)->len);
+		*word = READ_ONCE(mpmcq_slot(q, index)->word);
 		if (index_ring_at_head(ring, *pos))
 			return true;
 	}
@@ -1195,15 +1222,15 @@ static bool next_word_in(struct mpmcq_queue *q, struct index_ring *ring, s64 *po
 static int len_in(struct mpmcq_queue *q, struct index_ring *ring, struct mpmcq_claim *claim,
 		  s64 *pos)
 {
-	u32 word;
+	u64 word;
 
-	return next_word_in(q, ring, pos, &word) ? (int)mpmcq_len_of(word) : -EAGAIN;
+	return next_word_in(q, ring, pos, &word) ? (int)mpmcq_word_len(word) : -EAGAIN;
 }
 
 static int suspect_in(struct mpmcq_queue *q, struct index_ring *ring, struct mpmcq_claim *claim,
 		      s64 *pos)
 {
-	u32 word;
+	u64 word;
 
 	return next_word_in(q, ring, pos, &word) ? !!(word & MPMCQ_SUSPECT) : -EAGAIN;
 }

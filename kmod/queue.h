@@ -2,6 +2,7 @@
 #ifndef _MPMCQ_QUEUE_H
 #define _MPMCQ_QUEUE_H
 
+#include <linux/bits.h>
 #include <linux/kref.h>
 #include <linux/mutex.h>
 #include <linux/smp.h>
@@ -72,8 +73,8 @@ struct mpmcq_waiters {
 
 /**
  * enum mpmcq_counter - what has happened to messages
- * @MPMCQ_SENT: sent
- * @MPMCQ_RECEIVED: delivered, also those that came back afterwards
+ * @MPMCQ_PUT_AGAIN: put into ready, but not sent: see mpmcq_queue_sent()
+ * @MPMCQ_UNDELIVERED: taken, but not delivered: see mpmcq_queue_received()
  * @MPMCQ_LEASED: delivered to a reader who kept them
  * @MPMCQ_ACKED: of these, acknowledged
  * @MPMCQ_RETURNED: of these, given back
@@ -83,8 +84,8 @@ struct mpmcq_waiters {
  * @MPMCQ_COUNTERS: how many counters there are
  */
 enum mpmcq_counter {
-	MPMCQ_SENT,
-	MPMCQ_RECEIVED,
+	MPMCQ_PUT_AGAIN,
+	MPMCQ_UNDELIVERED,
 	MPMCQ_LEASED,
 	MPMCQ_ACKED,
 	MPMCQ_RETURNED,
@@ -157,26 +158,34 @@ struct mpmcq_queue {
 
 /**
  * struct mpmcq_slot - room for one message
- * @len: length of the message, in bytes, and %MPMCQ_SUSPECT and %MPMCQ_REASON; see mpmcq_len()
- * @deliveries: how often it has been delivered to somebody who kept it
+ * @generation: number of messages begun here; the owner advances it before it writes a new
+ *	message, see mpmcq_slot_begin()
+ * @word: what is known of the message, see below
  * @data: the message
  *
- * Written by the owner of the index only.  @len is also peeked at by receives
- * that want to know whether the message at the head fits, see claim_from() and
- * mpmcq_claim_ready().
+ * Written by the owner of the index only.  Receives also read @word of the message at the head,
+ * to see whether it fits: see claim_from() and mpmcq_claim_ready().
+ *
+ * The word:
+ *	bits 0-30	length in bytes
+ *	bit 31		suspect, see lease.c
+ *	bits 34-36	of a dead message: why, %MPMCQ_REASON_REJECTED and the like
+ *	bits 40-63	deliveries to readers who kept it
+ *
+ * A buffer has less than 2^31 bytes, so a word with more than a length fits into none.
  */
 struct mpmcq_slot {
-	u32 len;
-	u32 deliveries;
-	u8 data[] __aligned(8);
+	u64 generation;
+	u64 word;
+	u8 data[];
 };
 
-/* A suspect, see lease.c.  No buffer is that long, so that one fits nowhere at first sight. */
-#define MPMCQ_SUSPECT	0x80000000U
-
-/* Why a dead message is dead, MPMCQ_REASON_REJECTED and the like. */
-#define MPMCQ_REASON	0x70000000U
-#define MPMCQ_REASON_SHIFT	28
+#define MPMCQ_LEN		(BIT_ULL(31) - 1)
+#define MPMCQ_SUSPECT		BIT_ULL(31)
+#define MPMCQ_REASON_SHIFT	34
+#define MPMCQ_REASON		(7ULL << MPMCQ_REASON_SHIFT)
+#define MPMCQ_DELIVERY_SHIFT	40
+#define MPMCQ_DELIVERY		BIT_ULL(MPMCQ_DELIVERY_SHIFT)
 
 /*
  * mpmcq_give_back(), beside MPMCQ_SETTLE_FRONT and the like: the reader has not said so, its time
@@ -228,10 +237,14 @@ static __always_inline struct mpmcq_slot *mpmcq_slot(const struct mpmcq_queue *q
 	return q->slots + index * q->stride;
 }
 
-/* The length in what @len of a slot says. */
-static __always_inline u32 mpmcq_len_of(u32 word)
+static __always_inline u32 mpmcq_word_len(u64 word)
 {
-	return word & ~(MPMCQ_SUSPECT | MPMCQ_REASON);
+	return word & MPMCQ_LEN;
+}
+
+static __always_inline u32 mpmcq_word_deliveries(u64 word)
+{
+	return word >> MPMCQ_DELIVERY_SHIFT;
 }
 
 /**
@@ -243,7 +256,7 @@ static __always_inline u32 mpmcq_len_of(u32 word)
  */
 static __always_inline u32 mpmcq_len(const struct mpmcq_slot *slot)
 {
-	return mpmcq_len_of(READ_ONCE(slot->len));
+	return mpmcq_word_len(READ_ONCE(slot->word));
 }
 
 /**
@@ -274,6 +287,8 @@ u32 mpmcq_queue_depth(const struct mpmcq_queue *q);
 u32 mpmcq_queue_dead(const struct mpmcq_queue *q);
 u32 mpmcq_queue_leased(const struct mpmcq_queue *q);
 u64 mpmcq_queue_counter(const struct mpmcq_queue *q, enum mpmcq_counter which);
+u64 mpmcq_queue_sent(const struct mpmcq_queue *q);
+u64 mpmcq_queue_received(const struct mpmcq_queue *q);
 
 /* queue.c */
 int mpmcq_claim_slot_else(struct mpmcq_queue *q, struct iov_iter *from, size_t bytes,

@@ -919,16 +919,18 @@ TEST(private_lease_ms)
 
 	for (i = 0; i < ARRAY_SIZE(times); i++) {
 		fd = make_queue(.capacity = 2, .msg_size = 8, .lease_ms = times[i].lease_ms,
-				.max_deliveries = UINT32_MAX, .open_flags = O_RDWR);
+				.max_deliveries = MPMCQ_MAX_DELIVERIES_MAX, .open_flags = O_RDWR);
 		if (!times[i].good) {
 			EXPECT_EQ(-EINVAL, fd) TH_LOG("lease_ms %u", times[i].lease_ms);
 			continue;
 		}
 		ASSERT_LE(0, fd);
 		EXPECT_EQ(times[i].lease_ms, info_of(fd).lease_ms);
-		EXPECT_EQ(UINT32_MAX, info_of(fd).max_deliveries);
+		EXPECT_EQ(MPMCQ_MAX_DELIVERIES_MAX, info_of(fd).max_deliveries);
 		close(fd);
 	}
+	EXPECT_EQ(-EINVAL, make_queue(.capacity = 2, .msg_size = 8, .open_flags = O_RDWR,
+				      .max_deliveries = MPMCQ_MAX_DELIVERIES_MAX + 1));
 }
 
 /* By a file of whatever access; and one by another. */

@@ -484,10 +484,10 @@ static void do_receive(unsigned int self, char what)
 	if (ret > 0 || nothing_received(op, ret))
 		end_op(id);
 	if (what == 'H' && ret > 0 && now.n_held[self] &&
-	    mpmcq_slot(queue, now.held[self][now.n_held[self]])->len & MPMCQ_SUSPECT)
+	    mpmcq_slot(queue, now.held[self][now.n_held[self]])->word & MPMCQ_SUSPECT)
 		search_fault("a suspect came to one who keeps another");
 	if (is_one_of(what, KEEPS) && ret > 0)
-		mpmcq_slot(queue, now.held[self][now.n_held[self]++])->deliveries++;
+		mpmcq_slot(queue, now.held[self][now.n_held[self]++])->word += MPMCQ_DELIVERY;
 }
 
 static void do_receive_two(unsigned int self)

@@ -51,6 +51,7 @@ typedef unsigned int gfp_t;
 #define PAGE_ALIGN(n)		ALIGN(n, PAGE_SIZE)
 #define container_of(p, type, member) \
 	((type *)((char *)(p) - offsetof(type, member)))
+#define BIT_ULL(n)		(1ULL << (n))
 #define is_power_of_2(n)	((n) && !((n) & ((n) - 1)))
 #define check_mul_overflow(a, b, to)	__builtin_mul_overflow(a, b, to)
 #define check_add_overflow(a, b, to)	__builtin_add_overflow(a, b, to)
@@ -132,19 +133,34 @@ struct mutex {
 #define mutex_lock(lock)	((void)(lock))
 #define mutex_unlock(lock)	((void)(lock))
 
-/* Between threads only integers are shared this way; pointers here never change. */
-#define READ_ONCE(x)		((__typeof__(x))shim_read(&(x), sizeof(x)))
-#define smp_store_release(p, v)	shim_store_u32(p, v)
+/*
+ * Between threads only integers are shared this way; pointers here never change.  A store by
+ * WRITE_ONCE() is no step: what is stored so is for nobody else before a later step of its thread.
+ */
+#define READ_ONCE(x)							\
+	((__typeof__(x))_Generic((x), u32: shim_read_u32, u64: shim_read_u64,	\
+				 default: shim_read_pointer)(&(x)))
+#define WRITE_ONCE(x, value)	((x) = (value))
+#define smp_store_release(p, v)	shim_store(p, v)
 
-static inline uintptr_t shim_read(const void *p, size_t size)
+static inline u32 shim_read_u32(const void *p)
 {
-	if (size != sizeof(u32))
-		return *(const uintptr_t *)p;
 	step_at(p);
 	return saw(*(const u32 *)p);
 }
 
-static inline void shim_store_u32(u32 *p, u32 value)
+static inline u64 shim_read_u64(const void *p)
+{
+	step_at(p);
+	return saw(*(const u64 *)p);
+}
+
+static inline uintptr_t shim_read_pointer(const void *p)
+{
+	return *(const uintptr_t *)p;
+}
+
+static inline void shim_store(u64 *p, u64 value)
 {
 	step_at(p);
 	*p = value;

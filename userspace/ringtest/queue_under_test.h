@@ -177,18 +177,20 @@ static int noted_take(struct index_ring *ring)
 
 #include "claim.h"
 
-static int noted_claim_ready(struct mpmcq_queue *q, size_t room, s64 *pos)
+static int noted_claim_ready(struct mpmcq_queue *q, size_t room, s64 *pos, u32 *len)
 {
 	uint64_t seen = steps_seen(steps_self());
-	int index = mpmcq_claim_ready(q, room, pos);
+	int index = mpmcq_claim_ready(q, room, pos, len);
 
 	steps_forget(seen);
-	if (index != INDEX_RING_EMPTY)
+	if (index != INDEX_RING_EMPTY) {
 		saw(*pos);
+		saw(*len);
+	}
 	return saw(index);
 }
 
-#define mpmcq_claim_ready(q, room, pos)		noted_claim_ready(q, room, pos)
+#define mpmcq_claim_ready(q, room, pos, len)	noted_claim_ready(q, room, pos, len)
 
 #include "create.c"
 #include "queue.c"
@@ -217,7 +219,6 @@ void mpmcq_uncharge(struct mpmcq_charge *charge)
 /* Modes do not change here. */
 #undef READ_ONCE
 #define READ_ONCE(x)		(x)
-#define WRITE_ONCE(x, value)	((x) = (value))
 #define smp_load_acquire(p)	(*(p))
 
 #include "file.h"
@@ -256,7 +257,7 @@ static void leave_lengths_still(bool still)
 {
 	leave_still(4, still, queue->slots, queue->config.capacity * queue->stride);
 	for (unsigned int i = 0; still && i < queue->config.capacity; i++)
-		mpmcq_slot(queue, i)->len = LEN_SHORT;
+		mpmcq_slot(queue, i)->word = LEN_SHORT;
 }
 
 static void set_up_waiters(struct mpmcq_waiters *w, bool used)
@@ -498,7 +499,7 @@ static uint64_t hash_queue(void)
 	for (unsigned int i = 0; i < queue->config.capacity; i++) {
 		const struct mpmcq_slot *slot = mpmcq_slot(queue, i);
 
-		hash = search_mix(hash, slot->len | (u64)slot->deliveries << 32);
+		hash = search_mix(hash, slot->word);
 		hash = search_mix(hash, value_in(i));
 	}
 	for (unsigned int i = 0; i < STEPS_MAX_THREADS; i++)

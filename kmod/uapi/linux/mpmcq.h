@@ -197,8 +197,8 @@ struct mpmcq_settle {
  * @flags: MPMCQ_DROP_OLDEST and the like, and MPMCQ_EXIST_OK
  * @capacity: messages it has room for, a power of two from 2 to 1048576; 0 for 1024
  * @msg_size: longest message in bytes, 1 to 65536; 0 for 1024
- * @max_deliveries: a message that came back after so many deliveries is set aside; 0
- *	for never; MPMCQ_MAX_DELIVERIES_DEFAULT is a good choice
+ * @max_deliveries: a message that came back after so many deliveries is set aside, up to
+ *	MPMCQ_MAX_DELIVERIES_MAX; 0 for never; MPMCQ_MAX_DELIVERIES_DEFAULT is a good choice
  * @lease_ms: how long a lease lasts, in milliseconds, up to 2147483647; 0 for as long
  *	as the open file
  * @open_flags: private queue: O_RDWR, O_RDONLY or O_WRONLY, and O_NONBLOCK or not; the
@@ -228,6 +228,7 @@ struct mpmcq_create {
 };
 
 #define MPMCQ_MAX_DELIVERIES_DEFAULT	8U
+#define MPMCQ_MAX_DELIVERIES_MAX	16777215U
 
 /**
  * struct mpmcq_attach - another open file of the same queue
