@@ -28,9 +28,9 @@
 
 #define MPMCQ_FEATURES (MPMCQ_FEATURE_PACKED | MPMCQ_FEATURE_LEASE | MPMCQ_FEATURE_DEAD | \
 			MPMCQ_FEATURE_CLOSE | MPMCQ_FEATURE_ATTACH | MPMCQ_FEATURE_CREATE | \
-			MPMCQ_FEATURE_FILES | MPMCQ_FEATURE_DROP)
+			MPMCQ_FEATURE_FILES | MPMCQ_FEATURE_DROP | MPMCQ_FEATURE_DELAY)
 
-#define MPMCQ_CONFIG_FLAGS (MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE)
+#define MPMCQ_CONFIG_FLAGS (MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_DELAY)
 
 /*
  * Opens a file of mpmcqfs, whose inode has the queue, or a device node.
@@ -119,9 +119,11 @@ int mpmcq_get_create_args(struct mpmcq_create *args, struct mpmcq_config *config
 	*config = (struct mpmcq_config) {
 		.capacity = args->capacity ?: MPMCQ_CAPACITY_DEFAULT,
 		.msg_size = args->msg_size ?: MPMCQ_MSG_SIZE_DEFAULT,
-		.flags = args->flags & MPMCQ_CONFIG_FLAGS,
+		.flags = (args->flags & MPMCQ_CONFIG_FLAGS) | (args->retry_ms ? MPMCQ_DELAY : 0),
 		.max_deliveries = args->max_deliveries,
 		.lease_ms = args->lease_ms,
+		.retry_ms = args->retry_ms,
+		.retry_max_ms = args->retry_max_ms,
 	};
 	return 0;
 }
@@ -250,6 +252,9 @@ static void get_info(const struct mpmcq_file *f, struct mpmcq_info *info)
 		.held = mpmcq_holder_held(h) ? READ_ONCE(*mpmcq_holder_held(h)) : 0,
 		.max_held = mpmcq_holder_max(h),
 		.number = q->number,
+		.parked = mpmcq_queue_parked(q),
+		.retry_ms = q->config.retry_ms,
+		.retry_max_ms = q->config.retry_max_ms,
 		.sent = mpmcq_queue_sent(q),
 		.received = mpmcq_queue_received(q),
 		.acked = mpmcq_queue_counter(q, MPMCQ_ACKED),

@@ -16,6 +16,7 @@
 
 #include "compat.h"
 #include "limits.h"
+#include "park.h"
 #include "queue.h"
 
 /* What the inode and the directory entry of a queue with a name take, rounded up. */
@@ -43,7 +44,9 @@ static bool config_valid(const struct mpmcq_config *config)
 	return is_power_of_2(config->capacity) && config->capacity >= MPMCQ_CAPACITY_MIN &&
 		config->capacity <= MPMCQ_CAPACITY_MAX && config->msg_size &&
 		config->msg_size <= MPMCQ_MSG_SIZE_MAX && config->lease_ms <= INT_MAX &&
-		config->max_deliveries <= MPMCQ_MAX_DELIVERIES_MAX;
+		config->max_deliveries <= MPMCQ_MAX_DELIVERIES_MAX &&
+		(!config->retry_max_ms ||
+		 (config->retry_ms && config->retry_max_ms >= config->retry_ms));
 }
 
 static size_t stride_of(const struct mpmcq_config *config)
@@ -53,8 +56,8 @@ static size_t stride_of(const struct mpmcq_config *config)
 
 /*
  * All memory that a queue takes without its name; with a valid config less than 2^37, so it cannot
- * overflow on the 64-bit kernels that main.c accepts.  Queue, counters, entries of the rings, and
- * slots are one piece: many queues are small.
+ * overflow on the 64-bit kernels that main.c accepts.  Queue, counters, entries of the rings, slots
+ * and what is parked are one piece: many queues are small.
  */
 static size_t bytes_of(const struct mpmcq_config *config)
 {
@@ -62,6 +65,8 @@ static size_t bytes_of(const struct mpmcq_config *config)
 	size_t bytes = sizeof(struct mpmcq_queue) + nr_cpu_ids * sizeof(struct mpmcq_counters) +
 		       config->capacity * slot;
 
+	if (config->flags & MPMCQ_DELAY)
+		bytes += mpmcq_park_bytes(config->capacity);
 	return bytes <= MPMCQ_SMALL_BYTES ? PAGE_SIZE << get_order(bytes) : PAGE_ALIGN(bytes);
 }
 
@@ -105,6 +110,18 @@ static void init_rings(struct mpmcq_queue *q)
 	index_ring_init(&q->ready, q->entries + capacity, order, 0);
 	index_ring_init(&q->returned, q->entries + 2 * capacity, order, 0);
 	index_ring_init(&q->dead, q->entries + 3 * capacity, order, 0);
+}
+
+static void publish_due(struct work_struct *work)
+{
+	mpmcq_publish_due(container_of(work, struct mpmcq_park, work)->q);
+}
+
+static void init_park(struct mpmcq_queue *q)
+{
+	q->park = q->slots + q->config.capacity * q->stride;
+	q->park->q = q;
+	mpmcq_park_init(q->park, q->config.capacity, &q->closings, publish_due);
 }
 
 /**
@@ -154,6 +171,8 @@ struct mpmcq_queue *mpmcq_queue_create(const struct mpmcq_config *config,
 	mutex_init(&q->writers_lock);
 	timer_setup(&q->late, mpmcq_wake_late, 0);
 	init_rings(q);
+	if (config->flags & MPMCQ_DELAY)
+		init_park(q);
 	waiters_init(&q->readers, &q->ready, EPOLLIN | EPOLLRDNORM, POLL_IN);
 	waiters_init(&q->writers, &q->free, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
 	waiters_init(&q->dead_readers, &q->dead, EPOLLIN | EPOLLRDNORM, POLL_IN);
@@ -164,6 +183,8 @@ static void mpmcq_queue_release(struct kref *refs)
 {
 	struct mpmcq_queue *q = container_of(refs, struct mpmcq_queue, refs);
 
+	if (q->park)
+		mpmcq_park_end(q->park);
 	timer_delete_sync(&q->late);
 	mpmcq_uncharge(q->charge);
 	free_queue(q);
@@ -274,6 +295,17 @@ u64 mpmcq_queue_received(const struct mpmcq_queue *q)
 u32 mpmcq_queue_dead(const struct mpmcq_queue *q)
 {
 	return index_ring_count(&q->dead);
+}
+
+/**
+ * mpmcq_queue_parked() - how many messages are parked
+ * @q: the queue
+ *
+ * Context: any.
+ */
+u32 mpmcq_queue_parked(const struct mpmcq_queue *q)
+{
+	return q->park ? READ_ONCE(q->park->n) : 0;
 }
 
 /**

@@ -495,12 +495,13 @@ static int ioctl_mode(struct file *file, void __user *arg)
 
 static bool settle_args_valid(const struct mpmcq_settle *args)
 {
-	u32 known = MPMCQ_SETTLE_ALL;
+	u32 known = MPMCQ_SETTLE_ALL, both = MPMCQ_SETTLE_FRONT | MPMCQ_SETTLE_DELAY;
 
 	if (args->op == MPMCQ_SETTLE_NACK)
-		known |= MPMCQ_SETTLE_FRONT | MPMCQ_SETTLE_UNTRIED;
+		known |= both | MPMCQ_SETTLE_UNTRIED;
 	if (args->op < MPMCQ_SETTLE_ACK || args->op > MPMCQ_SETTLE_TOUCH || args->flags & ~known ||
-	    args->reserved)
+	    (args->flags & both) == both ||
+	    (args->delay_ms && !(args->flags & MPMCQ_SETTLE_DELAY)))
 		return false;
 	if (args->flags & MPMCQ_SETTLE_ALL)
 		return !args->ids && !args->count;
@@ -544,7 +545,9 @@ static u64 *get_ids(const struct mpmcq_settle *args, u64 *few)
 /* Returns how many messages were held; @h may be NULL. */
 static u32 settle(struct mpmcq_holder *h, const struct mpmcq_settle *args, const u64 *ids)
 {
-	const struct mpmcq_verdict verdict = { .op = args->op, .flags = args->flags };
+	const struct mpmcq_verdict verdict = {
+		.op = args->op, .flags = args->flags, .delay_ms = args->delay_ms,
+	};
 
 	if (!h)
 		return 0;
@@ -567,6 +570,8 @@ static int ioctl_settle(struct file *file, struct mpmcq_settle __user *uargs)
 		return ret;
 	if (!settle_args_valid(&args))
 		return -EINVAL;
+	if (args.flags & MPMCQ_SETTLE_DELAY && !f->queue->park)
+		return -EOPNOTSUPP;
 	args.done = 0;
 	if (put_user(args.done, &uargs->done))
 		return -EFAULT;
@@ -603,18 +608,18 @@ static int ioctl_dead(struct file *file, unsigned int cmd, struct mpmcq_dead __u
 	return put_user(args.done, &uargs->done);
 }
 
-static int ioctl_close(struct file *file, unsigned int cmd, const void __user *arg)
+static int ioctl_close(struct file *file, unsigned int cmd, unsigned long flags)
 {
 	struct mpmcq_file *f = file->private_data;
 
-	if (arg)
+	if (flags & ~(cmd == MPMCQ_IOC_CLOSE ? MPMCQ_CLOSE_DUE : 0))
 		return -EINVAL;
 	if (!(file->f_mode & FMODE_WRITE))
 		return -EBADF;
 	if (f->queue->config.admin_closes && !capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	if (cmd == MPMCQ_IOC_CLOSE)
-		mpmcq_queue_close(f->queue);
+		mpmcq_queue_close(f->queue, flags & MPMCQ_CLOSE_DUE);
 	else
 		mpmcq_queue_reopen(f->queue);
 	return 0;
@@ -652,7 +657,7 @@ long mpmcq_file_ioctl(struct file *file, unsigned int cmd, void __user *arg)
 		return ioctl_dead(file, cmd, arg);
 	case MPMCQ_IOC_CLOSE:
 	case MPMCQ_IOC_REOPEN:
-		return ioctl_close(file, cmd, arg);
+		return ioctl_close(file, cmd, (unsigned long)arg);
 	}
 	return -ENOTTY;
 }

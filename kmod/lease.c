@@ -257,7 +257,7 @@ static void settle_messages(struct mpmcq_queue *q, const u32 *indices, unsigned 
 		break;
 	case MPMCQ_SETTLE_NACK:
 		mpmcq_count(q, MPMCQ_RETURNED, n);
-		mpmcq_give_back(q, indices, n, verdict.flags);
+		mpmcq_give_back(q, indices, n, verdict.flags, verdict.delay_ms);
 		break;
 	case MPMCQ_SETTLE_REJECT:
 		mpmcq_count(q, MPMCQ_REJECTED, n);

@@ -13,10 +13,12 @@ struct mpmcq_queue;
  * struct mpmcq_verdict - what becomes of messages that are held
  * @op: %MPMCQ_SETTLE_ACK, %MPMCQ_SETTLE_NACK or %MPMCQ_SETTLE_REJECT
  * @flags: of %MPMCQ_SETTLE_NACK: those of mpmcq_give_back(); others have no effect
+ * @delay_ms: of %MPMCQ_SETTLE_NACK: that of mpmcq_give_back()
  */
 struct mpmcq_verdict {
 	u32 op;
 	u32 flags;
+	u32 delay_ms;
 };
 
 /**

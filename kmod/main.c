@@ -17,6 +17,7 @@
 #include "device.h"
 #include "lease.h"
 #include "queue.h"
+#include "park.h"
 #include "queuefs.h"
 
 #ifndef CONFIG_64BIT
@@ -78,9 +79,12 @@ static int __init mpmcq_init(void)
 	config.capacity = capacity;
 	config.msg_size = msg_size;
 	config.lease_ms = lease_ms;
-	ret = mpmcq_leases_init();
+	ret = mpmcq_parks_init();
 	if (ret)
 		return ret;
+	ret = mpmcq_leases_init();
+	if (ret)
+		goto err_parks;
 	ret = mpmcq_device_init(&mpmcq_fops, &config);
 	if (ret == -ENOMEM)
 		pr_err("no memory for capacity=%u msg_size=%u\n", capacity, msg_size);
@@ -95,6 +99,8 @@ err_device:
 	mpmcq_device_exit();
 err_leases:
 	mpmcq_leases_exit();
+err_parks:
+	mpmcq_parks_exit();
 	return ret;
 }
 
@@ -105,6 +111,7 @@ static void __exit mpmcq_exit(void)
 	mpmcq_queuefs_exit();
 	unread = mpmcq_device_exit();
 	mpmcq_leases_exit();
+	mpmcq_parks_exit();
 	if (unread)
 		pr_info("%llu unread messages discarded\n", unread);
 }

@@ -47,33 +47,32 @@ static __always_inline size_t padded(u32 len)
 }
 
 /* Whether a header is right, and @rest bytes behind it enough for its message. */
-static __always_inline int check_header(const struct mpmcq_queue *q, const struct mpmcq_msg *msg,
-					size_t rest)
+static int check_header(const struct mpmcq_queue *q, const struct mpmcq_msg *msg, size_t rest)
 {
-	if (!msg->len || msg->flags | msg->reserved | msg->reserved2)
+	if (!msg->len || msg->flags || msg->reserved)
 		return -EINVAL;
+	if (msg->delay_ms && !q->park)
+		return -EOPNOTSUPP;
 	if (msg->len > q->config.msg_size)
 		return -EMSGSIZE;
 	return rest < padded(msg->len) ? -EINVAL : 0;
 }
 
 /*
- * Fetches a header and says how long its message is, which is all there.  Moves on past it,
- * or not at all if it fails.
+ * Fetches the header of a message, which is all there.  Moves on past it, or not at all if it
+ * fails.
  */
-static int fetch_header(struct mpmcq_queue *q, struct iov_iter *from, u32 *len)
+static int fetch_header(struct mpmcq_queue *q, struct iov_iter *from, struct mpmcq_msg *msg)
 {
-	struct mpmcq_msg msg;
 	int ret;
 
-	if (iov_iter_count(from) < sizeof(msg))
+	if (iov_iter_count(from) < sizeof(*msg))
 		return -EINVAL;
-	if (!copy_from_iter_full(&msg, sizeof(msg), from))
+	if (!copy_from_iter_full(msg, sizeof(*msg), from))
 		return -EFAULT;
-	ret = check_header(q, &msg, iov_iter_count(from));
+	ret = check_header(q, msg, iov_iter_count(from));
 	if (ret)
-		iov_iter_revert(from, sizeof(msg));
-	*len = msg.len;
+		iov_iter_revert(from, sizeof(*msg));
 	return ret;
 }
 
@@ -116,18 +115,18 @@ missing:
 	return false;
 }
 
-/* What counts of a header: the length, and whether anything else is not 0. */
-static __always_inline bool get_header(const struct mpmcq_msg __user *from, u32 *len, u32 *more)
+/* What counts of a header: the length, the delay, and whether anything else is not 0. */
+static __always_inline bool get_header(const struct mpmcq_msg __user *from, u32 *len,
+				       u32 *delay_ms, u32 *more)
 {
-	u32 reserved2;
 	u16 flags;
 	u8 reserved;
 
 	unsafe_get_user(*len, &from->len, missing);
 	unsafe_get_user(flags, &from->flags, missing);
 	unsafe_get_user(reserved, &from->reserved, missing);
-	unsafe_get_user(reserved2, &from->reserved2, missing);
-	*more = flags | reserved | reserved2;
+	unsafe_get_user(*delay_ms, &from->delay_ms, missing);
+	*more = flags | reserved;
 	return true;
 missing:
 	return false;
@@ -162,10 +161,10 @@ missing:
 
 /*
  * Copies short messages into slots, from the @i-th on, and moves on past them, until one is
- * not short, wrong or not there.  Returns which that is.
+ * not short, wrong or not there, or has another delay.  Returns which that is.
  */
 static unsigned int copy_short_in(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
-				  unsigned int i, struct iov_iter *from)
+				  unsigned int i, struct iov_iter *from, u32 delay_ms)
 {
 	const char __user *buf = mpmcq_user_words(from);
 	size_t count = iov_iter_count(from), at = 0;
@@ -176,10 +175,10 @@ static unsigned int copy_short_in(struct mpmcq_queue *q, const struct mpmcq_clai
 	for (; i < claim->n && count - at >= sizeof(struct mpmcq_msg); i++) {
 		const struct mpmcq_msg __user *header = (void __user *)(buf + at);
 		struct mpmcq_slot *slot = mpmcq_slot(q, claim->index[i]);
-		u32 len, more;
+		u32 len, delay, more;
 
-		if (!get_header(header, &len, &more) || !len || more || len > longest ||
-		    count - at < space_of(len))
+		if (!get_header(header, &len, &delay, &more) || !len || more || len > longest ||
+		    delay != delay_ms || count - at < space_of(len))
 			break;
 		mpmcq_slot_begin(slot);
 		if (!get_words(slot->data, header + 1, padded(len)))
@@ -192,39 +191,47 @@ static unsigned int copy_short_in(struct mpmcq_queue *q, const struct mpmcq_clai
 	return i;
 }
 
-/* Copies any message into a slot and moves on past it; false if that cannot be. */
+/*
+ * Copies any message with the delay of @msg into a slot and moves on past it; false if that cannot
+ * be.  @msg has its header then.
+ */
 static bool copy_one_in(struct mpmcq_queue *q, struct mpmcq_slot *slot, struct iov_iter *from,
-			u32 *len)
+			struct mpmcq_msg *msg)
 {
+	u32 delay_ms = msg->delay_ms;
 	size_t copied;
 
-	if (fetch_header(q, from, len) < 0)
+	if (fetch_header(q, from, msg) < 0)
 		return false;
-	mpmcq_slot_begin(slot);
-	copied = _copy_from_iter(slot->data, *len, from);
-	if (copied < *len) {
-		iov_iter_revert(from, sizeof(struct mpmcq_msg) + copied);
+	if (msg->delay_ms != delay_ms) {
+		iov_iter_revert(from, sizeof(*msg));
 		return false;
 	}
-	iov_iter_advance(from, padded(*len) - *len);
-	mpmcq_slot_fill(slot, *len);
+	mpmcq_slot_begin(slot);
+	copied = _copy_from_iter(slot->data, msg->len, from);
+	if (copied < msg->len) {
+		iov_iter_revert(from, sizeof(*msg) + copied);
+		return false;
+	}
+	iov_iter_advance(from, padded(msg->len) - msg->len);
+	mpmcq_slot_fill(slot, msg->len);
 	return true;
 }
 
 /*
- * Copies messages into slots and moves on past them; returns how many.  The first is likely
- * to be of @len bytes, and others of as many as the one before.
+ * Copies messages into slots and moves on past them; returns how many.  The header of the first is
+ * @msg.  All have its delay, and each is likely to be as long as the one before.
  */
 static unsigned int copy_batch_in(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
-				  struct iov_iter *from, u32 len)
+				  struct iov_iter *from, struct mpmcq_msg msg)
 {
 	unsigned int i = 0;
 
 	pagefault_disable();
 	while (i < claim->n) {
-		if (len <= MPMCQ_SHORT)
-			i = copy_short_in(q, claim, i, from);
-		if (i == claim->n || !copy_one_in(q, mpmcq_slot(q, claim->index[i]), from, &len))
+		if (msg.len <= MPMCQ_SHORT)
+			i = copy_short_in(q, claim, i, from, msg.delay_ms);
+		if (i == claim->n || !copy_one_in(q, mpmcq_slot(q, claim->index[i]), from, &msg))
 			break;
 		i++;
 	}
@@ -232,38 +239,49 @@ static unsigned int copy_batch_in(struct mpmcq_queue *q, const struct mpmcq_clai
 	return i;
 }
 
+static void publish_batch(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 delay_ms)
+{
+	unsigned int i;
+
+	if (trace_mpmcq_send_enabled())
+		for (i = 0; i < n; i++)
+			trace_mpmcq_send(q->number, mpmcq_len(mpmcq_slot(q, indices[i])));
+	if (delay_ms)
+		mpmcq_publish_later(q, indices, n, delay_ms);
+	else
+		mpmcq_publish(q, indices, n);
+}
+
 /*
- * Sends a batch: as many as there would be if all were as long as the first, but no
- * more than half of the free slots, or others would find the queue full for messages
+ * Sends a batch: as many as there would be if all were as long as the first and had its delay,
+ * but no more than half of the free slots, or others would find the queue full for messages
  * that are not there.  Returns how many messages, 0 if pages are to be fetched first.
  */
 static int send_batch(struct mpmcq_queue *q, struct iov_iter *from, bool nowait)
 {
 	size_t count = iov_iter_count(from);
-	u32 indices[MPMCQ_BATCH], len;
+	u32 indices[MPMCQ_BATCH];
 	struct mpmcq_claim claim = { .nowait = nowait, .index = indices };
-	unsigned int done, i;
-	int ret = fetch_header(q, from, &len);
+	struct mpmcq_msg msg;
+	unsigned int done;
+	int ret = fetch_header(q, from, &msg);
 
 	if (ret < 0)
 		return ret;
-	iov_iter_revert(from, sizeof(struct mpmcq_msg));
-	claim.max = min_t(size_t, count / space_of(len), MPMCQ_BATCH);
+	iov_iter_revert(from, sizeof(msg));
+	claim.max = min_t(size_t, count / space_of(msg.len), MPMCQ_BATCH);
 	claim.max = clamp(index_ring_count(&q->free) / 2, 1U, claim.max);
-	ret = mpmcq_claim_slots(q, &claim, from, sizeof(struct mpmcq_msg) + len);
+	ret = mpmcq_claim_slots(q, &claim, from, sizeof(msg) + msg.len);
 	if (ret < 0)
 		return ret;
 
-	done = copy_batch_in(q, &claim, from, len);
-	if (trace_mpmcq_send_enabled())
-		for (i = 0; i < done; i++)
-			trace_mpmcq_send(q->number, mpmcq_len(mpmcq_slot(q, indices[i])));
+	done = copy_batch_in(q, &claim, from, msg);
 	if (done)
-		mpmcq_publish(q, indices, done);
+		publish_batch(q, indices, done, msg.delay_ms);
 	if (done == claim.n)
 		return done;
 	mpmcq_free(q, indices + done, claim.n - done);
-	if (!done && fault_in_iov_iter_readable(from, sizeof(struct mpmcq_msg) + len))
+	if (!done && fault_in_iov_iter_readable(from, sizeof(msg) + msg.len))
 		return -EFAULT;
 	return done;
 }

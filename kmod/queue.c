@@ -6,8 +6,9 @@
  *	 free ----> sender ----> ready ------> receiver ---------> free
  *	   ^          |            ^           ^      |             ^
  *	   '- fault --'            |   returned'      '-> lease ----'
- *	                          NACK     ^---- fault ---' |
- *	                           '-------'----------------+-----> dead
+ *	                 |        NACK     ^---- fault ---' |
+ *	                 |         '-------'----------------+-----> dead
+ *	                 '-- delay --> parked <--- delay ---'
  *
  * What is done between the rings is in message.c, packed.c and lease.c.  Whoever is
  * stopped while it holds an index costs the queue that slot, and costs nobody any time.
@@ -149,6 +150,7 @@
 
 #include "claim.h"
 #include "compat.h"
+#include "park.h"
 #include "queue.h"
 #include "trace.h"
 
@@ -868,6 +870,55 @@ void mpmcq_publish_one(struct mpmcq_queue *q, u32 index)
 	mpmcq_put_one(q, &q->ready, index);
 }
 
+/* At the tail of what waits; they have been sent before. */
+static void put_again(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
+{
+	mpmcq_count(q, MPMCQ_PUT_AGAIN, n);
+	mpmcq_put(q, &q->ready, indices, n);
+}
+
+/* Parks messages that have been sent, or puts them at the tail. */
+static void put_later(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 delay_ms)
+{
+	if (!delay_ms || !mpmcq_park_add(q->park, indices, n, delay_ms))
+		put_again(q, indices, n);
+}
+
+/**
+ * mpmcq_publish_later() - send what is in slots, but let nobody receive it for some time
+ * @q: the queue, which has %MPMCQ_DELAY
+ * @indices: slots in the caller's hands, with their messages' data and lengths
+ * @n: how many; at least 1
+ * @delay_ms: how long, in milliseconds
+ *
+ * Context: process.
+ */
+void mpmcq_publish_later(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 delay_ms)
+{
+	/* Sent now, put once more when they are due. */
+	mpmcq_count(q, MPMCQ_PUT_AGAIN, -(long)n);
+	put_later(q, indices, n, delay_ms);
+}
+
+/**
+ * mpmcq_publish_due() - let readers have the messages that are due
+ * @q: the queue, which has %MPMCQ_DELAY
+ *
+ * Context: process, of the work of its park.
+ */
+void mpmcq_publish_due(struct mpmcq_queue *q)
+{
+	u32 indices[MPMCQ_BATCH];
+	unsigned int n;
+
+	do {
+		n = mpmcq_park_take(q->park, indices, MPMCQ_BATCH);
+		if (n)
+			put_again(q, indices, n);
+		cond_resched();
+	} while (n == MPMCQ_BATCH);
+}
+
 /**
  * mpmcq_free() - give up slots
  * @q: the queue
@@ -931,13 +982,6 @@ static void set_word(struct mpmcq_slot *slot, u64 word)
 		smp_store_release(&slot->word, word);	/* LEN */
 }
 
-/* At the tail of what waits; they have been sent before. */
-static void put_again(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
-{
-	mpmcq_count(q, MPMCQ_PUT_AGAIN, n);
-	mpmcq_put(q, &q->ready, indices, n);
-}
-
 /**
  * mpmcq_set_aside() - put messages to the dead ones
  * @q: the queue
@@ -961,22 +1005,37 @@ void mpmcq_set_aside(struct mpmcq_queue *q, const u32 *indices, unsigned int n, 
 	mpmcq_put(q, &q->dead, indices, n);
 }
 
+/* For how many milliseconds a message that was given back is to be parked. */
+static u32 retry_delay(const struct mpmcq_config *config, u32 flags, u32 delay_ms, u32 deliveries)
+{
+	u64 delay;
+
+	if (flags & MPMCQ_SETTLE_DELAY)
+		return delay_ms;
+	if (!config->retry_ms || flags & (MPMCQ_SETTLE_FRONT | MPMCQ_SETTLE_UNTRIED))
+		return 0;
+	delay = (u64)config->retry_ms << min(deliveries - 1, 31U);
+	return min_t(u64, delay, config->retry_max_ms ?: U32_MAX);
+}
+
 /**
  * mpmcq_give_back() - let messages be read again
  * @q: the queue
  * @indices: messages in the caller's hands, which were delivered
  * @n: how many, 1 to %MPMCQ_BATCH
  * @flags: %MPMCQ_SETTLE_FRONT: before ready ones, not after them; %MPMCQ_SETTLE_UNTRIED: the
- *	delivery is taken back, and they are suspects or not as before; %MPMCQ_CAME_BACK: they
- *	are suspects from now on, else not
+ *	delivery is taken back, and they are suspects or not as before; %MPMCQ_SETTLE_DELAY: after
+ *	@delay_ms; %MPMCQ_CAME_BACK: they are suspects from now on, else not
+ * @delay_ms: in milliseconds
  *
  * Those that have been delivered too often are set aside instead.
  *
- * Context: any.
+ * Context: process.
  */
-void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 flags)
+void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 flags,
+		     u32 delay_ms)
 {
-	u32 max = q->config.max_deliveries, deliveries;
+	u32 max = q->config.max_deliveries, deliveries, delay, run_delay = 0;
 	u32 back[MPMCQ_BATCH], aside[MPMCQ_BATCH];
 	unsigned int i, backs = 0, asides = 0;
 
@@ -990,15 +1049,23 @@ void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, 
 				       (flags & MPMCQ_CAME_BACK ? MPMCQ_SUSPECT : 0));
 		deliveries = mpmcq_word_deliveries(slot->word);
 		trace_mpmcq_return(q->number, mpmcq_len(slot), deliveries);
-		if (max && deliveries >= max)
+		if (max && deliveries >= max) {
 			aside[asides++] = indices[i];
-		else
-			back[backs++] = indices[i];
+			continue;
+		}
+		/* A run of those that are to wait equally long keeps its order. */
+		delay = retry_delay(&q->config, flags, delay_ms, deliveries);
+		if (backs && delay != run_delay) {
+			put_later(q, back, backs, run_delay);
+			backs = 0;
+		}
+		run_delay = delay;
+		back[backs++] = indices[i];
 	}
 	if (backs && flags & MPMCQ_SETTLE_FRONT)
 		mpmcq_put(q, &q->returned, back, backs);
 	else if (backs)
-		put_again(q, back, backs);
+		put_later(q, back, backs, run_delay);
 	if (asides)
 		mpmcq_set_aside(q, aside, asides, MPMCQ_REASON_DELIVERIES);
 }
@@ -1081,17 +1148,24 @@ static void wake_all(struct mpmcq_queue *q, struct mpmcq_waiters *w)
 /**
  * mpmcq_queue_close() - take no more messages, and let readers come to an end
  * @q: the queue; may be closed already
+ * @all_due: whether what is parked is due now, and nothing is parked until it is reopened
  *
- * Context: any.
+ * Context: process.
  */
-void mpmcq_queue_close(struct mpmcq_queue *q)
+void mpmcq_queue_close(struct mpmcq_queue *q, bool all_due)
 {
 	int closings = atomic_read(&q->closings);
+	bool closed;
 
 	do {
-		if (closings & 1)
-			return;
-	} while (!atomic_try_cmpxchg(&q->closings, &closings, closings + 1));	/* WAKE */
+		closed = closings & 1;
+	} while (!closed &&
+		 !atomic_try_cmpxchg(&q->closings, &closings, closings + 1));	/* WAKE */
+	/* If it has been reopened since, this has no effect. */
+	if (all_due && q->park)
+		mpmcq_park_all_due(q->park, closed ? closings : closings + 1);
+	if (closed)
+		return;
 	/* Also readers for whom there is no end yet: they may hold what it takes. */
 	wake_all(q, &q->readers);
 	wake_all(q, &q->dead_readers);
@@ -1104,11 +1178,12 @@ void mpmcq_queue_close(struct mpmcq_queue *q)
  *
  * Nobody waits for that: writers of a closed queue fail.
  *
- * Context: any.
+ * Context: process.
  */
 void mpmcq_queue_reopen(struct mpmcq_queue *q)
 {
 	int closings = atomic_read(&q->closings);
+
 
 	do {
 		if (!(closings & 1))
@@ -1140,7 +1215,7 @@ void mpmcq_queue_remove_writer(struct mpmcq_queue *q)
 	mutex_lock(&q->writers_lock);
 	/* Here, or it could be closed after the next writer has come and reopened it. */
 	if (!--q->writers_open && q->config.flags & MPMCQ_AUTO_CLOSE)
-		mpmcq_queue_close(q);
+		mpmcq_queue_close(q, false);
 	mutex_unlock(&q->writers_lock);
 }
 

@@ -17,7 +17,9 @@
 struct fasync_struct;
 struct iov_iter;
 struct mpmcq_charge;
+struct mpmcq_park;
 struct mpmcq_quota;
+struct work_struct;
 
 #define MPMCQ_CAPACITY_MIN	2U
 #define MPMCQ_CAPACITY_MAX	1048576U
@@ -32,10 +34,14 @@ struct mpmcq_quota;
  * @capacity: messages it has room for; a power of two,
  *	%MPMCQ_CAPACITY_MIN to %MPMCQ_CAPACITY_MAX
  * @msg_size: longest message in bytes, 1 to %MPMCQ_MSG_SIZE_MAX
- * @flags: %MPMCQ_DROP_OLDEST, %MPMCQ_AUTO_CLOSE; others are nothing to the queue
+ * @flags: %MPMCQ_DROP_OLDEST, %MPMCQ_AUTO_CLOSE, %MPMCQ_DELAY; others are nothing to the queue
  * @max_deliveries: after how many deliveries a message that comes back is set aside,
  *	0 for never
  * @lease_ms: how long a lease lasts, in milliseconds, up to %INT_MAX; 0 for ever
+ * @retry_ms: how long a message is parked after its first delivery, if its reader gives it back,
+ *	in milliseconds; twice as long after each further one; 0 for not at all; else @flags has
+ *	%MPMCQ_DELAY
+ * @retry_max_ms: but no longer than this; 0 for no limit, else at least @retry_ms
  * @admin_closes: closing and reopening it takes CAP_SYS_ADMIN; nothing to the queue
  */
 struct mpmcq_config {
@@ -44,6 +50,8 @@ struct mpmcq_config {
 	u32 flags;
 	u32 max_deliveries;
 	u32 lease_ms;
+	u32 retry_ms;
+	u32 retry_max_ms;
 	bool admin_closes;
 };
 
@@ -110,6 +118,7 @@ struct mpmcq_counters {
  * @stride: from one slot to the next, in bytes
  * @slots: the slots, one after the other
  * @entries: memory of the four rings
+ * @park: messages that are parked; NULL without %MPMCQ_DELAY
  * @charge: its memory in the accounts; NULL if it is in none
  * @refs: open files, and the inode if it has one
  * @writers_lock: protects @writers_open, and what comes of its reaching 0
@@ -128,7 +137,7 @@ struct mpmcq_counters {
  * @counters: for each of nr_cpu_ids CPUs, read any time.  Not alloc_percpu(), which takes
  *	more time than all else that a small queue needs
  *
- * Every index is at every moment in one ring or in the hands of one
+ * Every index is at every moment in one ring, parked, or in the hands of one
  * operation or lease.  Who took it owns the slot until he puts it; nobody else
  * touches the slot but to peek at its length.  What is not said otherwise
  * is written once, by mpmcq_queue_create().
@@ -139,6 +148,7 @@ struct mpmcq_queue {
 	size_t stride;
 	void *slots;
 	atomic64_t *entries;
+	struct mpmcq_park *park;
 	struct mpmcq_charge *charge;
 	struct kref refs;
 	struct mutex writers_lock;	/* see above */
@@ -270,7 +280,7 @@ static inline bool mpmcq_queue_closed(const struct mpmcq_queue *q)
 	return atomic_read(&q->closings) & 1;
 }
 
-static inline void mpmcq_count(struct mpmcq_queue *q, enum mpmcq_counter which, unsigned int n)
+static inline void mpmcq_count(struct mpmcq_queue *q, enum mpmcq_counter which, long n)
 {
 	local64_add(n, &q->counters[get_cpu()].n[which]);
 	put_cpu();
@@ -286,6 +296,7 @@ void mpmcq_queue_put(struct mpmcq_queue *q);
 u32 mpmcq_queue_depth(const struct mpmcq_queue *q);
 u32 mpmcq_queue_dead(const struct mpmcq_queue *q);
 u32 mpmcq_queue_leased(const struct mpmcq_queue *q);
+u32 mpmcq_queue_parked(const struct mpmcq_queue *q);
 u64 mpmcq_queue_counter(const struct mpmcq_queue *q, enum mpmcq_counter which);
 u64 mpmcq_queue_sent(const struct mpmcq_queue *q);
 u64 mpmcq_queue_received(const struct mpmcq_queue *q);
@@ -299,18 +310,21 @@ int mpmcq_try_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim);
 int mpmcq_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim);
 void mpmcq_publish(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
 void mpmcq_publish_one(struct mpmcq_queue *q, u32 index);
+void mpmcq_publish_later(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 delay_ms);
+void mpmcq_publish_due(struct mpmcq_queue *q);
 void mpmcq_free(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
 void mpmcq_free_one(struct mpmcq_queue *q, u32 index);
 void mpmcq_hand_back_one(struct mpmcq_queue *q, u32 index);
 void mpmcq_hand_back(struct mpmcq_queue *q, const struct mpmcq_claim *claim, unsigned int first);
-void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 flags);
+void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 flags,
+		     u32 delay_ms);
 void mpmcq_set_aside(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 reason);
 u32 mpmcq_revive(struct mpmcq_queue *q, u32 max);
 u32 mpmcq_purge(struct mpmcq_queue *q, u32 max);
 
 void mpmcq_queue_add_writer(struct mpmcq_queue *q);
 void mpmcq_queue_remove_writer(struct mpmcq_queue *q);
-void mpmcq_queue_close(struct mpmcq_queue *q);
+void mpmcq_queue_close(struct mpmcq_queue *q, bool all_due);
 void mpmcq_queue_reopen(struct mpmcq_queue *q);
 
 void mpmcq_wake_late(struct timer_list *late);

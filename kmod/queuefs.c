@@ -100,7 +100,8 @@ static int mpmcqfs_make_inode(struct dentry *dentry, umode_t mode, void *arg)
 static bool same_config(const struct mpmcq_config *a, const struct mpmcq_config *b)
 {
 	return a->capacity == b->capacity && a->msg_size == b->msg_size && a->flags == b->flags &&
-		a->max_deliveries == b->max_deliveries && a->lease_ms == b->lease_ms;
+		a->max_deliveries == b->max_deliveries && a->lease_ms == b->lease_ms &&
+		a->retry_ms == b->retry_ms && a->retry_max_ms == b->retry_max_ms;
 }
 
 /* Returns what MPMCQ_IOC_CREATE returns for a name that exists. */

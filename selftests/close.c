@@ -118,7 +118,7 @@ TEST_F(close, only_by_writers)
 
 TEST_F(close, argument)
 {
-	EXPECT_EQ(-EINVAL, result(ioctl(self->fd, MPMCQ_IOC_CLOSE, 1)));
+	EXPECT_EQ(-EINVAL, result(ioctl(self->fd, MPMCQ_IOC_CLOSE, 2)));
 	EXPECT_EQ(-EINVAL, result(ioctl(self->fd, MPMCQ_IOC_CLOSE, large)));
 	EXPECT_EQ(-EINVAL, result(ioctl(self->fd, MPMCQ_IOC_CLOSE, -1UL)));
 	EXPECT_EQ(-EINVAL, result(ioctl(self->fd, MPMCQ_IOC_CLOSE, 1UL << 32)));

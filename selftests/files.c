@@ -330,7 +330,9 @@ TEST_F(queue, ioctl_info)
 	EXPECT_EQ(0, info.flags);
 	EXPECT_EQ(MPMCQ_MAX_DELIVERIES_DEFAULT, info.max_deliveries);
 	EXPECT_EQ(atoi(line("/sys/module/mpmcq/parameters/lease_ms", "")), (int)info.lease_ms);
-	EXPECT_EQ(0, info.reserved);
+	EXPECT_EQ(0, info.parked);
+	EXPECT_EQ(0, info.retry_ms);
+	EXPECT_EQ(0, info.retry_max_ms);
 	EXPECT_EQ(5, take_msg(self->fd, 5, 9));
 }
 

@@ -345,7 +345,7 @@ TEST_F(control, packed)
 {
 	const int bad[] = {
 		offsetof(struct mpmcq_msg, flags), offsetof(struct mpmcq_msg, reserved),
-		offsetof(struct mpmcq_msg, reason), offsetof(struct mpmcq_msg, reserved2),
+		offsetof(struct mpmcq_msg, reason), offsetof(struct mpmcq_msg, delay_ms),
 		offsetof(struct mpmcq_msg, deliveries), sizeof(struct mpmcq_msg) + 20,
 		sizeof(struct mpmcq_msg) + 23,
 	};
@@ -736,7 +736,7 @@ TEST_F(control, arguments)
 	EXPECT_EQ(0, settle_refused(NACK, .flags = MPMCQ_SETTLE_FRONT, .count = 1));
 	EXPECT_EQ(0, settle_refused(NACK, .flags = MPMCQ_SETTLE_UNTRIED, .count = 1));
 	EXPECT_EQ(-EINVAL, settle_refused(TOUCH, .flags = MPMCQ_SETTLE_UNTRIED, .count = 1));
-	EXPECT_EQ(-EINVAL, settle_refused(ACK, .count = 1, .reserved = 1));
+	EXPECT_EQ(-EINVAL, settle_refused(ACK, .count = 1, .delay_ms = 1));
 	EXPECT_EQ(-EINVAL, settle_refused(ACK, .count = MPMCQ_MAX_HELD_MAX + 1));
 	EXPECT_EQ(-EINVAL, refused(check_settle, (&(struct mpmcq_settle){ .count = 1 })));
 	EXPECT_EQ(-EINVAL, refused(check_settle,

@@ -32,7 +32,7 @@ void pack_message(struct worker *w, struct batch *b, __u32 len)
 	msg.len = len;
 	msg.flags = 0;
 	msg.reserved = 0;
-	msg.reserved2 = 0;
+	msg.delay_ms = 0;
 	memset(to, JUNK, space);
 	memcpy(to, &msg, sizeof(msg));
 	write_message(to + sizeof(msg), len, w->id, w->number);
@@ -43,7 +43,7 @@ void pack_message(struct worker *w, struct batch *b, __u32 len)
 }
 
 /* Makes one of the messages malformed, and perhaps the last the shorter; the bytes left. */
-static size_t spoil_batch(struct worker *w, struct batch *b, __u32 msg_size)
+static size_t spoil_batch(struct worker *w, struct batch *b, const struct queue *q)
 {
 	__u32 i = draw(w, b->n), start = i ? b->of[i - 1].end : 0, space = b->of[i].end - start;
 	struct mpmcq_msg msg;
@@ -63,10 +63,15 @@ static size_t spoil_batch(struct worker *w, struct batch *b, __u32 msg_size)
 			msg.reserved = 1U << draw(w, 8);
 		break;
 	case 2:
-		msg.reserved2 = 1U << draw(w, 32);
+		if (q->like.flags & MPMCQ_DELAY) {
+			msg.flags = 1;
+			break;
+		}
+		msg.delay_ms = 1U << draw(w, 32);
+		may_fail(&b->wrong, -EOPNOTSUPP);
 		break;
 	case 3:
-		msg.len = msg_size + 1 + draw(w, 64);
+		msg.len = q->like.msg_size + 1 + draw(w, 64);
 		may_fail(&b->wrong, -EMSGSIZE);
 		break;
 	case 4:
@@ -107,7 +112,7 @@ size_t draw_batch(struct worker *w, const struct queue *q)
 	}
 	b->good = b->n;
 	if (b->n && one_in(w, 6))
-		return spoil_batch(w, b, q->like.msg_size);
+		return spoil_batch(w, b, q);
 	if (!b->n)
 		may_fail(&b->wrong, -EINVAL);
 	return b->n ? b->of[b->n - 1].end : 0;

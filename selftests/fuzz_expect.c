@@ -360,7 +360,7 @@ const char *misinformed(const struct mpmcq_info *info, __u32 size, const struct 
 	CHECK(msg_size, info->msg_size == q->like.msg_size);
 	CHECK_COUNT(depth, waiting(q, false));
 	CHECK(flags, info->flags == q->like.flags);
-	CHECK(features, info->features == 2 * MPMCQ_FEATURE_DROP - 1);
+	CHECK(features, info->features == 2 * MPMCQ_FEATURE_DELAY - 1);
 	CHECK(modes, info->modes == f->modes);
 	CHECK(closed, exact ? info->closed == q->closed : info->closed <= 1);
 	CHECK_COUNT(dead, q->dead.n);
@@ -371,7 +371,9 @@ const char *misinformed(const struct mpmcq_info *info, __u32 size, const struct 
 	      q->timed ? info->held <= f->held.n : info->held == f->held.n);
 	CHECK(max_held, info->max_held == f->max_held);
 	CHECK(number, info->number && (!q->number || info->number == q->number));
-	CHECK(reserved, !info->reserved);
+	CHECK(parked, !info->parked);
+	CHECK(retry_ms, !info->retry_ms);
+	CHECK(retry_max_ms, !info->retry_max_ms);
 	/* Of most calls by others we are not told how many messages they ended. */
 	CHECK_SUM(sent, SENT);
 	CHECK_SUM(received, RECEIVED);
@@ -416,10 +418,13 @@ static __u32 msg_size_of(const struct mpmcq_create *c)
 void check_create(const struct mpmcq_create *c, bool on_directory, struct expected *e)
 {
 	__u32 capacity = capacity_of(c), msg_size = msg_size_of(c);
-	__u32 flags = MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | (c->name ? MPMCQ_EXIST_OK : 0);
+	__u32 flags = MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_DELAY |
+		      (c->name ? MPMCQ_EXIST_OK : 0);
 
 	if (capacity & (capacity - 1) || capacity < 2 || capacity > 1048576 ||
-	    msg_size > 65536 || c->lease_ms > INT_MAX || c->flags & ~flags)
+	    msg_size > 65536 || c->lease_ms > INT_MAX || c->flags & ~flags ||
+	    c->max_deliveries > MPMCQ_MAX_DELIVERIES_MAX ||
+	    (c->retry_max_ms && c->retry_max_ms < (c->retry_ms ? c->retry_ms : UINT32_MAX)))
 		may_fail(e, -EINVAL);
 	if (c->name ? c->open_flags || c->mode & ~0777 : c->mode || !are_open_flags(c->open_flags))
 		may_fail(e, -EINVAL);
@@ -479,14 +484,17 @@ void expect_mode(const struct mpmcq_mode *m, const struct open_file *f, struct e
 void check_settle(const struct mpmcq_settle *s, const struct open_file *f, struct expected *e)
 {
 	bool all = s->flags & MPMCQ_SETTLE_ALL;
-	__u32 flags = MPMCQ_SETTLE_ALL;
+	__u32 flags = MPMCQ_SETTLE_ALL, both = MPMCQ_SETTLE_FRONT | MPMCQ_SETTLE_DELAY;
 
 	if (s->op == MPMCQ_SETTLE_NACK)
-		flags |= MPMCQ_SETTLE_FRONT | MPMCQ_SETTLE_UNTRIED;
-	if (!s->op || s->op > MPMCQ_SETTLE_TOUCH || s->flags & ~flags || s->reserved ||
+		flags |= both | MPMCQ_SETTLE_UNTRIED;
+	if (!s->op || s->op > MPMCQ_SETTLE_TOUCH || s->flags & ~flags ||
+	    (s->flags & both) == both || (s->delay_ms && !(s->flags & MPMCQ_SETTLE_DELAY)) ||
 	    (all && (s->ids || s->count)) ||
 	    (!all && (!s->count || s->count > MPMCQ_MAX_HELD_MAX)))
 		may_fail(e, -EINVAL);
+	if (s->flags & MPMCQ_SETTLE_DELAY && !(f->queue->like.flags & MPMCQ_DELAY))
+		may_fail(e, -EOPNOTSUPP);
 	if (!readable(f))
 		may_fail(e, -EBADF);
 }

@@ -132,7 +132,7 @@ static void draw_settle(struct worker *w, struct mpmcq_settle *req, const __u64 
 
 	*req = (struct mpmcq_settle){ .size = sizeof(*req), .op = draw_of(w, ops), .done = JUNK };
 	if (req->op == MPMCQ_SETTLE_NACK)
-		req->flags = draw(w, 4) * MPMCQ_SETTLE_FRONT;
+		req->flags = draw(w, 8) * MPMCQ_SETTLE_FRONT;
 	if (one_in(w, 4)) {
 		req->flags |= MPMCQ_SETTLE_ALL;
 	} else {
@@ -154,13 +154,13 @@ static void draw_settle(struct worker *w, struct mpmcq_settle *req, const __u64 
 		break;
 	case 4:
 		draw_garbage(w, req, sizeof(*req));
-		req->flags |= 8;
+		req->flags |= 16;
 		break;
 	case 5:
 		req->op = one_in(w, 2) ? 0 : 5 + draw(w, 1U << 31);
 		break;
 	case 6:
-		req->reserved = 1U << draw(w, 32);
+		req->delay_ms = 1U << draw(w, 32);
 		break;
 	}
 }
@@ -327,7 +327,7 @@ void call_close(struct worker *w)
 	unsigned long arg = one_in(w, 8) ? 1UL << draw(w, 8 * sizeof(long)) : 0;
 	int ret;
 
-	if (arg)
+	if (arg && (reopen || arg != MPMCQ_CLOSE_DUE))
 		may_fail(&e, -EINVAL);
 	if (!writable(f))
 		may_fail(&e, -EBADF);

@@ -206,7 +206,7 @@ static void draw_create(struct worker *w, struct mpmcq_create *c, __u64 name,
 	static const __u32 capacities[] = { 2, 2, 4, 8, 16, 64, 256, 0 };
 	static const __u32 msg_sizes[] = { 1, 8, 15, 16, 24, 40, 100, 600, OWN_MSG_SIZE, 0 };
 	static const __u32 bad_capacities[] = { 1, 3, 1000, 2097152, 1U << 31, UINT32_MAX };
-	static const __u32 deliveries[] = { 0, 0, 1, 2, 3, 8, UINT32_MAX };
+	static const __u32 deliveries[] = { 0, 0, 1, 2, 3, 8, MPMCQ_MAX_DELIVERIES_MAX };
 	static const __u32 lease_ms[] = { 0, 0, 3600000, INT_MAX };
 	static const __u32 modes[] = { 0600, 0600, 0660, 0666, 0400, 0040, 0 };
 
@@ -216,7 +216,8 @@ static void draw_create(struct worker *w, struct mpmcq_create *c, __u64 name,
 		.max_deliveries = draw_of(w, deliveries),
 		.lease_ms = draw_of(w, lease_ms),
 		.flags = (one_in(w, 4) ? MPMCQ_DROP_OLDEST : 0) |
-			 (one_in(w, 4) ? MPMCQ_AUTO_CLOSE : 0),
+			 (one_in(w, 4) ? MPMCQ_AUTO_CLOSE : 0) |
+			 (one_in(w, 4) ? MPMCQ_DELAY : 0),
 	};
 	if (like && one_in(w, 2)) {
 		*c = like->like;
@@ -228,6 +229,9 @@ static void draw_create(struct worker *w, struct mpmcq_create *c, __u64 name,
 		c->flags |= one_in(w, 4) ? MPMCQ_EXIST_OK : 0;
 	}
 	switch (draw(w, 32)) {
+	case 8:
+		c->retry_max_ms = 1 + draw(w, 2) * draw(w, 1U << 31);
+		break;
 	case 0:
 		c->capacity = draw_of(w, bad_capacities);
 		break;

@@ -284,7 +284,7 @@ static int run_info(struct data *d)
 static bool verify_info(struct data *d, int ret)
 {
 	return ret < 0 || ((int)d->info->capacity == d->capacity && !d->info->depth &&
-			   d->info->number && !d->info->reserved);
+			   d->info->number && !d->info->parked);
 }
 
 /* Waiting: with more entries in wait queues than fit on the stack. */

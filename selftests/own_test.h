@@ -150,7 +150,7 @@ static inline int settle(int fd, __u32 op, __u32 flags, const __u64 *ids, __u32 
 	if (done)
 		*done = req.done;
 	if (req.size != sizeof(req) || req.op != op || req.flags != flags ||
-	    req.ids != (unsigned long)ids || req.count != count || req.reserved)
+	    req.ids != (unsigned long)ids || req.count != count || req.delay_ms)
 		return -EBADMSG;
 	return ret < 0 ? ret : (int)req.done;
 }
@@ -228,7 +228,7 @@ static inline int pack(void *at, int len, unsigned int seed)
 	msg.len = len;
 	msg.flags = 0;
 	msg.reserved = 0;
-	msg.reserved2 = 0;
+	msg.delay_ms = 0;
 	memset(at, JUNK, space_of(len));
 	memcpy(at, &msg, sizeof(msg));
 	fill((unsigned char *)at + sizeof(msg), len, seed);
@@ -249,7 +249,7 @@ static inline int unpack(const void *at, int room, int len, unsigned int seed,
 	if (room < space)
 		return -EBADMSG;
 	memcpy(msg, at, sizeof(*msg));
-	if (msg->len != (__u32)len || msg->flags || msg->reserved || msg->reserved2 ||
+	if (msg->len != (__u32)len || msg->flags || msg->reserved || msg->delay_ms ||
 	    !is_filled(data, len, seed) || memcmp(data + len, zeros, space - sizeof(*msg) - len))
 		return -EBADMSG;
 	return space;

@@ -17,18 +17,18 @@
 static unsigned char large[MSG_SIZE_MAX];
 
 /* What programs of 32 and of 64 bits have to agree about. */
-static_assert(sizeof(struct mpmcq_info) == 120, "info");
+static_assert(sizeof(struct mpmcq_info) == 128, "info");
 static_assert(offsetof(struct mpmcq_info, features) == MPMCQ_INFO_SIZE_VER0, "info");
 static_assert(offsetof(struct mpmcq_info, modes) == 32, "info");
 static_assert(offsetof(struct mpmcq_info, number) == 64, "info");
-static_assert(offsetof(struct mpmcq_info, sent) == 72, "info");
-static_assert(offsetof(struct mpmcq_info, dropped) == 112, "info");
+static_assert(offsetof(struct mpmcq_info, sent) == 80, "info");
+static_assert(offsetof(struct mpmcq_info, dropped) == 120, "info");
 static_assert(sizeof(struct mpmcq_msg) == 24, "msg");
 static_assert(sizeof(struct mpmcq_mode) == 16, "mode");
 static_assert(sizeof(struct mpmcq_settle) == 32, "settle");
-static_assert(sizeof(struct mpmcq_create) == 40, "create");
-static_assert(offsetof(struct mpmcq_create, open_flags) == 24, "create");
-static_assert(offsetof(struct mpmcq_create, name) == 32, "create");
+static_assert(sizeof(struct mpmcq_create) == 48, "create");
+static_assert(offsetof(struct mpmcq_create, open_flags) == 32, "create");
+static_assert(offsetof(struct mpmcq_create, name) == 40, "create");
 static_assert(sizeof(struct mpmcq_attach) == 16, "attach");
 static_assert(sizeof(struct mpmcq_dead) == 16, "dead");
 
@@ -76,7 +76,7 @@ struct request {
 		{ offsetof(struct mpmcq_settle, ids), -1 },			\
 		{ offsetof(struct mpmcq_settle, ids) + 4, -1 },			\
 		{ offsetof(struct mpmcq_settle, count), -1 },			\
-		{ offsetof(struct mpmcq_settle, reserved), -1 },		\
+		{ offsetof(struct mpmcq_settle, delay_ms), -1 },		\
 	},
 
 static const struct request requests[] = {
@@ -92,7 +92,8 @@ static const struct request requests[] = {
 	}, {
 		SETTLE(ACK, MPMCQ_SETTLE_ALL)
 	}, {
-		SETTLE(NACK, MPMCQ_SETTLE_ALL | MPMCQ_SETTLE_FRONT | MPMCQ_SETTLE_UNTRIED)
+		SETTLE(NACK, MPMCQ_SETTLE_ALL | MPMCQ_SETTLE_FRONT | MPMCQ_SETTLE_UNTRIED |
+		       MPMCQ_SETTLE_DELAY)
 	}, {
 		SETTLE(REJECT, MPMCQ_SETTLE_ALL)
 	}, {
@@ -103,7 +104,7 @@ static const struct request requests[] = {
 		.zero = {
 			{
 				offsetof(struct mpmcq_create, flags),
-				~(MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE),
+				~(MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_DELAY),
 			},
 			{ offsetof(struct mpmcq_create, open_flags), OTHER_OPEN_FLAGS },
 			{ offsetof(struct mpmcq_create, mode), -1 },
@@ -114,7 +115,7 @@ static const struct request requests[] = {
 		.zero = {
 			{
 				offsetof(struct mpmcq_create, flags),
-				~(MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE),
+				~(MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_DELAY),
 			},
 			{ offsetof(struct mpmcq_create, open_flags), OTHER_OPEN_FLAGS },
 			{ offsetof(struct mpmcq_create, mode), -1 },
@@ -612,7 +613,9 @@ TEST(counters)
 	EXPECT_EQ(64, info.msg_size);
 	EXPECT_EQ(2, info.max_deliveries);
 	EXPECT_EQ(3600000, info.lease_ms);
-	EXPECT_EQ(0, info.reserved);
+	EXPECT_EQ(0, info.parked);
+	EXPECT_EQ(0, info.retry_ms);
+	EXPECT_EQ(0, info.retry_max_ms);
 	EXPECT_EQ(0, info.sent);
 	EXPECT_EQ(0, info.received);
 	EXPECT_EQ(0, info.acked);

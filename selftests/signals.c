@@ -150,7 +150,7 @@ FIXTURE_SETUP(signals)
 	 */
 	ASSERT_EQ(0, child_end(fork_child(execl("/bin/sleep", "sleep", "0", NULL))));
 	ASSERT_EQ(0, pipe(self->told));
-	snprintf(self->runtime, sizeof(self->runtime), "%s", line(RT_RUNTIME, ""));
+	snprintf(self->runtime, sizeof(self->runtime), "%.31s", line(RT_RUNTIME, ""));
 	EXPECT_TRUE(write_file(RT_RUNTIME, "-1"));
 	self->fd = make_queue(.capacity = 128, .msg_size = LEN, .open_flags = O_RDWR | O_NONBLOCK);
 	ASSERT_LE(0, self->fd);

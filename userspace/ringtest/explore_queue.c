@@ -28,6 +28,7 @@
 /*
  * What a thread does, a letter each:
  *	s send, t send or EAGAIN, l send a long message, S send two at once,
+ *	T send with a delay, j let what is parked be due,
  *	f send from a page that is missing, F from a bad address, y from a page that can be
  *	fetched and never read,
  *	r receive, q receive or EAGAIN, k receive with room for a short message,
@@ -37,10 +38,10 @@
  *	that can be fetched and never written,
  *	h receive and keep the message, H the same, but a suspect only if nothing is kept;
  *	then, with those that are kept,
- *	a acknowledge, b give back to the front, B to the tail, z as the end of an open
+ *	a acknowledge, b give back to the front, B to the tail, V with a delay, z as the end of an open
  *	file does, d set aside,
  *	D receive a dead message, v revive all of them, x purge all,
- *	c close, p reopen,
+ *	c close, C close with all due, p reopen,
  *	i poll until there is something to read, e the same exclusively, w until there is
  *	a dead message, o until there is room, u until the end,
  *	n whether there is something to read just now, m whether there is room,
@@ -48,13 +49,13 @@
  * A signal ends the call that it interrupts; what comes next in the script is what
  * the process does then, if anything.
  */
-#define SENDS		"stlSfFy"
+#define SENDS		"stlSfFyT"
 #define RECEIVES	"rqkQKRgGYhH"
 #define KEEPS		"hH"
 #define POLLS		"iewou"
 #define LOOKS		"nm"
 #define SIGNALS		"012345"
-#define HANDS_BACK	"GYbBzdDvx"	/* not in the order of a FIFO from then on */
+#define HANDS_BACK	"GYbBVzdDvxT"	/* not in the order of a FIFO from then on */
 
 /*
  * The rings are @skew positions on at first, and @fill messages wait.  @flags,
@@ -72,6 +73,7 @@ struct scenario {
 #define ALL	SEARCH_ALL
 #define QUICK	2	/* preemptions at most with --quick */
 #define DROP	MPMCQ_DROP_OLDEST
+#define DELAY	MPMCQ_DELAY
 
 /* With 2 slots where nothing else is said; with 8 a put may rely on the one before it. */
 static const struct scenario scenarios[] = {
@@ -171,6 +173,18 @@ static const struct scenario scenarios[] = {
 	{ "suspect, 2 who keep others", 1, 2, { "hz", "HHa", "HHa", "s" }, 2, 3 },
 	{ "suspect too long for one of two readers", 1, 0, { "lhz", "k", "r" }, 3, ALL },
 	{ "suspect, poller that never reads", 1, 1, { "hz", "i", "H" }, ALL, ALL },
+
+	{ "delay, 1 reader", 1, 0, { "Tj", "r", "s" }, ALL, ALL, DELAY },
+	{ "delay, 2 readers", 1, 0, { "Tj", "r", "r", "s" }, 3, 4, DELAY },
+	{ "delay, poller that never reads", 1, 0, { "Tj", "i", "s" }, ALL, ALL, DELAY },
+	{ "delay, close", 1, 0, { "Tj", "rr", "c" }, ALL, ALL, DELAY },
+	{ "delay, close, poller for the end", 1, 0, { "Tjc", "u", "q" }, ALL, ALL, DELAY },
+	{ "delay, close with all due", 1, 0, { "T", "rr", "Cj" }, ALL, ALL, DELAY },
+	{ "delay, close, then all due", 1, 0, { "T", "rr", "c", "Cj" }, 3, 4, DELAY },
+	{ "delay, close with all due, reopen", 1, 0, { "T", "qq", "Cjp" }, ALL, ALL, DELAY },
+	{ "give back with a delay, close", 1, 1, { "hVj", "r", "c" }, ALL, ALL, DELAY },
+	{ "give back with a delay, close with all due", 1, 1, { "hV", "r", "Cj" }, ALL, ALL, DELAY },
+	{ "delay, drop", 1, 1, { "Tj", "s", "s" }, 4, ALL, DELAY | DROP },
 
 	{ "reader of dead messages", 1, 1, { "hd", "D" }, ALL, ALL },
 	{ "poller for dead messages", 1, 1, { "hd", "w" }, ALL, ALL },
@@ -378,7 +392,8 @@ static void do_send(unsigned int self, char what)
 
 	now.ops[id].value = id | (is_long ? LINEAR_LONG : 0);
 	now.outcome[id] = SENDING;
-	ret = send_value(now.ops[id].value, is_long, what == 'y' ? U32_MAX : what == 'f',
+	ret = what == 'T' ? send_later(id) :
+	      send_value(now.ops[id].value, is_long, what == 'y' ? U32_MAX : what == 'f',
 			 what == 'F', what == 't');
 	sent(id, ret, is_long ? LEN_LONG : LEN_SHORT, what, self);
 	end_drop(self, ret > 0);
@@ -527,7 +542,8 @@ static void do_settle(unsigned int self, char what)
 		mpmcq_set_aside(queue, held, n, MPMCQ_REASON_REJECTED);
 	else
 		mpmcq_give_back(queue, held, n, what == 'z' ? MPMCQ_SETTLE_FRONT | MPMCQ_CAME_BACK :
-				what == 'b' ? MPMCQ_SETTLE_FRONT : 0);
+				what == 'b' ? MPMCQ_SETTLE_FRONT :
+				what == 'V' ? MPMCQ_SETTLE_DELAY : 0, 1);
 }
 
 static __poll_t events_of(char what)
@@ -560,12 +576,14 @@ static void do_one(unsigned int self, char what)
 		do_receive_two(self);
 	else if (is_one_of(what, RECEIVES "D"))
 		do_receive(self, what);
-	else if (is_one_of(what, "abBzd"))
+	else if (is_one_of(what, "abBVzd"))
 		do_settle(self, what);
 	else if (is_one_of(what, POLLS LOOKS))
 		do_poll(self, what);
-	else if (what == 'c')
-		mpmcq_queue_close(queue);
+	else if (is_one_of(what, "cC"))
+		mpmcq_queue_close(queue, what == 'C');
+	else if (what == 'j')
+		mpmcq_publish_due(queue);
 	else if (what == 'p')
 		mpmcq_queue_reopen(queue);
 	else if (what == 'v')
@@ -599,7 +617,7 @@ static unsigned int uses(void)
 {
 	unsigned int uses = has("lk") ? USES_LENGTHS : 0;
 
-	if (has("gGYbz") || (scenario->flags & DROP && has("c")))
+	if (has("gGYbz") || (scenario->flags & DROP && has("cC")))
 		uses |= USES_RETURNED;
 	if (has("dDvxw") || scenario->max_deliveries)
 		uses |= USES_DEAD;
@@ -647,7 +665,8 @@ static uint64_t hash(void)
 /* A message that was sent and did not arrive is in a slot, and that in a ring. */
 static void check_messages(void)
 {
-	unsigned int in_rings = holds.ready | holds.returned | holds.dead, waiting = 0, gone = 0;
+	unsigned int in_rings = holds.ready | holds.returned | holds.dead | parked_now;
+	unsigned int waiting = 0, gone = 0;
 
 	for (unsigned int id = 0; id < LINEAR_MAX_OPS; id++) {
 		bool there = false;
@@ -701,6 +720,8 @@ static void end_of_order(void)
 	unsigned int everywhere = held_by_rings();
 
 	check_sleepers();
+	if (parked_now && !has("p"))
+		search_fault("a message stays parked");
 	for (unsigned int i = 0; i < MAX_THREADS; i++)
 		for (unsigned int n = 0; n < now.n_held[i]; n++)
 			everywhere |= 1U << now.held[i][n];
@@ -720,11 +741,11 @@ static const char *explore(unsigned int preemptions, struct search_counts *count
 	while (s.threads < MAX_THREADS && scenario->scripts[s.threads])
 		s.threads++;
 	/* A queue that closes hands back what it was about to drop. */
-	is_fifo = !has(HANDS_BACK) && !(scenario->flags & DROP && has("c"));
+	is_fifo = !has(HANDS_BACK) && !(scenario->flags & DROP && has("cC"));
 	end_is_final = !has("pv");
 	signals = has(SIGNALS);
 	pollers = has(POLLS);
-	closers = has("cp");
+	closers = has("cCp");
 	return search(&s, counts);
 }
 

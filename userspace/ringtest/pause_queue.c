@@ -92,7 +92,7 @@ static void run_script(const char *script)
 		case 'B':
 			if (held)
 				mpmcq_give_back(queue, &index, held,
-						*script == 'b' ? MPMCQ_SETTLE_FRONT : 0);
+						*script == 'b' ? MPMCQ_SETTLE_FRONT : 0, 0);
 			break;
 		case 'd':
 			if (held)
@@ -105,7 +105,7 @@ static void run_script(const char *script)
 			mpmcq_purge(queue, 0);
 			break;
 		case 'c':
-			mpmcq_queue_close(queue);
+			mpmcq_queue_close(queue, false);
 			break;
 		case 'p':
 			mpmcq_queue_reopen(queue);

@@ -8,6 +8,7 @@
 #define _MPMCQ_RINGTEST_QUEUE_UNDER_TEST_H
 
 #include "kernel.h"
+#include "park.h"
 #include "queue.h"
 #include "search.h"
 
@@ -39,7 +40,7 @@ static unsigned int *holds_of(const struct index_ring *ring)
 
 static unsigned int held_by_rings(void)
 {
-	return holds.free | holds.ready | holds.returned | holds.dead;
+	return holds.free | holds.ready | holds.returned | holds.dead | parked_now;
 }
 
 static bool is_still(const void *p)
@@ -328,6 +329,21 @@ static ssize_t send_value(u64 value, bool is_long, unsigned int missing, bool ba
 	return mpmcq_send(queue, &from, nowait);
 }
 
+/* A message that is parked. */
+static ssize_t send_later(u64 value)
+{
+	struct iov_iter from = { .count = LEN_SHORT, .value = value };
+	int ret = mpmcq_claim_slot(queue, &from, LEN_SHORT, false);
+	u32 index = ret;
+
+	if (ret < 0)
+		return ret;
+	copy_in(mpmcq_slot(queue, index), LEN_SHORT, &from);
+	mpmcq_slot_fill(mpmcq_slot(queue, index), LEN_SHORT);
+	mpmcq_publish_later(queue, &index, 1, 1);
+	return LEN_SHORT;
+}
+
 /* Two messages at once, as a packed write; how many there was room for, or an error. */
 static int send_two(const u64 values[2])
 {
@@ -494,6 +510,8 @@ static uint64_t hash_queue(void)
 				   holds.dead << 24);
 
 	hash = search_mix(hash, queue->closings.counter);
+	if (queue->park)
+		hash = search_mix(search_mix(hash, queue->park->all_due), parked_now);
 	hash = search_mix(hash, ended | dead_ended << 1);
 	hash = search_mix(hash, mpmcq_queue_counter(queue, MPMCQ_DROPPED));
 	for (unsigned int i = 0; i < queue->config.capacity; i++) {

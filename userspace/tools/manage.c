@@ -217,7 +217,7 @@ static void parse_create(int argc, char **argv, struct request *r)
 		else if (opt == OPT_AUTO_CLOSE)
 			create->flags |= MPMCQ_AUTO_CLOSE;
 		else if (opt == OPT_MAX_DELIVERIES)
-			create->max_deliveries = parse_number(optarg, 0, UINT32_MAX,
+			create->max_deliveries = parse_number(optarg, 0, MPMCQ_MAX_DELIVERIES_MAX,
 							      "number of deliveries");
 		else if (opt == OPT_LEASE_MS)
 			create->lease_ms = parse_number(optarg, 0, INT32_MAX,

@@ -22,6 +22,7 @@
 /* How a queue is to be: struct mpmcq_create and mpmcq_info, flags. */
 #define MPMCQ_DROP_OLDEST	0x01	/* when full, drop the oldest message */
 #define MPMCQ_AUTO_CLOSE	0x02	/* close when the last writer goes */
+#define MPMCQ_DELAY		0x04	/* messages may wait for a time, see mpmcq_msg.delay_ms */
 /* struct mpmcq_create, flags: about the call, not kept with the queue. */
 #define MPMCQ_EXIST_OK		0x10000	/* succeed if there is such a queue already */
 
@@ -39,6 +40,7 @@
 #define MPMCQ_FEATURE_CREATE	0x20ULL
 #define MPMCQ_FEATURE_FILES	0x40ULL	/* mpmcqfs */
 #define MPMCQ_FEATURE_DROP	0x80ULL
+#define MPMCQ_FEATURE_DELAY	0x100ULL
 
 /**
  * struct mpmcq_info - what a queue is like, and an open file of it
@@ -58,7 +60,9 @@
  * @held: out: messages that this open file holds
  * @max_held: out: how many it may hold
  * @number: out: number of the queue in traces
- * @reserved: out: 0
+ * @parked: out: messages that wait until their delay is over; not in @depth
+ * @retry_ms: out: as in struct mpmcq_create
+ * @retry_max_ms: out: as in struct mpmcq_create
  * @sent: out: messages sent so far
  * @received: out: messages delivered so far; one that comes back counts each time
  * @acked: out: messages acknowledged so far
@@ -87,7 +91,9 @@ struct mpmcq_info {
 	__u32 held;
 	__u32 max_held;
 	__u32 number;
-	__u32 reserved;
+	__u32 parked;
+	__u32 retry_ms;
+	__u32 retry_max_ms;
 	__aligned_u64 sent;
 	__aligned_u64 received;
 	__aligned_u64 acked;
@@ -114,7 +120,8 @@ struct mpmcq_info {
  * @id: read: names this delivery, for MPMCQ_IOC_SETTLE; written: ignored
  * @deliveries: read: how often the message has been delivered to files with
  *	MPMCQ_MODE_LEASE, with this time if the open file has it; written: ignored
- * @reserved2: 0
+ * @delay_ms: written: nobody receives the message before so many milliseconds are over; 0 in a
+ *	queue without MPMCQ_DELAY; read: 0
  *
  * The message follows, and zeros up to the next multiple of 8 bytes, where the next
  * header is.  What was read may be written as it is.
@@ -126,7 +133,7 @@ struct mpmcq_msg {
 	__u8 reason;
 	__aligned_u64 id;
 	__u32 deliveries;
-	__u32 reserved2;
+	__u32 delay_ms;
 };
 
 /* Bytes that a message of @len bytes takes in a packed buffer. */
@@ -166,6 +173,7 @@ struct mpmcq_mode {
 #define MPMCQ_SETTLE_ALL	0x01	/* all that are held; @ids and @count are 0 */
 #define MPMCQ_SETTLE_FRONT	0x02	/* NACK: to be read before those that wait */
 #define MPMCQ_SETTLE_UNTRIED	0x04	/* NACK: as if it had not been delivered this time */
+#define MPMCQ_SETTLE_DELAY	0x08	/* NACK: after @delay_ms, not after the queue's retry_ms */
 
 /**
  * struct mpmcq_settle - what becomes of messages that this open file holds
@@ -174,7 +182,8 @@ struct mpmcq_mode {
  * @flags: MPMCQ_SETTLE_ALL and the like
  * @count: how many ids there are, 1 to MPMCQ_MAX_HELD_MAX
  * @ids: address of an array of __u64, from struct mpmcq_msg
- * @reserved: 0
+ * @delay_ms: with MPMCQ_SETTLE_DELAY, after how many milliseconds the messages are to be read
+ *	again, 0 for at once; else 0
  * @done: out: how many of the messages were held; as it was after EBADF, EINVAL and E2BIG
  *
  * An id that is not held any more, or never was, does not keep the others from being
@@ -187,7 +196,7 @@ struct mpmcq_settle {
 	__u32 flags;
 	__u32 count;
 	__aligned_u64 ids;
-	__u32 reserved;
+	__u32 delay_ms;
 	__u32 done;
 };
 
@@ -201,6 +210,9 @@ struct mpmcq_settle {
  *	MPMCQ_MAX_DELIVERIES_MAX; 0 for never; MPMCQ_MAX_DELIVERIES_DEFAULT is a good choice
  * @lease_ms: how long a lease lasts, in milliseconds, up to 2147483647; 0 for as long
  *	as the open file
+ * @retry_ms: after MPMCQ_SETTLE_NACK a message is to be read again after so many milliseconds,
+ *	twice as many after each delivery more; 0 for at once.  If not 0, MPMCQ_DELAY is implied
+ * @retry_max_ms: but after no more than so many; 0 for no limit, else at least @retry_ms
  * @open_flags: private queue: O_RDWR, O_RDONLY or O_WRONLY, and O_NONBLOCK or not; the
  *	descriptor is close-on-exec in any case.  Queue with a name: 0
  * @mode: queue with a name: permissions as of open(2), 0 to 0777, of which umask(2) takes
@@ -222,6 +234,8 @@ struct mpmcq_create {
 	__u32 msg_size;
 	__u32 max_deliveries;
 	__u32 lease_ms;
+	__u32 retry_ms;
+	__u32 retry_max_ms;
 	__u32 open_flags;
 	__u32 mode;
 	__aligned_u64 name;
@@ -257,6 +271,9 @@ struct mpmcq_dead {
 	__u32 count;
 	__u32 done;
 };
+
+/* MPMCQ_IOC_CLOSE, the argument itself */
+#define MPMCQ_CLOSE_DUE		0x01	/* until it is reopened nothing waits for its delay */
 
 #define MPMCQ_IOC_MAGIC		0xA8
 

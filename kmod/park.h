@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _MPMCQ_PARK_H
+#define _MPMCQ_PARK_H
+
+#include <linux/atomic.h>
+#include <linux/hrtimer.h>
+#include <linux/ktime.h>
+#include <linux/spinlock.h>
+#include <linux/timerqueue.h>
+#include <linux/types.h>
+#include <linux/workqueue.h>
+
+struct mpmcq_queue;
+
+/**
+ * struct mpmcq_park - messages that are parked until they are due
+ * @q: whose messages they are; nothing to park.c
+ * @closings: changes when the queue is closed or reopened
+ * @lock: protects @tree, @n, @all_due and @ending, and the arming of @timer; taken from process
+ *	context only
+ * @tree: what is parked, in the order of the times, those of the same time in the order parked
+ * @n: how many are parked; also read without the lock
+ * @all_due: while @closings has this value, which is odd, nothing waits; 0 at first
+ * @ending: nothing may be armed or queued any more
+ * @timer: queues @work when the first is due
+ * @work: takes what is due
+ * @nodes: one for each slot
+ */
+struct mpmcq_park {
+	struct mpmcq_queue *q;
+	const atomic_t *closings;
+	spinlock_t lock;	/* see above */
+	struct timerqueue_head tree;
+	u32 n;
+	int all_due;
+	bool ending;
+	struct hrtimer timer;
+	struct work_struct work;
+	struct timerqueue_node nodes[];
+};
+
+int mpmcq_parks_init(void);
+void mpmcq_parks_exit(void);
+
+size_t mpmcq_park_bytes(u32 capacity);
+void mpmcq_park_init(struct mpmcq_park *p, u32 capacity, const atomic_t *closings,
+		     work_func_t work);
+void mpmcq_park_end(struct mpmcq_park *p);
+
+bool mpmcq_park_add(struct mpmcq_park *p, const u32 *indices, unsigned int n, u32 delay_ms);
+unsigned int mpmcq_park_take(struct mpmcq_park *p, u32 *indices, unsigned int max);
+void mpmcq_park_all_due(struct mpmcq_park *p, int closings);
+
+#endif /* _MPMCQ_PARK_H */
