@@ -303,6 +303,8 @@ static void chardev_show_fdinfo(struct seq_file *m, struct file *file)
 		[MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE] = "packed lease",
 		[MPMCQ_MODE_DEAD] = "dead",
 		[MPMCQ_MODE_PACKED | MPMCQ_MODE_DEAD] = "packed dead",
+		[MPMCQ_MODE_LEASE | MPMCQ_MODE_DEAD] = "lease dead",
+		[MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | MPMCQ_MODE_DEAD] = "packed lease dead",
 	};
 	const struct mpmcq_file *f = file->private_data;
 	struct mpmcq_info info;

@@ -33,9 +33,9 @@
 #define MPMCQ_READING	0	/* bit of struct mpmcq_file, reading */
 
 /* Makes the table of an open file that has none yet. */
-static int make_holder(struct mpmcq_file *f, u32 max_held)
+static int make_holder(struct mpmcq_file *f, u32 max_held, bool dead)
 {
-	struct mpmcq_holder *h = mpmcq_holder_create(f->queue, &f->room, max_held);
+	struct mpmcq_holder *h = mpmcq_holder_create(f->queue, &f->room, max_held, dead);
 
 	if (IS_ERR(h))
 		return PTR_ERR(h);
@@ -57,8 +57,7 @@ static int make_holder(struct mpmcq_file *f, u32 max_held)
  * A reader that sees the mode or the table sees what is in the table: the compare-and-swaps
  * HOLDER and MODES release, USE acquires; litmus tests HOLDER+USE and MODES+USE.
  *
- * Return: 0; -EINVAL for modes that do not go together, or for @max_held without a lease or out
- * of range; -EBUSY if there is a lease already and this is not the same; -ENOMEM, and those of
+ * Return: 0; -EINVAL for @max_held without a lease or out of range; -EBUSY if there is a lease already and this is not the same; -ENOMEM, and those of
  * mpmcq_charge().
  * Context: may sleep.
  */
@@ -67,12 +66,11 @@ int mpmcq_file_set_modes(struct mpmcq_file *f, u32 modes, u32 max_held)
 	u32 old, seen = READ_ONCE(f->modes);
 	int ret = 0;
 
-	if (max_held > MPMCQ_MAX_HELD_MAX || (max_held && !(modes & MPMCQ_MODE_LEASE)) ||
-	    (modes & MPMCQ_MODE_LEASE && modes & MPMCQ_MODE_DEAD))
+	if (max_held > MPMCQ_MAX_HELD_MAX || (max_held && !(modes & MPMCQ_MODE_LEASE)))
 		return -EINVAL;
 	max_held = min(max_held ?: MPMCQ_MAX_HELD_DEFAULT, f->queue->config.capacity);
 	if (modes & MPMCQ_MODE_LEASE && !READ_ONCE(f->holder))
-		ret = make_holder(f, max_held);
+		ret = make_holder(f, max_held, modes & MPMCQ_MODE_DEAD);
 	if (ret)
 		return ret;
 	if (modes & MPMCQ_MODE_LEASE && mpmcq_holder_max(f->holder) != max_held)
@@ -163,10 +161,11 @@ static bool is_nowait(const struct kiocb *iocb)
  * read_one_leased(), where mpmcq_receive_kept_now() has taken nothing.  A read that is about to
  * wait, or to return that there is no message, acknowledges first: the queue may end with that.
  */
-static noinline ssize_t receive_next(struct mpmcq_file *f, struct iov_iter *to, bool nowait)
+static noinline ssize_t receive_next(struct mpmcq_file *f, struct iov_iter *to, bool dead,
+				     bool nowait)
 {
 	u32 index;
-	struct mpmcq_claim claim = { .nowait = true, .index = &index };
+	struct mpmcq_claim claim = { .nowait = true, .dead = dead, .index = &index };
 	ssize_t ret = mpmcq_receive(f->queue, to, &claim);
 
 	if (ret > 0)
@@ -186,7 +185,7 @@ static noinline ssize_t receive_next(struct mpmcq_file *f, struct iov_iter *to, 
  * this file exists, and reads go one at a time, so there is room for the message.  A read that
  * fails with EFAULT or EMSGSIZE at the first message acknowledges nothing.
  */
-static ssize_t read_one_leased(struct mpmcq_file *f, struct iov_iter *to, bool nowait)
+static ssize_t read_one_leased(struct mpmcq_file *f, struct iov_iter *to, bool dead, bool nowait)
 {
 	ssize_t ret;
 	u32 index;
@@ -194,11 +193,11 @@ static ssize_t read_one_leased(struct mpmcq_file *f, struct iov_iter *to, bool n
 
 	if (test_and_set_bit_lock(MPMCQ_READING, &f->reading))
 		return -EBUSY;
-	ret = mpmcq_receive_kept_now(f->queue, to, &index, &id);
+	ret = unlikely(dead) ? 0 : mpmcq_receive_kept_now(f->queue, to, &index, &id);
 	if (likely(ret > 0))
 		mpmcq_holder_keep_next(f->holder, id, index);
 	else if (!ret)
-		ret = receive_next(f, to, nowait);
+		ret = receive_next(f, to, dead, nowait);
 	clear_bit_unlock(MPMCQ_READING, &f->reading);
 	return ret;
 }
@@ -241,7 +240,7 @@ static noinline ssize_t read_by_mode(struct file *file, struct iov_iter *to, boo
 	if (modes & MPMCQ_MODE_PACKED)
 		return read_packed(file, to, modes, nowait);
 	if (modes & MPMCQ_MODE_LEASE)
-		return sync ? read_one_leased(f, to, nowait) : -EINVAL;
+		return sync ? read_one_leased(f, to, modes & MPMCQ_MODE_DEAD, nowait) : -EINVAL;
 	return read_one(f->queue, to, modes, nowait);
 }
 
@@ -493,15 +492,16 @@ static int ioctl_mode(struct file *file, void __user *arg)
 				    args.max_held);
 }
 
-static bool settle_args_valid(const struct mpmcq_settle *args)
+static bool settle_args_valid(const struct mpmcq_settle *args, bool dead)
 {
 	u32 known = MPMCQ_SETTLE_ALL, both = MPMCQ_SETTLE_FRONT | MPMCQ_SETTLE_DELAY;
 
-	if (args->op == MPMCQ_SETTLE_NACK)
+	if (args->op == MPMCQ_SETTLE_NACK && !dead)
 		known |= both | MPMCQ_SETTLE_UNTRIED;
-	if (args->op < MPMCQ_SETTLE_ACK || args->op > MPMCQ_SETTLE_TOUCH || args->flags & ~known ||
+	if (args->op < MPMCQ_SETTLE_ACK || args->op > MPMCQ_SETTLE_REVIVE || args->flags & ~known ||
 	    (args->flags & both) == both ||
-	    (args->delay_ms && !(args->flags & MPMCQ_SETTLE_DELAY)))
+	    (args->delay_ms && !(args->flags & MPMCQ_SETTLE_DELAY)) ||
+	    (args->op == MPMCQ_SETTLE_REVIVE && !dead))
 		return false;
 	if (args->flags & MPMCQ_SETTLE_ALL)
 		return !args->ids && !args->count;
@@ -568,8 +568,10 @@ static int ioctl_settle(struct file *file, struct mpmcq_settle __user *uargs)
 	ret = mpmcq_copy_args(&args, sizeof(args), sizeof(args), uargs);
 	if (ret < 0)
 		return ret;
-	if (!settle_args_valid(&args))
+	if (!settle_args_valid(&args, reads_dead(f)))
 		return -EINVAL;
+	if (args.op == MPMCQ_SETTLE_REVIVE && !(file->f_mode & FMODE_WRITE))
+		return -EBADF;
 	if (args.flags & MPMCQ_SETTLE_DELAY && !f->queue->park)
 		return -EOPNOTSUPP;
 	args.done = 0;

@@ -42,6 +42,9 @@
  * Either the putter sees that a holder is full, or the poller sees the message: the litmus test is
  * WAKE+FULL.  The next to be told need not: a put that saw no full holder is seen by the first.
  *
+ * A holder of dead messages is told and tells in the same way, of the readers of dead messages.
+ * Both kinds count in full_holders, and a put for either wakes all pollers of its side meanwhile.
+ *
  * Suspects
  * --------
  * A message that came back because its reader's file ended, or its deadline passed, may be what
@@ -111,7 +114,7 @@ struct mpmcq_lease {
  * @q: the queue
  * @charge: the table in the accounts
  * @room: whom to tell of room
- * @lock: protects all that follows but @max, @bits, @timer and @expiry; taken from process
+ * @lock: protects all that follows but @max, @dead, @bits, @timer and @expiry; taken from process
  *	context only
  * @held: messages held, in the order read
  * @due: the same, in the order of their deadlines, if the queue has lease_ms
@@ -125,6 +128,7 @@ struct mpmcq_lease {
  * @ending: the file is closed: the work is not to arm the timer any more
  * @told_full: see above; the holder is counted in @q's full_holders meanwhile
  * @max: number of entries
+ * @dead: whether the messages are dead; written once, as @max
  * @bits: binary logarithm of the number of buckets
  * @buckets: messages held, by the hash of their ids
  * @timer: queues @expiry at a deadline
@@ -148,6 +152,7 @@ struct mpmcq_holder {
 	bool ending;
 	bool told_full;
 	u32 max;
+	bool dead;
 	unsigned int bits;
 	struct hlist_head *buckets;
 	struct hrtimer timer;
@@ -189,7 +194,8 @@ static bool is_full(const struct mpmcq_holder *h)
 /* Under the lock: whether there is no room for the next message. */
 static bool has_no_room(struct mpmcq_holder *h)
 {
-	return is_full(h) || (h->n + h->claimed && mpmcq_queue_next_is_suspect(h->q));
+	return is_full(h) ||
+	       (!h->dead && h->n + h->claimed && mpmcq_queue_next_is_suspect(h->q));
 }
 
 /*
@@ -210,11 +216,11 @@ static bool has_to_tell(struct mpmcq_holder *h)
 /* Without the lock: wakes the pollers that may have been told that the holder is full. */
 static void tell_room(struct mpmcq_holder *h, bool tell)
 {
-	if (!tell || !mpmcq_queue_readable(h->q, false))
+	if (!tell || !mpmcq_queue_readable(h->q, h->dead))
 		return;
 	__wake_up(&h->room->pollers, TASK_INTERRUPTIBLE, 0, poll_to_key(h->q->readers.events));
 	if (READ_ONCE(h->room->shared))
-		mpmcq_wake_readers_pollers(h->q);
+		mpmcq_wake_readers_pollers(h->q, h->dead);
 }
 
 /* Under the lock, after a change of what @in_hand says. */
@@ -244,12 +250,34 @@ static const struct mpmcq_verdict came_back = {
 	.op = MPMCQ_SETTLE_NACK, .flags = MPMCQ_SETTLE_FRONT | MPMCQ_CAME_BACK,
 };
 
+/* Dead messages whose holder does not say that they are done, or are to be revived, stay dead. */
+static void settle_dead(struct mpmcq_queue *q, const u32 *indices, unsigned int n,
+			struct mpmcq_verdict verdict)
+{
+	if (verdict.op == MPMCQ_SETTLE_ACK) {
+		mpmcq_count(q, MPMCQ_ACKED, n);
+		mpmcq_free(q, indices, n);
+		return;
+	}
+	mpmcq_count(q, MPMCQ_LEASED, -(long)n);
+	if (verdict.op == MPMCQ_SETTLE_REVIVE)
+		mpmcq_revive_these(q, indices, n);
+	else
+		mpmcq_lay_back(q, indices, n);
+}
+
 /* Without the lock: what becomes of messages that were unlinked. */
-static void settle_messages(struct mpmcq_queue *q, const u32 *indices, unsigned int n,
+static void settle_messages(const struct mpmcq_holder *h, const u32 *indices, unsigned int n,
 			    struct mpmcq_verdict verdict)
 {
+	struct mpmcq_queue *q = h->q;
+
 	if (!n)
 		return;
+	if (h->dead) {
+		settle_dead(q, indices, n, verdict);
+		return;
+	}
 	switch (verdict.op) {
 	case MPMCQ_SETTLE_ACK:
 		mpmcq_count(q, MPMCQ_ACKED, n);
@@ -289,7 +317,7 @@ static void expire_leases(struct work_struct *work)
 		if (n < MPMCQ_BATCH)
 			arm_timer(h);
 		spin_unlock(&h->lock);
-		settle_messages(h->q, indices, n, came_back);
+		settle_messages(h, indices, n, came_back);
 		tell_room(h, tell);
 		cond_resched();
 	} while (n == MPMCQ_BATCH);
@@ -330,11 +358,13 @@ static size_t bytes_of(u32 max, unsigned int bits)
  * @q: the queue; must stay until mpmcq_holder_destroy()
  * @room: whom to tell of room; must stay likewise
  * @max: how many at a time; 1 to %MPMCQ_MAX_HELD_MAX
+ * @dead: dead ones
  *
  * Return: the table, or an ERR_PTR: -ENOMEM, and those of mpmcq_charge().
  * Context: may sleep.
  */
-struct mpmcq_holder *mpmcq_holder_create(struct mpmcq_queue *q, struct mpmcq_room *room, u32 max)
+struct mpmcq_holder *mpmcq_holder_create(struct mpmcq_queue *q, struct mpmcq_room *room, u32 max,
+					 bool dead)
 {
 	unsigned int bits = ilog2(roundup_pow_of_two(max + 1));
 	struct mpmcq_charge *charge = mpmcq_charge(NULL, bytes_of(max, bits), 0);
@@ -352,6 +382,7 @@ struct mpmcq_holder *mpmcq_holder_create(struct mpmcq_queue *q, struct mpmcq_roo
 	h->charge = charge;
 	h->room = room;
 	h->max = max;
+	h->dead = dead;
 	h->bits = bits;
 	h->buckets = (struct hlist_head *)(h->table + max);
 	spin_lock_init(&h->lock);
@@ -458,8 +489,8 @@ bool mpmcq_holder_full(struct mpmcq_holder *h)
 	/* Again, as a suspect that was next may have been taken before the barrier. */
 	while ((full = look_for_room(h, &told, &first)) && told) {
 		smp_mb();	/* FULL */
-		if (first && mpmcq_queue_readable(h->q, false))
-			mpmcq_wake_readers_pollers(h->q);
+		if (first && mpmcq_queue_readable(h->q, h->dead))
+			mpmcq_wake_readers_pollers(h->q, h->dead);
 	}
 	return full;
 }
@@ -506,7 +537,8 @@ static void link_lease(struct mpmcq_holder *h, u64 id, u32 index)
 	lease->id = id;
 	lease->index = index;
 	WRITE_ONCE(h->n, h->n + 1);
-	count_delivery(mpmcq_slot(h->q, index));
+	if (!h->dead)
+		count_delivery(mpmcq_slot(h->q, index));
 	if (h->q->config.lease_ms) {
 		/* Under the lock, so that they are in the order of due. */
 		lease->deadline = deadline_from_now(h->q);
@@ -568,7 +600,7 @@ void mpmcq_holder_keep_next(struct mpmcq_holder *h, u64 id, u32 index)
 	if (!h->armed)
 		arm_timer(h);
 	spin_unlock(&h->lock);
-	settle_messages(h->q, &done, before ? 1 : 0, acknowledged);
+	settle_messages(h, &done, before ? 1 : 0, acknowledged);
 }
 
 /* Under the lock. */
@@ -606,7 +638,7 @@ u32 mpmcq_holder_end(struct mpmcq_holder *h, const u64 *ids, u32 n, struct mpmcq
 	}
 	tell = has_to_tell(h);
 	spin_unlock(&h->lock);
-	settle_messages(h->q, indices, found, verdict);
+	settle_messages(h, indices, found, verdict);
 	tell_room(h, tell);
 	return found;
 }
@@ -636,7 +668,7 @@ u32 mpmcq_holder_end_all(struct mpmcq_holder *h, struct mpmcq_verdict verdict)
 		}
 		tell = has_to_tell(h);
 		spin_unlock(&h->lock);
-		settle_messages(h->q, indices, n, verdict);
+		settle_messages(h, indices, n, verdict);
 		tell_room(h, tell);
 		done += n;
 		if (n < MPMCQ_BATCH)

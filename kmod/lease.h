@@ -11,7 +11,8 @@ struct mpmcq_queue;
 
 /**
  * struct mpmcq_verdict - what becomes of messages that are held
- * @op: %MPMCQ_SETTLE_ACK, %MPMCQ_SETTLE_NACK or %MPMCQ_SETTLE_REJECT
+ * @op: %MPMCQ_SETTLE_ACK, %MPMCQ_SETTLE_NACK or %MPMCQ_SETTLE_REJECT; of dead messages also
+ *	%MPMCQ_SETTLE_REVIVE, and all but this and %MPMCQ_SETTLE_ACK leave them dead
  * @flags: of %MPMCQ_SETTLE_NACK: those of mpmcq_give_back(); others have no effect
  * @delay_ms: of %MPMCQ_SETTLE_NACK: that of mpmcq_give_back()
  */
@@ -35,7 +36,8 @@ struct mpmcq_room {
 int mpmcq_leases_init(void);
 void mpmcq_leases_exit(void);
 
-struct mpmcq_holder *mpmcq_holder_create(struct mpmcq_queue *q, struct mpmcq_room *room, u32 max);
+struct mpmcq_holder *mpmcq_holder_create(struct mpmcq_queue *q, struct mpmcq_room *room, u32 max,
+					 bool dead);
 void mpmcq_holder_destroy(struct mpmcq_holder *h);
 
 u32 mpmcq_holder_reserve(struct mpmcq_holder *h, u32 n);

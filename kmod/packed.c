@@ -314,7 +314,7 @@ ssize_t mpmcq_packed_send(struct mpmcq_queue *q, struct iov_iter *from, bool now
 	return iov_iter_count(from) < all ? all - iov_iter_count(from) : ret;
 }
 
-/* The header of the message that was the @i-th of a claim, and is @kept after delivery. */
+/* The header of the message that was the @i-th of a claim; @kept: this delivery counts. */
 static __always_inline struct mpmcq_msg header_of(const struct mpmcq_slot *slot,
 						  const struct mpmcq_claim *claim,
 						  unsigned int i, bool kept)
@@ -495,7 +495,7 @@ static int receive_batch(struct mpmcq_queue *q, struct iov_iter *to, struct mpmc
 	ret = claim_batch(q, claim, h, nowait);
 	if (ret <= 0)
 		return ret ?: -ENOMSG;
-	done = deliver_batch(q, claim, to, h, &ret);
+	done = deliver_batch(q, claim, to, h && !claim->dead, &ret);
 	finish_batch(q, claim, h, done);
 	return done == claim->n ? done : ret;
 }

@@ -319,7 +319,7 @@ static noinline bool rely_on_others(struct mpmcq_queue *q, const struct index_ri
 static noinline void wake_pollers(struct mpmcq_queue *q, struct mpmcq_waiters *w, unsigned int n,
 				  bool end)
 {
-	bool all = end || (w == &q->readers && atomic_read(&q->full_holders));
+	bool all = end || (w != &q->writers && atomic_read(&q->full_holders));
 
 	__wake_up(&w->pollers, TASK_INTERRUPTIBLE, all ? 0 : n,
 		  end ? NULL : poll_to_key(w->events));
@@ -515,7 +515,7 @@ static bool suspect_taken(struct mpmcq_queue *q)
 	smp_mb();	/* WAKE */
 	if (!atomic_read(&q->full_holders))
 		return false;
-	mpmcq_wake_readers_pollers(q);
+	mpmcq_wake_readers_pollers(q, false);
 	return true;
 }
 
@@ -1070,7 +1070,28 @@ void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, 
 		mpmcq_set_aside(q, aside, asides, MPMCQ_REASON_DELIVERIES);
 }
 
-static void revive(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
+/**
+ * mpmcq_lay_back() - put dead messages back among the dead ones, as they are
+ * @q: the queue
+ * @indices: messages in the caller's hands
+ * @n: how many; at least 1
+ *
+ * Context: process.
+ */
+void mpmcq_lay_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
+{
+	mpmcq_put(q, &q->dead, indices, n);
+}
+
+/**
+ * mpmcq_revive_these() - send dead messages again, as suspects that have never been delivered
+ * @q: the queue
+ * @indices: messages in the caller's hands
+ * @n: how many; at least 1
+ *
+ * Context: process.
+ */
+void mpmcq_revive_these(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
 {
 	unsigned int i;
 
@@ -1111,7 +1132,7 @@ static u32 take_dead(struct mpmcq_queue *q, u32 max,
  */
 u32 mpmcq_revive(struct mpmcq_queue *q, u32 max)
 {
-	return take_dead(q, max, revive);
+	return take_dead(q, max, mpmcq_revive_these);
 }
 
 /**
@@ -1130,12 +1151,13 @@ u32 mpmcq_purge(struct mpmcq_queue *q, u32 max)
 /**
  * mpmcq_wake_readers_pollers() - wake all who poll for messages
  * @q: the queue
+ * @dead: for dead ones
  *
  * Context: any.
  */
-void mpmcq_wake_readers_pollers(struct mpmcq_queue *q)
+void mpmcq_wake_readers_pollers(struct mpmcq_queue *q, bool dead)
 {
-	wake_pollers(q, &q->readers, 0, false);
+	wake_pollers(q, dead ? &q->dead_readers : &q->readers, 0, false);
 }
 
 static void wake_all(struct mpmcq_queue *q, struct mpmcq_waiters *w)

@@ -319,6 +319,8 @@ void mpmcq_hand_back(struct mpmcq_queue *q, const struct mpmcq_claim *claim, uns
 void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 flags,
 		     u32 delay_ms);
 void mpmcq_set_aside(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 reason);
+void mpmcq_lay_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
+void mpmcq_revive_these(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
 u32 mpmcq_revive(struct mpmcq_queue *q, u32 max);
 u32 mpmcq_purge(struct mpmcq_queue *q, u32 max);
 
@@ -333,6 +335,6 @@ bool mpmcq_queue_drained(struct mpmcq_queue *q, bool dead);
 bool mpmcq_queue_writable(struct mpmcq_queue *q);
 bool mpmcq_queue_next_is_suspect(struct mpmcq_queue *q);
 u32 mpmcq_queue_next_len(struct mpmcq_queue *q, bool dead);
-void mpmcq_wake_readers_pollers(struct mpmcq_queue *q);
+void mpmcq_wake_readers_pollers(struct mpmcq_queue *q, bool dead);
 
 #endif /* _MPMCQ_QUEUE_H */

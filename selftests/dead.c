@@ -413,13 +413,203 @@ TEST(revived_dies_again)
 	close(fd);
 }
 
+/* A file that holds dead messages; it does not wait. */
+static int attach_leased(int fd, __u32 access, __u32 modes, __u32 max_held)
+{
+	return attach(fd, access | O_NONBLOCK, DEAD | LEASE | modes, max_held);
+}
+
+/* What its holder does not free or revive is dead again when it goes, as it was. */
+TEST_F(dead, leased)
+{
+	int h = attach_leased(self->fd, O_RDWR, PACKED, 0), n = self->n, i, left;
+	struct mpmcq_msg msg[6];
+	struct mpmcq_info info;
+
+	ASSERT_LE(0, h);
+	ASSERT_EQ(n, set_aside(self->fd, self->le, n, 0));
+	ASSERT_EQ(n, take_packed(h, n, LEN, 0, msg));
+	for (i = 0; i < n; i++) {
+		EXPECT_EQ(1, msg[i].deliveries);
+		EXPECT_EQ(MPMCQ_REASON_REJECTED, msg[i].reason);
+	}
+	info = info_of(h);
+	EXPECT_EQ(n, info.held);
+	EXPECT_EQ(n, info.leased);
+	EXPECT_EQ(0, info.dead);
+	EXPECT_EQ(0, poll_now(self->dd) & POLLIN);
+	EXPECT_EQ(1, ack(h, msg[0].id));
+	EXPECT_EQ(1, info_of(h).acked);
+	EXPECT_EQ(0, info_of(h).returned);
+	close(h);
+
+	EXPECT_EQ(0, info_of(self->fd).leased);
+	EXPECT_EQ(0, info_of(self->fd).returned);
+	EXPECT_EQ(0, depth(self->fd));
+	left = n - 1;
+	EXPECT_EQ(left, dead(self->fd));
+	EXPECT_EQ(0, set_modes(self->dd, PACKED, 0));
+	ASSERT_EQ(left, take_packed(self->dd, n, LEN, 1, msg));
+	for (i = 0; i < left; i++) {
+		EXPECT_EQ(1, msg[i].deliveries);
+		EXPECT_EQ(MPMCQ_REASON_REJECTED, msg[i].reason);
+	}
+}
+
+TEST_F(dead, leased_settled)
+{
+	int h = attach_leased(self->fd, O_RDWR, PACKED, 0);
+	struct mpmcq_msg msg[2];
+
+	ASSERT_LE(0, h);
+	ASSERT_EQ(2, set_aside(self->fd, self->le, 2, 0));
+	ASSERT_EQ(2, take_packed(h, 2, LEN, 0, msg));
+	/* Again among the dead, behind the others. */
+	EXPECT_EQ(1, nack(h, msg[0].id));
+	EXPECT_EQ(1, dead(self->fd));
+	EXPECT_EQ(1, touch(h, msg[1].id));
+	EXPECT_EQ(1, reject(h, msg[1].id));
+	EXPECT_EQ(2, dead(self->fd));
+	EXPECT_EQ(2, info_of(h).rejected);
+	ASSERT_EQ(2, take_packed(h, 2, LEN, 0, msg));
+	EXPECT_EQ(-EINVAL, settle(h, MPMCQ_SETTLE_NACK, MPMCQ_SETTLE_FRONT, &msg[0].id, 1, NULL));
+	EXPECT_EQ(-EINVAL, settle(h, MPMCQ_SETTLE_NACK, MPMCQ_SETTLE_UNTRIED, &msg[0].id, 1,
+				  NULL));
+
+	/* As if it had never been delivered, but a suspect. */
+	EXPECT_EQ(1, settle(h, MPMCQ_SETTLE_REVIVE, 0, &msg[0].id, 1, NULL));
+	EXPECT_EQ(-ENOENT, settle(h, MPMCQ_SETTLE_REVIVE, 0, &msg[0].id, 1, NULL));
+	EXPECT_EQ(1, depth(self->fd));
+	EXPECT_EQ(2, info_of(self->fd).sent);
+	EXPECT_EQ(1, settle_all(h, MPMCQ_SETTLE_REVIVE));
+	EXPECT_EQ(0, info_of(h).leased);
+	EXPECT_EQ(0, dead(self->fd));
+	ASSERT_EQ(1, take_packed(self->le, 2, LEN, 0, msg));
+	EXPECT_EQ(1, msg[0].deliveries);
+	EXPECT_EQ(0, msg[0].reason);
+	EXPECT_EQ(-ENOBUFS, take(self->le, large, 100));
+	EXPECT_EQ(1, ack_all(self->le));
+	ASSERT_EQ(1, take_packed(self->le, 2, LEN, 1, msg));
+	EXPECT_EQ(1, ack_all(self->le));
+	close(h);
+}
+
+TEST_F(dead, leased_one_at_a_time)
+{
+	int h = attach_leased(self->fd, O_RDWR, 0, 0);
+
+	ASSERT_LE(0, h);
+	EXPECT_EQ(-EAGAIN, take(h, large, LEN));
+	ASSERT_EQ(LEN, put_msg(self->fd, LEN, 9));
+	EXPECT_EQ(-EAGAIN, take(h, large, LEN));
+	EXPECT_EQ(LEN, take_msg(self->fd, LEN, 9));
+	ASSERT_EQ(2, set_aside(self->fd, self->le, 2, 0));
+	EXPECT_EQ(LEN, take_msg(h, LEN, 0));
+	EXPECT_EQ(1, dead(self->fd));
+	EXPECT_EQ(LEN, take_msg(h, LEN, 1));
+	EXPECT_EQ(1, info_of(h).acked);
+	EXPECT_EQ(1, settle_all(h, MPMCQ_SETTLE_NACK));
+	EXPECT_EQ(LEN, take_msg(h, LEN, 1));
+	EXPECT_EQ(-EAGAIN, take(h, large, LEN));
+	EXPECT_EQ(2, info_of(h).acked);
+	EXPECT_EQ(0, info_of(h).leased);
+	close(h);
+}
+
+/* A full holder of dead messages is not readable, and is woken when it has room. */
+TEST_F(dead, leased_full)
+{
+	int h = attach_leased(self->fd, O_RDONLY, PACKED, 1);
+	struct pollfd pfd = { .fd = h, .events = POLLIN };
+	struct mpmcq_msg msg;
+	pid_t child;
+
+	ASSERT_LE(0, h);
+	ASSERT_EQ(2, set_aside(self->fd, self->le, 2, 0));
+	EXPECT_EQ(POLLIN, poll_now(h) & POLLIN);
+	ASSERT_EQ(1, take_packed(h, 2, LEN, 0, &msg));
+	EXPECT_EQ(0, poll_now(h) & POLLIN);
+	EXPECT_EQ(-ENOBUFS, take(h, large, 100));
+	EXPECT_EQ(POLLIN, poll_now(self->dd) & POLLIN);
+	child = fork_child(poll(&pfd, 1, 10000) == 1 && pfd.revents == POLLIN);
+	ASSERT_LT(0, child);
+	wait_asleep(child, SYS_poll);
+	EXPECT_EQ(1, ack(h, msg.id));
+	EXPECT_EQ(1, child_end(child));
+	ASSERT_EQ(1, take_packed(h, 2, LEN, 1, &msg));
+	EXPECT_EQ(1, ack(h, msg.id));
+	close(h);
+}
+
+TEST_F(dead, leased_by_whom)
+{
+	int reader = attach_leased(self->fd, O_RDONLY, PACKED, 0);
+	struct mpmcq_msg msg;
+
+	ASSERT_LE(0, reader);
+	ASSERT_EQ(1, set_aside(self->fd, self->le, 1, 0));
+	ASSERT_EQ(1, take_packed(reader, 1, LEN, 0, &msg));
+	EXPECT_EQ(-EBADF, settle(reader, MPMCQ_SETTLE_REVIVE, 0, &msg.id, 1, NULL));
+	EXPECT_EQ(-EINVAL, settle(self->le, MPMCQ_SETTLE_REVIVE, 0, &msg.id, 1, NULL));
+	EXPECT_EQ(1, info_of(reader).held);
+	EXPECT_EQ(1, ack(reader, msg.id));
+	close(reader);
+}
+
+/* The end of a reader of dead messages waits for those that are held, unless by itself. */
+TEST_F(dead, leased_end)
+{
+	int h = attach_leased(self->fd, O_RDWR, PACKED, 0), w = attach(self->fd, O_RDONLY,
+								       DEAD | LEASE | PACKED, 0);
+	unsigned char buf[100];
+	struct mpmcq_msg msg;
+	struct call call;
+
+	ASSERT_LE(0, h);
+	ASSERT_LE(0, w);
+	ASSERT_EQ(2, set_aside(self->fd, self->le, 2, 0));
+	ASSERT_EQ(1, take_packed(h, 1, LEN, 0, NULL));
+	ASSERT_EQ(1, take_packed(w, 1, LEN, 1, &msg));
+	ASSERT_EQ(0, close_queue(self->fd));
+	EXPECT_EQ(-EDEADLK, take(w, buf, sizeof(buf)));
+	EXPECT_EQ(1, ack(w, msg.id));
+	ASSERT_EQ(0, start_blocked(&call, take, w, buf, sizeof(buf)));
+	EXPECT_EQ(1, ack_all(h));
+	EXPECT_EQ(0, finish_call(&call));
+	EXPECT_EQ(0, reopen_queue(self->fd));
+	close(w);
+	close(h);
+}
+
+/* A deadline leaves them dead as well. */
+TEST(leased_deadline)
+{
+	int fd = make_queue(.capacity = 4, .msg_size = 64, .open_flags = O_RDWR | O_NONBLOCK,
+			    .lease_ms = 50, .max_deliveries = 1);
+	int h = attach_leased(fd, O_RDWR, PACKED, 0), le = attach(fd, O_RDONLY, LEASE | PACKED, 0);
+	struct mpmcq_msg msg;
+
+	ASSERT_LE(0, h);
+	ASSERT_LE(0, le);
+	ASSERT_EQ(1, set_aside(fd, le, 1, 0));
+	ASSERT_EQ(1, take_packed(h, 1, LEN, 0, &msg));
+	EXPECT_EQ(0, dead(fd));
+	EXPECT_TRUE(comes_true(dead(fd) == 1));
+	EXPECT_EQ(-ENOENT, ack(h, msg.id));
+	ASSERT_EQ(1, take_packed(h, 1, LEN, 0, &msg));
+	EXPECT_EQ(1, msg.deliveries);
+	EXPECT_EQ(MPMCQ_REASON_REJECTED, msg.reason);
+	close(le);
+	close(h);
+	close(fd);
+}
+
 TEST_F(dead, modes)
 {
 	int wo = attach(self->fd, O_WRONLY, 0, 0), ro = attach(self->fd, O_RDONLY, 0, 0), fd;
 
 	ASSERT_LE(0, wo);
 	ASSERT_LE(0, ro);
-	EXPECT_EQ(-EINVAL, attach(self->fd, O_RDWR, DEAD | LEASE, 0));
 	EXPECT_EQ(-EINVAL, attach(self->fd, O_RDWR, DEAD, 1));
 	EXPECT_EQ(-EBADF, attach(self->fd, O_WRONLY, DEAD, 0));
 	EXPECT_EQ(-EACCES, attach(wo, O_RDONLY, DEAD, 0));
@@ -428,15 +618,15 @@ TEST_F(dead, modes)
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(DEAD | PACKED, info_of(fd).modes);
 	EXPECT_EQ(-EINVAL, set_modes(fd, DEAD, 0));
-	EXPECT_EQ(-EINVAL, set_modes(fd, LEASE, 0));
-	EXPECT_EQ(-EINVAL, set_modes(fd, LEASE | PACKED, 0));
-	EXPECT_EQ(DEAD | PACKED, info_of(fd).modes);
 	EXPECT_EQ(0, set_modes(fd, 0, 0));
 	EXPECT_EQ(DEAD, info_of(fd).modes);
 	EXPECT_EQ(0, set_modes(fd, PACKED, 0));
 	EXPECT_EQ(DEAD | PACKED, info_of(fd).modes);
 	EXPECT_EQ(-EINVAL, set_modes(self->fd, DEAD, 0));
 	EXPECT_EQ(0, ack_all(fd));
+	EXPECT_EQ(0, set_modes(fd, LEASE | PACKED, 3));
+	EXPECT_EQ(DEAD | LEASE | PACKED, info_of(fd).modes);
+	EXPECT_EQ(-EBUSY, set_modes(fd, 0, 0));
 	close(fd);
 	close(ro);
 	close(wo);

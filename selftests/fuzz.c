@@ -721,7 +721,6 @@ TEST_F(control, arguments)
 				    .max_held = 1));
 	EXPECT_EQ(-EINVAL, attach_refused(.open_flags = O_ACCMODE));
 	EXPECT_EQ(-EINVAL, attach_refused(.modes = 8));
-	EXPECT_EQ(-EINVAL, attach_refused(.modes = MPMCQ_MODE_LEASE | MPMCQ_MODE_DEAD));
 	EXPECT_EQ(-EINVAL, attach_refused(.max_held = 1));
 	EXPECT_EQ(-EBADF, attach_refused(.open_flags = O_WRONLY, .modes = MPMCQ_MODE_DEAD));
 	EXPECT_EQ(0, mode_refused(.modes = MPMCQ_MODE_LEASE, .max_held = MPMCQ_MAX_HELD_MAX));
@@ -740,7 +739,7 @@ TEST_F(control, arguments)
 	EXPECT_EQ(-EINVAL, settle_refused(ACK, .count = MPMCQ_MAX_HELD_MAX + 1));
 	EXPECT_EQ(-EINVAL, refused(check_settle, (&(struct mpmcq_settle){ .count = 1 })));
 	EXPECT_EQ(-EINVAL, refused(check_settle,
-				   (&(struct mpmcq_settle){ .op = 5, .count = 1 })));
+				   (&(struct mpmcq_settle){ .op = 6, .count = 1 })));
 	self->f->access = O_RDONLY;
 	EXPECT_EQ(-EACCES, attach_refused(.open_flags = O_RDWR));
 	EXPECT_EQ(-EBADF, refused(check_dead, (&(struct mpmcq_dead){}), true));

@@ -451,7 +451,6 @@ void check_attach(const struct mpmcq_attach *a, const struct open_file *f, struc
 	__u32 modes = MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | MPMCQ_MODE_DEAD;
 
 	if (!are_open_flags(a->open_flags) || a->modes & ~modes ||
-	    (a->modes & MPMCQ_MODE_LEASE && a->modes & MPMCQ_MODE_DEAD) ||
 	    (a->max_held && !(a->modes & MPMCQ_MODE_LEASE)) || a->max_held > MPMCQ_MAX_HELD_MAX)
 		may_fail(e, -EINVAL);
 	if ((access != O_WRONLY && !readable(f)) || (access != O_RDONLY && !writable(f)))
@@ -465,8 +464,7 @@ void check_mode(const struct mpmcq_mode *m, const struct open_file *f, struct ex
 	bool lease = m->modes & MPMCQ_MODE_LEASE;
 
 	if (m->reserved || m->modes & ~(MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE) ||
-	    (m->max_held && !lease) || m->max_held > MPMCQ_MAX_HELD_MAX ||
-	    (lease && has_mode(f, MPMCQ_MODE_DEAD)))
+	    (m->max_held && !lease) || m->max_held > MPMCQ_MAX_HELD_MAX)
 		may_fail(e, -EINVAL);
 	if (lease && !readable(f))
 		may_fail(e, -EBADF);
@@ -488,7 +486,7 @@ void check_settle(const struct mpmcq_settle *s, const struct open_file *f, struc
 
 	if (s->op == MPMCQ_SETTLE_NACK)
 		flags |= both | MPMCQ_SETTLE_UNTRIED;
-	if (!s->op || s->op > MPMCQ_SETTLE_TOUCH || s->flags & ~flags ||
+	if (!s->op || s->op >= MPMCQ_SETTLE_REVIVE || s->flags & ~flags ||
 	    (s->flags & both) == both || (s->delay_ms && !(s->flags & MPMCQ_SETTLE_DELAY)) ||
 	    (all && (s->ids || s->count)) ||
 	    (!all && (!s->count || s->count > MPMCQ_MAX_HELD_MAX)))

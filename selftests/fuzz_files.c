@@ -140,7 +140,7 @@ void call_attach(struct worker *w)
 	struct expected e;
 	struct args a;
 
-	if (req.modes & MPMCQ_MODE_LEASE && req.modes & MPMCQ_MODE_DEAD && !one_in(w, 8))
+	if (req.modes & MPMCQ_MODE_LEASE)
 		req.modes &= ~MPMCQ_MODE_DEAD;
 	/* Where all messages have to keep their order none may come back. */
 	if (f->queue->ordered)

@@ -22,7 +22,7 @@ void call_mode(struct worker *w)
 		req.reserved = 1U << draw(w, 32);
 	if (one_in(w, 64))
 		draw_garbage(w, &req, sizeof(req));
-	if (q->ordered)
+	if (q->ordered || has_mode(f, MPMCQ_MODE_DEAD))
 		req.modes &= ~MPMCQ_MODE_LEASE;
 	/* That of others stays as it is, but may be set again. */
 	if (i >= OWN || f->fixed)

@@ -511,7 +511,7 @@ TEST_F(lease, bad_requests)
 		EXPECT_EQ(-EFAULT, settle(le, op, 0, NULL, 1, NULL));
 		EXPECT_EQ(-EFAULT, settle(le, op, 0, (void *)-8UL, 1, NULL));
 		EXPECT_EQ(-EFAULT, settle(le, op, 0, (void *)-8UL, COUNT_MAX, NULL));
-		EXPECT_EQ(-EINVAL, settle(le, op, 8, ids, 1, NULL));
+		EXPECT_EQ(-EINVAL, settle(le, op, 16, ids, 1, NULL));
 		EXPECT_EQ(-EINVAL, settle(le, op, 1U << 31, ids, 1, NULL));
 		if (op != MPMCQ_SETTLE_NACK) {
 			EXPECT_EQ(-EINVAL, settle(le, op, FRONT, ids, 1, NULL));
@@ -523,7 +523,8 @@ TEST_F(lease, bad_requests)
 	}
 	EXPECT_EQ(-EINVAL, settle(le, 0, 0, ids, 1, NULL));
 	EXPECT_EQ(-EINVAL, settle(le, 0, ALL, NULL, 0, NULL));
-	EXPECT_EQ(-EINVAL, settle(le, MPMCQ_SETTLE_TOUCH + 1, 0, ids, 1, NULL));
+	EXPECT_EQ(-EINVAL, settle(le, MPMCQ_SETTLE_REVIVE, 0, ids, 1, NULL));
+	EXPECT_EQ(-EINVAL, settle(le, MPMCQ_SETTLE_REVIVE + 1, 0, ids, 1, NULL));
 	EXPECT_EQ(-EINVAL, settle(le, UINT32_MAX, ALL, NULL, 0, NULL));
 	ids[0] = 0;
 	ids[ARRAY_SIZE(ids) - 2] = msg.id;

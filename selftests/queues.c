@@ -128,7 +128,8 @@ static const struct request requests[] = {
 		.zero = {
 			{
 				offsetof(struct mpmcq_create, flags),
-				~(MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_EXIST_OK),
+				~(MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_DELAY |
+				  MPMCQ_EXIST_OK),
 			},
 			{ offsetof(struct mpmcq_create, open_flags), -1 },
 			{ offsetof(struct mpmcq_create, mode), ~0777 },
@@ -564,7 +565,7 @@ TEST_F(request, in_use)
 	EXPECT_EQ(0, any_ioctl(variant->compat, le, MPMCQ_IOC_INFO, at));
 	EXPECT_EQ(LEASE | PACKED, info->modes);
 	EXPECT_EQ(3, info->held);
-	EXPECT_EQ(255, info->features);
+	EXPECT_EQ(2 * MPMCQ_FEATURE_DELAY - 1, info->features);
 
 	*end = (struct mpmcq_settle){
 		.size = sizeof(*end), .op = MPMCQ_SETTLE_ACK, .ids = at + 512, .count = 1,
@@ -708,7 +709,8 @@ TEST(told_by_fdinfo)
 	} modes[] = {
 		{ 0, "plain" }, { PACKED, "packed" }, { LEASE, "lease" },
 		{ PACKED | LEASE, "packed lease" }, { DEAD, "dead" },
-		{ PACKED | DEAD, "packed dead" },
+		{ PACKED | DEAD, "packed dead" }, { LEASE | DEAD, "lease dead" },
+		{ PACKED | LEASE | DEAD, "packed lease dead" },
 	};
 	int fd = make_queue(.capacity = 4, .msg_size = 64, .open_flags = O_RDWR), file;
 	char number[16];
@@ -766,7 +768,7 @@ TEST(told_by_info)
 	EXPECT_EQ(flags, info.flags);
 	EXPECT_EQ(MPMCQ_FEATURE_PACKED | MPMCQ_FEATURE_LEASE | MPMCQ_FEATURE_DEAD |
 		  MPMCQ_FEATURE_CLOSE | MPMCQ_FEATURE_ATTACH | MPMCQ_FEATURE_CREATE |
-		  MPMCQ_FEATURE_FILES | MPMCQ_FEATURE_DROP, info.features);
+		  MPMCQ_FEATURE_FILES | MPMCQ_FEATURE_DROP | MPMCQ_FEATURE_DELAY, info.features);
 	EXPECT_EQ(LEASE | PACKED, info.modes);
 	EXPECT_EQ(0, info.closed);
 	EXPECT_EQ(1, info.dead);

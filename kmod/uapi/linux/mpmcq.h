@@ -168,6 +168,7 @@ struct mpmcq_mode {
 #define MPMCQ_SETTLE_NACK	2	/* they are to be read again */
 #define MPMCQ_SETTLE_REJECT	3	/* they are set aside, as dead messages */
 #define MPMCQ_SETTLE_TOUCH	4	/* they stay held, their time starts anew */
+#define MPMCQ_SETTLE_REVIVE	5	/* dead messages: they are sent again */
 
 /* struct mpmcq_settle, flags */
 #define MPMCQ_SETTLE_ALL	0x01	/* all that are held; @ids and @count are 0 */
@@ -185,6 +186,9 @@ struct mpmcq_mode {
  * @delay_ms: with MPMCQ_SETTLE_DELAY, after how many milliseconds the messages are to be read
  *	again, 0 for at once; else 0
  * @done: out: how many of the messages were held; as it was after EBADF, EINVAL and E2BIG
+ *
+ * Dead messages: MPMCQ_SETTLE_ACK frees them, MPMCQ_SETTLE_REVIVE sends them again and needs write
+ * access, and with MPMCQ_SETTLE_NACK and MPMCQ_SETTLE_REJECT they stay dead.
  *
  * An id that is not held any more, or never was, does not keep the others from being
  * done; the call then fails with ENOENT.  After any other error nothing has been done, unless
@@ -248,7 +252,7 @@ struct mpmcq_create {
  * struct mpmcq_attach - another open file of the same queue
  * @size: size of this struct, in bytes
  * @open_flags: as in struct mpmcq_create; no access that the first file lacks
- * @modes: MPMCQ_MODE_PACKED and one of MPMCQ_MODE_LEASE, MPMCQ_MODE_DEAD, or less
+ * @modes: MPMCQ_MODE_PACKED, MPMCQ_MODE_LEASE, MPMCQ_MODE_DEAD
  * @max_held: as in struct mpmcq_mode
  */
 struct mpmcq_attach {
