@@ -28,9 +28,11 @@
 
 #define MPMCQ_FEATURES (MPMCQ_FEATURE_PACKED | MPMCQ_FEATURE_LEASE | MPMCQ_FEATURE_DEAD | \
 			MPMCQ_FEATURE_CLOSE | MPMCQ_FEATURE_ATTACH | MPMCQ_FEATURE_CREATE | \
-			MPMCQ_FEATURE_FILES | MPMCQ_FEATURE_DROP | MPMCQ_FEATURE_DELAY)
+			MPMCQ_FEATURE_FILES | MPMCQ_FEATURE_DROP | MPMCQ_FEATURE_DELAY | \
+			MPMCQ_FEATURE_TIMEOUT | MPMCQ_FEATURE_START)
 
-#define MPMCQ_CONFIG_FLAGS (MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_DELAY)
+#define MPMCQ_CONFIG_FLAGS (MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_DELAY | \
+			    MPMCQ_START_LEASE)
 
 /*
  * Opens a file of mpmcqfs, whose inode has the queue, or a device node.
@@ -49,7 +51,7 @@ static int chardev_open(struct inode *inode, struct file *file)
 		return -ENXIO;
 	if (file->f_flags & O_DIRECT)
 		return -EINVAL;
-	f = mpmcq_file_create(q);
+	f = mpmcq_file_create(q, file->f_mode & FMODE_READ);
 	if (!f)
 		return -ENOMEM;
 	mpmcq_file_begin(file, f);
@@ -71,7 +73,7 @@ static bool open_flags_valid(u32 flags)
 /* Returns an open file of a queue that has no path, or an ERR_PTR. */
 static struct file *open_private(struct mpmcq_queue *q, u32 open_flags)
 {
-	struct mpmcq_file *f = mpmcq_file_create(q);
+	struct mpmcq_file *f = mpmcq_file_create(q, OPEN_FMODE(open_flags) & FMODE_READ);
 	struct file *file;
 
 	if (!f)
@@ -221,6 +223,7 @@ static int ioctl_attach(const struct file *file, const void __user *uargs)
 		mpmcq_file_set_modes(new->private_data, args.modes, args.max_held) : -ENXIO;
 	if (ret)
 		goto err_file;
+	mpmcq_file_set_timeouts(new->private_data, args.rcv_timeout_ms, args.snd_timeout_ms);
 	fd_install(fd, new);
 	return fd;
 
@@ -243,7 +246,7 @@ static void get_info(const struct mpmcq_file *f, struct mpmcq_info *info)
 		.depth = mpmcq_queue_depth(q),
 		.flags = q->config.flags,
 		.features = MPMCQ_FEATURES,
-		.modes = READ_ONCE(f->modes),
+		.modes = mpmcq_file_modes(f),
 		.closed = mpmcq_queue_closed(q),
 		.dead = mpmcq_queue_dead(q),
 		.leased = mpmcq_queue_leased(q),

@@ -39,13 +39,13 @@ static inline bool mpmcq_was_open(const struct mpmcq_queue *q)
  * @q: the queue
  * @from: what will be copied into it
  * @bytes: how much of it
- * @nowait: rather fail than wait
+ * @wait_ms: as of struct mpmcq_claim
  *
  * Return: the index, which is now in the caller's hands; the errors of mpmcq_claim_slots().
- * Context: may sleep if not @nowait, or if pages of @from are missing.
+ * Context: may sleep if it may wait, or if pages of @from are missing.
  */
 static inline int mpmcq_claim_slot(struct mpmcq_queue *q, struct iov_iter *from, size_t bytes,
-				   bool nowait)
+				   u32 wait_ms)
 {
 	int index;
 
@@ -53,7 +53,7 @@ static inline int mpmcq_claim_slot(struct mpmcq_queue *q, struct iov_iter *from,
 		return -EPIPE;
 	index = index_ring_take(&q->free);
 	if (unlikely(index == INDEX_RING_EMPTY))
-		return mpmcq_claim_slot_else(q, from, bytes, nowait);
+		return mpmcq_claim_slot_else(q, from, bytes, wait_ms);
 	if (likely(mpmcq_was_open(q)))
 		return index;
 	mpmcq_free_one(q, index);

@@ -32,16 +32,39 @@
 
 #define MPMCQ_READING	0	/* bit of struct mpmcq_file, reading */
 
-/* Makes the table of an open file that has none yet. */
-static int make_holder(struct mpmcq_file *f, u32 max_held, bool dead)
+/* Makes the table of an open file that has @old yet. */
+static int make_holder(struct mpmcq_file *f, struct mpmcq_holder *old, u32 max_held, bool dead)
 {
 	struct mpmcq_holder *h = mpmcq_holder_create(f->queue, &f->room, max_held, dead);
 
 	if (IS_ERR(h))
 		return PTR_ERR(h);
-	if (cmpxchg(&f->holder, NULL, h))	/* HOLDER */
+	if (cmpxchg(&f->holder, old, h) != old)	/* HOLDER */
 		mpmcq_holder_destroy(h);	/* another call was quicker */
 	return 0;
+}
+
+/*
+ * Gives a file other modes than those with which it has begun, unless it was read.  With the bit no
+ * read is under way, and the next one sees that the modes have changed.  Those who settle or poll
+ * may still have the old table, which is empty.
+ */
+static int replace_start(struct mpmcq_file *f, u32 modes, u32 max_held)
+{
+	int ret = 0;
+	u32 old;
+
+	if (test_and_set_bit_lock(MPMCQ_READING, &f->reading))
+		return -EBUSY;
+	old = READ_ONCE(f->modes);
+	if (!(old & MPMCQ_MODE_STARTED))
+		ret = old == modes && mpmcq_holder_max(f->holder) == max_held ? 0 : -EBUSY;
+	else if (modes & MPMCQ_MODE_LEASE)
+		ret = make_holder(f, f->start, max_held, modes & MPMCQ_MODE_DEAD);
+	if (!ret && old & MPMCQ_MODE_STARTED)
+		smp_store_release(&f->modes, modes);	/* MODES */
+	clear_bit_unlock(MPMCQ_READING, &f->reading);
+	return ret;
 }
 
 /**
@@ -57,20 +80,23 @@ static int make_holder(struct mpmcq_file *f, u32 max_held, bool dead)
  * A reader that sees the mode or the table sees what is in the table: the compare-and-swaps
  * HOLDER and MODES release, USE acquires; litmus tests HOLDER+USE and MODES+USE.
  *
- * Return: 0; -EINVAL for @max_held without a lease or out of range; -EBUSY if there is a lease already and this is not the same; -ENOMEM, and those of
- * mpmcq_charge().
+ * Return: 0; -EINVAL for @max_held without a lease or out of range; -EBUSY if there is a lease
+ * already and this is not the same; -ENOMEM, and those of mpmcq_charge().
  * Context: may sleep.
  */
 int mpmcq_file_set_modes(struct mpmcq_file *f, u32 modes, u32 max_held)
 {
+	struct mpmcq_holder *h = READ_ONCE(f->holder);
 	u32 old, seen = READ_ONCE(f->modes);
 	int ret = 0;
 
 	if (max_held > MPMCQ_MAX_HELD_MAX || (max_held && !(modes & MPMCQ_MODE_LEASE)))
 		return -EINVAL;
 	max_held = min(max_held ?: MPMCQ_MAX_HELD_DEFAULT, f->queue->config.capacity);
-	if (modes & MPMCQ_MODE_LEASE && !READ_ONCE(f->holder))
-		ret = make_holder(f, max_held, modes & MPMCQ_MODE_DEAD);
+	if (seen & MPMCQ_MODE_STARTED)
+		return replace_start(f, modes, max_held);
+	if (modes & MPMCQ_MODE_LEASE && !(seen & MPMCQ_MODE_LEASE) && (!h || h == f->start))
+		ret = make_holder(f, h, max_held, modes & MPMCQ_MODE_DEAD);
 	if (ret)
 		return ret;
 	if (modes & MPMCQ_MODE_LEASE && mpmcq_holder_max(f->holder) != max_held)
@@ -87,32 +113,72 @@ int mpmcq_file_set_modes(struct mpmcq_file *f, u32 modes, u32 max_held)
 }
 
 /**
+ * mpmcq_file_modes() - modes of an open file, as its user knows them
+ * @f: the file's
+ *
+ * Context: any.
+ */
+u32 mpmcq_file_modes(const struct mpmcq_file *f)
+{
+	return READ_ONCE(f->modes) & ~MPMCQ_MODE_STARTED;
+}
+
+/**
+ * mpmcq_file_set_timeouts() - limit how long reads and writes wait from now on
+ * @f: the file's
+ * @rcv_timeout_ms: a read, in milliseconds; 0 for no limit
+ * @snd_timeout_ms: a write, in milliseconds; 0 for no limit
+ *
+ * Context: any.
+ */
+void mpmcq_file_set_timeouts(struct mpmcq_file *f, u32 rcv_timeout_ms, u32 snd_timeout_ms)
+{
+	WRITE_ONCE(f->rcv_wait_ms, rcv_timeout_ms ?: MPMCQ_WAIT_FOREVER);
+	WRITE_ONCE(f->snd_wait_ms, snd_timeout_ms ?: MPMCQ_WAIT_FOREVER);
+}
+
+/**
  * mpmcq_file_create() - what an open file will need
  * @q: the queue
+ * @reads: whether it will be open for reading
  *
  * Return: for mpmcq_file_begin(); NULL without memory.
  * Context: may sleep.
  */
-struct mpmcq_file *mpmcq_file_create(struct mpmcq_queue *q)
+struct mpmcq_file *mpmcq_file_create(struct mpmcq_queue *q, bool reads)
 {
 	struct mpmcq_file *f = kzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
 
 	if (!f)
 		return NULL;
-	f->queue = mpmcq_queue_get(q);
 	init_waitqueue_head(&f->room.pollers);
 	mutex_init(&f->async_lock);
+	mpmcq_file_set_timeouts(f, 0, 0);
+	if (reads && q->config.flags & MPMCQ_START_LEASE) {
+		f->start = mpmcq_holder_create(q, &f->room, 1, false);
+		if (IS_ERR(f->start)) {
+			kfree(f);
+			return NULL;
+		}
+		f->holder = f->start;
+		f->modes = MPMCQ_MODE_LEASE | MPMCQ_MODE_STARTED;
+	}
+	f->queue = mpmcq_queue_get(q);
 	return f;
 }
 
 /**
  * mpmcq_file_destroy() - free what mpmcq_file_create() made
- * @f: no open file has it, any more or ever, and it holds nothing
+ * @f: no open file has it, any more or ever; what it holds comes back
  *
  * Context: may sleep.
  */
 void mpmcq_file_destroy(struct mpmcq_file *f)
 {
+	if (f->holder)
+		mpmcq_holder_destroy(f->holder);
+	if (f->start && f->start != f->holder)
+		mpmcq_holder_destroy(f->start);
 	mpmcq_queue_put(f->queue);
 	kfree(f);
 }
@@ -143,13 +209,13 @@ void mpmcq_file_begin(struct file *file, struct mpmcq_file *f)
 void mpmcq_file_end(struct file *file)
 {
 	struct mpmcq_file *f = file->private_data;
+	struct mpmcq_queue *q = mpmcq_queue_get(f->queue);
 
-	if (f->holder)
-		mpmcq_holder_destroy(f->holder);
+	mpmcq_file_destroy(f);
 	/* After what it held: who sees the end has seen that. */
 	if (file->f_mode & FMODE_WRITE)
-		mpmcq_queue_remove_writer(f->queue);
-	mpmcq_file_destroy(f);
+		mpmcq_queue_remove_writer(q);
+	mpmcq_queue_put(q);
 }
 
 static bool is_nowait(const struct kiocb *iocb)
@@ -162,10 +228,10 @@ static bool is_nowait(const struct kiocb *iocb)
  * wait, or to return that there is no message, acknowledges first: the queue may end with that.
  */
 static noinline ssize_t receive_next(struct mpmcq_file *f, struct iov_iter *to, bool dead,
-				     bool nowait)
+				     u32 wait_ms)
 {
 	u32 index;
-	struct mpmcq_claim claim = { .nowait = true, .dead = dead, .index = &index };
+	struct mpmcq_claim claim = { .dead = dead, .index = &index };
 	ssize_t ret = mpmcq_receive(f->queue, to, &claim);
 
 	if (ret > 0)
@@ -173,41 +239,55 @@ static noinline ssize_t receive_next(struct mpmcq_file *f, struct iov_iter *to, 
 	if (ret != -EAGAIN)
 		return ret;
 	mpmcq_holder_end_all(f->holder, (struct mpmcq_verdict){ .op = MPMCQ_SETTLE_ACK });
-	claim.nowait = nowait;
+	claim.wait_ms = wait_ms;
 	ret = mpmcq_receive(f->queue, to, &claim);
 	if (ret > 0)
 		mpmcq_holder_keep(f->holder, &claim, 1, 0);
 	return ret;
 }
 
+/* The first read of a file that has begun with a lease; false if it has other modes by now. */
+static bool start_reading(struct mpmcq_file *f, u32 modes)
+{
+	if (!(modes & MPMCQ_MODE_STARTED))
+		return true;
+	return cmpxchg(&f->modes, modes, modes & ~MPMCQ_MODE_STARTED) == modes;
+}
+
 /*
  * Takes one message, and acknowledges what the read before delivered.  No other kind of read of
  * this file exists, and reads go one at a time, so there is room for the message.  A read that
- * fails with EFAULT or EMSGSIZE at the first message acknowledges nothing.
+ * fails with EFAULT or EMSGSIZE at the first message acknowledges nothing.  -ESTALE if the modes
+ * are others by now.
  */
-static ssize_t read_one_leased(struct mpmcq_file *f, struct iov_iter *to, bool dead, bool nowait)
+static ssize_t read_one_leased(struct mpmcq_file *f, struct iov_iter *to, u32 modes, u32 wait_ms)
 {
+	bool dead = modes & MPMCQ_MODE_DEAD;
 	ssize_t ret;
 	u32 index;
 	u64 id;
 
 	if (test_and_set_bit_lock(MPMCQ_READING, &f->reading))
 		return -EBUSY;
+	if (unlikely(!start_reading(f, modes))) {
+		clear_bit_unlock(MPMCQ_READING, &f->reading);
+		return -ESTALE;
+	}
 	ret = unlikely(dead) ? 0 : mpmcq_receive_kept_now(f->queue, to, &index, &id);
 	if (likely(ret > 0))
 		mpmcq_holder_keep_next(f->holder, id, index);
 	else if (!ret)
-		ret = receive_next(f, to, dead, nowait);
+		ret = receive_next(f, to, dead, wait_ms);
 	clear_bit_unlock(MPMCQ_READING, &f->reading);
 	return ret;
 }
 
-static ssize_t read_packed(struct file *file, struct iov_iter *to, u32 modes, bool nowait)
+static ssize_t read_packed(struct file *file, struct iov_iter *to, u32 modes, u32 wait_ms)
 {
 	struct mpmcq_file *f = file->private_data;
 	struct mpmcq_holder *h = modes & MPMCQ_MODE_LEASE ? f->holder : NULL;
 	struct mpmcq_claim claim = {
-		.nowait = nowait,
+		.wait_ms = wait_ms,
 		.dead = modes & MPMCQ_MODE_DEAD,
 		/* Who must not wait is told that there is none yet. */
 		.held = file->f_flags & O_NONBLOCK ? NULL : mpmcq_holder_held(h),
@@ -216,11 +296,11 @@ static ssize_t read_packed(struct file *file, struct iov_iter *to, u32 modes, bo
 	return mpmcq_packed_receive(f->queue, to, &claim, h);
 }
 
-static ssize_t read_one(struct mpmcq_queue *q, struct iov_iter *to, u32 modes, bool nowait)
+static ssize_t read_one(struct mpmcq_queue *q, struct iov_iter *to, u32 modes, u32 wait_ms)
 {
 	u32 index;
 	struct mpmcq_claim claim = {
-		.nowait = nowait,
+		.wait_ms = wait_ms,
 		.dead = modes & MPMCQ_MODE_DEAD,
 		.index = &index,
 	};
@@ -235,13 +315,19 @@ static noinline ssize_t read_by_mode(struct file *file, struct iov_iter *to, boo
 				     bool sync)
 {
 	struct mpmcq_file *f = file->private_data;
-	u32 modes = smp_load_acquire(&f->modes);	/* USE */
+	u32 wait_ms = nowait ? 0 : READ_ONCE(f->rcv_wait_ms);
+	ssize_t ret;
+	u32 modes;
 
-	if (modes & MPMCQ_MODE_PACKED)
-		return read_packed(file, to, modes, nowait);
-	if (modes & MPMCQ_MODE_LEASE)
-		return sync ? read_one_leased(f, to, modes & MPMCQ_MODE_DEAD, nowait) : -EINVAL;
-	return read_one(f->queue, to, modes, nowait);
+	do {
+		modes = smp_load_acquire(&f->modes);	/* USE */
+		if (modes & MPMCQ_MODE_PACKED)
+			return read_packed(file, to, modes, wait_ms);
+		if (!(modes & MPMCQ_MODE_LEASE))
+			return read_one(f->queue, to, modes, wait_ms);
+		ret = sync ? read_one_leased(f, to, modes, wait_ms) : -EINVAL;
+	} while (unlikely(ret == -ESTALE));
+	return ret;
 }
 
 /* Reads as the file's modes have it; @sync if the caller has the data when this returns. */
@@ -306,10 +392,11 @@ ssize_t mpmcq_file_read(struct file *file, char __user *buf, size_t len, loff_t 
 static __always_inline ssize_t write_from(struct file *file, struct iov_iter *from, bool nowait)
 {
 	struct mpmcq_file *f = file->private_data;
+	u32 wait_ms = nowait ? 0 : READ_ONCE(f->snd_wait_ms);
 
 	if (READ_ONCE(f->modes) & MPMCQ_MODE_PACKED)
-		return mpmcq_packed_send(f->queue, from, nowait);
-	return mpmcq_send(f->queue, from, nowait);
+		return mpmcq_packed_send(f->queue, from, wait_ms);
+	return mpmcq_send(f->queue, from, wait_ms);
 }
 
 /**
@@ -488,8 +575,11 @@ static int ioctl_mode(struct file *file, void __user *arg)
 	if (args.modes & MPMCQ_MODE_LEASE && !(file->f_mode & FMODE_READ))
 		return -EBADF;
 
-	return mpmcq_file_set_modes(f, args.modes | (READ_ONCE(f->modes) & MPMCQ_MODE_DEAD),
-				    args.max_held);
+	ret = mpmcq_file_set_modes(f, args.modes | (READ_ONCE(f->modes) & MPMCQ_MODE_DEAD),
+				   args.max_held);
+	if (!ret)
+		mpmcq_file_set_timeouts(f, args.rcv_timeout_ms, args.snd_timeout_ms);
+	return ret;
 }
 
 static bool settle_args_valid(const struct mpmcq_settle *args, bool dead)

@@ -16,18 +16,26 @@ struct mpmcq_queue;
  * @queue: the queue; has a reference
  * @holder: messages that are held; made when MPMCQ_MODE_LEASE is first set, and then
  *	there until the file is released
- * @modes: %MPMCQ_MODE_PACKED and the like; MPMCQ_MODE_DEAD never changes
+ * @start: that with which the file began by the queue's MPMCQ_START_LEASE, or NULL
+ * @modes: %MPMCQ_MODE_PACKED and the like, and %MPMCQ_MODE_STARTED; MPMCQ_MODE_DEAD never changes
+ * @rcv_wait_ms: how long a read may wait, as of struct mpmcq_claim
+ * @snd_wait_ms: how long a write may
  * @room: pollers who wait for room to hold another message
  * @async_lock: keeps the file in all of the lists for SIGIO, or in none
- * @reading: bit 0 is set while a read with an implied acknowledgment is under way
+ * @reading: bit 0 is set while a read with an implied acknowledgment is under way, or a change of
+ *	modes of a file that has begun with a lease
  *
- * @modes and @holder are written by compare-and-swap: the latter once, before the mode
- * that needs it; the former no more after that.
+ * @modes and @holder are written by compare-and-swap: the latter before the mode that needs it;
+ * the former no more after that.  With MPMCQ_MODE_STARTED both may be replaced once, see
+ * replace_start().
  */
 struct mpmcq_file {
 	struct mpmcq_queue *queue;
 	struct mpmcq_holder *holder;
+	struct mpmcq_holder *start;
 	u32 modes;
+	u32 rcv_wait_ms;
+	u32 snd_wait_ms;
 	struct mpmcq_room room;
 	struct mutex async_lock;	/* see above */
 	unsigned long reading;
@@ -36,8 +44,13 @@ struct mpmcq_file {
 /* A call without the size of its struct, which may grow. */
 #define MPMCQ_CALL(cmd)	((cmd) & ~(_IOC_SIZEMASK << _IOC_SIZESHIFT))
 
-struct mpmcq_file *mpmcq_file_create(struct mpmcq_queue *q);
+/* Set by the queue when the file was opened, and not read since: another may take its place. */
+#define MPMCQ_MODE_STARTED	0x80000000U
+
+struct mpmcq_file *mpmcq_file_create(struct mpmcq_queue *q, bool reads);
 int mpmcq_file_set_modes(struct mpmcq_file *f, u32 modes, u32 max_held);
+void mpmcq_file_set_timeouts(struct mpmcq_file *f, u32 rcv_timeout_ms, u32 snd_timeout_ms);
+u32 mpmcq_file_modes(const struct mpmcq_file *f);
 void mpmcq_file_destroy(struct mpmcq_file *f);
 void mpmcq_file_begin(struct file *file, struct mpmcq_file *f);
 void mpmcq_file_end(struct file *file);

@@ -367,10 +367,13 @@ struct mpmcq_holder *mpmcq_holder_create(struct mpmcq_queue *q, struct mpmcq_roo
 					 bool dead)
 {
 	unsigned int bits = ilog2(roundup_pow_of_two(max + 1));
-	struct mpmcq_charge *charge = mpmcq_charge(NULL, bytes_of(max, bits), 0);
+	struct mpmcq_charge *charge = NULL;
 	struct mpmcq_holder *h;
 	u32 i;
 
+	/* A table for one takes as much as an open file does, which is charged to no account. */
+	if (max > 1)
+		charge = mpmcq_charge(NULL, bytes_of(max, bits), 0);
 	if (IS_ERR(charge))
 		return ERR_CAST(charge);
 	h = kvzalloc(bytes_of(max, bits), MPMCQ_GFP_TABLE);

@@ -134,15 +134,15 @@ int mpmcq_fetch_pages(struct iov_iter *to, size_t bytes, unsigned int *tries)
  * mpmcq_send() - queue one message
  * @q: the queue
  * @from: the message, all that is in the iterator
- * @nowait: rather fail than wait for an empty slot
+ * @wait_ms: for an empty slot, as of struct mpmcq_claim
  *
  * Return: length of the message; -EINVAL if that is 0, -EMSGSIZE if it is more
  * than the queue's msg_size; -EPIPE if the queue is closed; -EAGAIN if it is full
- * and @nowait; -ERESTARTSYS if a signal came while waiting; -EFAULT.  After an error
- * nothing is sent.
- * Context: may sleep if not @nowait, or if pages of @from are missing.
+ * for longer than it may wait; -ERESTARTSYS, with a limit -EINTR, if a signal came while waiting;
+ * -EFAULT.  After an error nothing is sent.
+ * Context: may sleep if it may wait, or if pages of @from are missing.
  */
-ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, bool nowait)
+ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms)
 {
 	size_t len = iov_iter_count(from);
 	unsigned int tries = 0;
@@ -155,7 +155,7 @@ ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, bool nowait)
 		return -EMSGSIZE;
 
 	while (!ret) {
-		ret = mpmcq_claim_slot(q, from, len, nowait);
+		ret = mpmcq_claim_slot(q, from, len, wait_ms);
 		if (ret < 0)
 			break;
 		index = ret;
@@ -263,17 +263,17 @@ ssize_t mpmcq_receive_kept_now(struct mpmcq_queue *q, struct iov_iter *to,
  * mpmcq_receive() - take one message and copy it
  * @q: the queue
  * @to: where the message goes
- * @claim: @nowait, @dead, @held and @index; the rest is set here
+ * @claim: @wait_ms, @dead, @held and @index; the rest is set here
  *
  * The message is left in the caller's hands, to be freed or kept.
  *
  * Return: length of the message; 0 if @to has no room at all, or if the queue is closed
  * and no message will come: then there is none; -EMSGSIZE if it
- * has less than the next message needs; -EAGAIN if the queue is empty and
- * nowait; -EDEADLK as mpmcq_claim_messages(); -ERESTARTSYS if a signal came while
- * waiting; -EFAULT, or -EINTR if a fatal signal came while pages were fetched.  After an
+ * has less than the next message needs; -EAGAIN if the queue is empty for
+ * longer than it may wait; -EDEADLK as mpmcq_claim_messages(); -ERESTARTSYS, with a limit -EINTR,
+ * if a signal came while waiting; -EFAULT, or -EINTR if a fatal signal came while pages were fetched.  After an
  * error no message is lost.
- * Context: may sleep if not nowait, or if pages of @to are missing.
+ * Context: may sleep if it may wait, or if pages of @to are missing.
  */
 ssize_t mpmcq_receive(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *claim)
 {
@@ -289,7 +289,7 @@ ssize_t mpmcq_receive(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_c
 	claim->max = 1;
 	claim->holds = NULL;
 	ret = mpmcq_try_claim_messages(q, claim);
-	if (ret == -EAGAIN && !claim->nowait)
+	if (ret == -EAGAIN && claim->wait_ms)
 		ret = mpmcq_claim_messages(q, claim);
 	if (ret <= 0)
 		return ret;

@@ -257,11 +257,11 @@ static void publish_batch(struct mpmcq_queue *q, const u32 *indices, unsigned in
  * but no more than half of the free slots, or others would find the queue full for messages
  * that are not there.  Returns how many messages, 0 if pages are to be fetched first.
  */
-static int send_batch(struct mpmcq_queue *q, struct iov_iter *from, bool nowait)
+static int send_batch(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms)
 {
 	size_t count = iov_iter_count(from);
 	u32 indices[MPMCQ_BATCH];
-	struct mpmcq_claim claim = { .nowait = nowait, .index = indices };
+	struct mpmcq_claim claim = { .wait_ms = wait_ms, .index = indices };
 	struct mpmcq_msg msg;
 	unsigned int done;
 	int ret = fetch_header(q, from, &msg);
@@ -290,21 +290,21 @@ static int send_batch(struct mpmcq_queue *q, struct iov_iter *from, bool nowait)
  * mpmcq_packed_send() - queue many messages
  * @q: the queue
  * @from: the messages, each behind its header
- * @nowait: rather fail than wait for an empty slot
+ * @wait_ms: for an empty slot, as of struct mpmcq_claim
  *
  * Return: bytes of the messages that were sent, with headers and padding.  If that
  * would be 0: -EINVAL if there is nothing or the first header is wrong, and
  * those of mpmcq_send().
  * Context: may sleep.
  */
-ssize_t mpmcq_packed_send(struct mpmcq_queue *q, struct iov_iter *from, bool nowait)
+ssize_t mpmcq_packed_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms)
 {
 	size_t all = iov_iter_count(from);
 	unsigned int tries = 0;
 	int ret = -EINVAL;
 
 	while (iov_iter_count(from)) {
-		ret = send_batch(q, from, nowait || iov_iter_count(from) < all);
+		ret = send_batch(q, from, iov_iter_count(from) < all ? 0 : wait_ms);
 		tries = ret ? 0 : tries + 1;
 		if (ret >= 0)
 			ret = mpmcq_try_again(tries);
@@ -417,7 +417,7 @@ static int admit_batch(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
  * that waits wants one message: other reads of the open file would lack what it reserves.
  */
 static int claim_batch(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct mpmcq_holder *h,
-		       bool nowait)
+		       u32 wait_ms)
 {
 	int ret;
 
@@ -427,7 +427,7 @@ static int claim_batch(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct 
 	if (!claim->max)
 		return -ENOBUFS;
 	ret = mpmcq_try_claim_messages(q, claim);
-	if (ret == -EAGAIN && !nowait) {
+	if (ret == -EAGAIN && wait_ms) {
 		if (h)
 			mpmcq_holder_unreserve(h, claim->max - 1);
 		claim->max = 1;
@@ -486,13 +486,13 @@ static unsigned int deliver_batch(struct mpmcq_queue *q, const struct mpmcq_clai
  * Receives a batch.  Returns how many messages, or an error; -ENOMSG if there will be no more.
  */
 static int receive_batch(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *claim,
-			 struct mpmcq_holder *h, bool nowait)
+			 struct mpmcq_holder *h, u32 wait_ms)
 {
 	unsigned int done;
 	int ret;
 
 	claim->room = min(iov_iter_count(to), MPMCQ_BATCH * space_of(q->config.msg_size));
-	ret = claim_batch(q, claim, h, nowait);
+	ret = claim_batch(q, claim, h, wait_ms);
 	if (ret <= 0)
 		return ret ?: -ENOMSG;
 	done = deliver_batch(q, claim, to, h && !claim->dead, &ret);
@@ -504,7 +504,7 @@ static int receive_batch(struct mpmcq_queue *q, struct iov_iter *to, struct mpmc
  * mpmcq_packed_receive() - take as many messages as there are and fit
  * @q: the queue
  * @to: where they go, each behind its header
- * @claim: @nowait, @dead and @held; the rest is set here
+ * @claim: @wait_ms, @dead and @held; the rest is set here
  * @h: who holds them from then on, NULL for nobody
  *
  * Return: bytes of the messages, with headers and padding; 0 if @to has no room at
@@ -524,7 +524,8 @@ ssize_t mpmcq_packed_receive(struct mpmcq_queue *q, struct iov_iter *to,
 	claim->align = MPMCQ_ALIGN;
 	claim->holds = mpmcq_holder_in_hand(h);
 	while (iov_iter_count(to)) {
-		ret = receive_batch(q, to, claim, h, claim->nowait || iov_iter_count(to) < all);
+		ret = receive_batch(q, to, claim, h,
+				    iov_iter_count(to) < all ? 0 : claim->wait_ms);
 		/* Another thread may have made room by now. */
 		if (ret == -ENOBUFS && iov_iter_count(to) == all && !mpmcq_holder_full(h)) {
 			if (signal_pending(current))

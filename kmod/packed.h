@@ -9,7 +9,7 @@ struct mpmcq_claim;
 struct mpmcq_holder;
 struct mpmcq_queue;
 
-ssize_t mpmcq_packed_send(struct mpmcq_queue *q, struct iov_iter *from, bool nowait);
+ssize_t mpmcq_packed_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms);
 ssize_t mpmcq_packed_receive(struct mpmcq_queue *q, struct iov_iter *to,
 			     struct mpmcq_claim *claim, struct mpmcq_holder *h);
 

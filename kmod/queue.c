@@ -136,9 +136,11 @@
  */
 
 #include <linux/fs.h>
+#include <linux/hrtimer.h>
 #include <linux/irqflags.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
+#include <linux/ktime.h>
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/stat.h>
@@ -689,19 +691,27 @@ static int spin(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn fn,
 	return ret;
 }
 
+/* Sleeps until woken, or until a time of CLOCK_MONOTONIC; false if that was it. */
+static bool sleep_until(ktime_t *until)
+{
+	if (!until) {
+		schedule();
+		return true;
+	}
+	return schedule_hrtimeout_range(until, current->timer_slack_ns, HRTIMER_MODE_ABS);
+}
+
 /*
- * Spins, then sleeps, until @fn returns something else than -EAGAIN or a signal is pending.
- * The caller copies after it has left the wait queue and runs again.
+ * Sleeps until @fn returns something else than -EAGAIN, a signal is pending, or it is @until.
+ * Whatever it is, @fn has the last look.
  */
-static int spin_then_wait(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn fn,
-			  struct mpmcq_claim *claim)
+static int sleep_and_look(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn fn,
+			  struct mpmcq_claim *claim, ktime_t *until)
 {
 	DEFINE_WAIT_FUNC(wait, pick_task);
-	int ret = spin(q, w, fn, claim);
+	bool in_time = true;
+	int ret;
 
-	if (ret != -EAGAIN)
-		return ret;
-	trace_mpmcq_block(q->number, w == &q->writers);
 	do {
 		s64 head = index_ring_head(w->ring);
 
@@ -718,7 +728,7 @@ static int spin_then_wait(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_
 		 * barrier.  A signal that comes from here on keeps schedule() from sleeping.
 		 */
 		if (index_ring_at_head(w->ring, head))
-			schedule();
+			in_time = sleep_until(until);
 		else
 			cond_resched();
 		/*
@@ -726,9 +736,27 @@ static int spin_then_wait(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_
 		 * it looks before that.
 		 */
 		ret = signal_pending(current) ? -ERESTARTSYS : fn(q, claim);
-	} while (ret == -EAGAIN);
+	} while (ret == -EAGAIN && in_time);
 	finish_wait(&w->tasks, &wait);
 	return ret;
+}
+
+/*
+ * Spins, then sleeps.  The caller copies after it has left the wait queue and runs again.  As with
+ * sockets, a call with a limit is not restarted after a signal: it would wait anew.
+ */
+static int spin_then_wait(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_fn fn,
+			  struct mpmcq_claim *claim)
+{
+	bool limited = claim->wait_ms != MPMCQ_WAIT_FOREVER;
+	ktime_t until = limited ? ktime_add_ms(ktime_get(), claim->wait_ms) : 0;
+	int ret = spin(q, w, fn, claim);
+
+	if (ret == -EAGAIN) {
+		trace_mpmcq_block(q->number, w == &q->writers);
+		ret = sleep_and_look(q, w, fn, claim, limited ? &until : NULL);
+	}
+	return ret == -ERESTARTSYS && limited ? -EINTR : ret;
 }
 
 /* Passes the wake-up on, if it had one. */
@@ -778,7 +806,7 @@ static int claim_slots_else(struct mpmcq_queue *q, struct mpmcq_claim *claim,
 		claim->drop = true;
 		ret = claim_slots(q, claim);
 	}
-	if (ret == -EAGAIN && !claim->nowait)
+	if (ret == -EAGAIN && claim->wait_ms)
 		ret = wait_for_slots(q, claim);
 	return ret;
 }
@@ -788,14 +816,14 @@ static int claim_slots_else(struct mpmcq_queue *q, struct mpmcq_claim *claim,
  * @q: the queue
  * @from: what will be copied into it
  * @bytes: how much of it
- * @nowait: rather fail than wait
+ * @wait_ms: as of struct mpmcq_claim
  *
  * Return, context: as mpmcq_claim_slot().
  */
-int mpmcq_claim_slot_else(struct mpmcq_queue *q, struct iov_iter *from, size_t bytes, bool nowait)
+int mpmcq_claim_slot_else(struct mpmcq_queue *q, struct iov_iter *from, size_t bytes, u32 wait_ms)
 {
 	u32 index;
-	struct mpmcq_claim claim = { .nowait = nowait, .max = 1, .index = &index };
+	struct mpmcq_claim claim = { .wait_ms = wait_ms, .max = 1, .index = &index };
 	int ret = claim_slots_else(q, &claim, from, bytes);
 
 	return ret < 0 ? ret : (int)index;
@@ -804,7 +832,7 @@ int mpmcq_claim_slot_else(struct mpmcq_queue *q, struct iov_iter *from, size_t b
 /**
  * mpmcq_claim_slots() - take empty slots
  * @q: the queue
- * @claim: @nowait, @max and @index; the rest is set here
+ * @claim: @wait_ms, @max and @index; the rest is set here
  * @from: what will be copied into them
  * @bytes: how much of it
  *
@@ -812,8 +840,9 @@ int mpmcq_claim_slot_else(struct mpmcq_queue *q, struct iov_iter *from, size_t b
  * been faulted in, or it could be dropped for nothing.
  *
  * Return: how many, at least 1; -EPIPE if the queue is closed, -EAGAIN if it is full
- * and nowait, -ERESTARTSYS if a signal came while waiting, -EFAULT.
- * Context: may sleep if not nowait, or if pages of @from are missing.
+ * for longer than it may wait; -ERESTARTSYS, with a limit -EINTR, if a signal came while waiting;
+ * -EFAULT.
+ * Context: may sleep if it may wait, or if pages of @from are missing.
  */
 int mpmcq_claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct iov_iter *from,
 		      size_t bytes)
@@ -833,7 +862,8 @@ int mpmcq_claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct i
  * Return: how many; 0 if the queue is closed and no message will come; -EMSGSIZE if
  * the room is less than the next one needs; -ENOBUFS if that is a suspect, and the caller holds
  * others; -EDEADLK if the queue is closed and others
- * can come from the caller's hands only; -ERESTARTSYS if a signal came while waiting.
+ * can come from the caller's hands only; -EAGAIN if there was none for @wait_ms; -ERESTARTSYS, with
+ * a limit -EINTR, if a signal came while waiting.
  * Context: may sleep.
  */
 int mpmcq_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim)

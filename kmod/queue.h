@@ -27,6 +27,7 @@ struct work_struct;
 #define MPMCQ_MSG_SIZE_MAX	65536U
 #define MPMCQ_MSG_SIZE_DEFAULT	1024U
 
+#define MPMCQ_WAIT_FOREVER	U32_MAX
 #define MPMCQ_BATCH		64U	/* messages in one operation's hands, at most */
 
 /**
@@ -205,7 +206,7 @@ struct mpmcq_slot {
 
 /**
  * struct mpmcq_claim - what an operation wants, and what it has got
- * @nowait: rather fail than wait
+ * @wait_ms: how long it may wait, in milliseconds; 0 for not at all, %MPMCQ_WAIT_FOREVER
  * @dead: of messages: one that was set aside
  * @header: of messages: bytes that each takes in the buffer besides its length
  * @align: of messages: what their lengths are rounded up to there; a power of two
@@ -223,11 +224,11 @@ struct mpmcq_slot {
  * @index: out: their indices, which are now in the caller's hands; room for @max
  */
 struct mpmcq_claim {
-	bool nowait;
 	bool dead;
 	bool drop;
 	bool dropped;
 	bool suspect;
+	u32 wait_ms;
 	u32 header;
 	u32 align;
 	size_t room;
@@ -303,7 +304,7 @@ u64 mpmcq_queue_received(const struct mpmcq_queue *q);
 
 /* queue.c */
 int mpmcq_claim_slot_else(struct mpmcq_queue *q, struct iov_iter *from, size_t bytes,
-			  bool nowait);
+			  u32 wait_ms);
 int mpmcq_claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct iov_iter *from,
 		      size_t bytes);
 int mpmcq_try_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim);

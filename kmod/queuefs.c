@@ -96,10 +96,11 @@ static int mpmcqfs_make_inode(struct dentry *dentry, umode_t mode, void *arg)
 	return 0;
 }
 
-/* Whether a queue is as MPMCQ_IOC_CREATE would make it. */
+/* Whether a queue is as MPMCQ_IOC_CREATE would make it, but for how its files begin. */
 static bool same_config(const struct mpmcq_config *a, const struct mpmcq_config *b)
 {
-	return a->capacity == b->capacity && a->msg_size == b->msg_size && a->flags == b->flags &&
+	return a->capacity == b->capacity && a->msg_size == b->msg_size &&
+		!((a->flags ^ b->flags) & ~MPMCQ_START_LEASE) &&
 		a->max_deliveries == b->max_deliveries && a->lease_ms == b->lease_ms &&
 		a->retry_ms == b->retry_ms && a->retry_max_ms == b->retry_max_ms;
 }

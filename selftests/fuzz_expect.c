@@ -360,7 +360,7 @@ const char *misinformed(const struct mpmcq_info *info, __u32 size, const struct 
 	CHECK(msg_size, info->msg_size == q->like.msg_size);
 	CHECK_COUNT(depth, waiting(q, false));
 	CHECK(flags, info->flags == q->like.flags);
-	CHECK(features, info->features == 2 * MPMCQ_FEATURE_DELAY - 1);
+	CHECK(features, info->features == 2 * MPMCQ_FEATURE_START - 1);
 	CHECK(modes, info->modes == f->modes);
 	CHECK(closed, exact ? info->closed == q->closed : info->closed <= 1);
 	CHECK_COUNT(dead, q->dead.n);
@@ -418,7 +418,7 @@ static __u32 msg_size_of(const struct mpmcq_create *c)
 void check_create(const struct mpmcq_create *c, bool on_directory, struct expected *e)
 {
 	__u32 capacity = capacity_of(c), msg_size = msg_size_of(c);
-	__u32 flags = MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_DELAY |
+	__u32 flags = MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_DELAY | MPMCQ_START_LEASE |
 		      (c->name ? MPMCQ_EXIST_OK : 0);
 
 	if (capacity & (capacity - 1) || capacity < 2 || capacity > 1048576 ||

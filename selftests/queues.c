@@ -24,12 +24,12 @@ static_assert(offsetof(struct mpmcq_info, number) == 64, "info");
 static_assert(offsetof(struct mpmcq_info, sent) == 80, "info");
 static_assert(offsetof(struct mpmcq_info, dropped) == 120, "info");
 static_assert(sizeof(struct mpmcq_msg) == 24, "msg");
-static_assert(sizeof(struct mpmcq_mode) == 16, "mode");
+static_assert(sizeof(struct mpmcq_mode) == 24, "mode");
 static_assert(sizeof(struct mpmcq_settle) == 32, "settle");
 static_assert(sizeof(struct mpmcq_create) == 48, "create");
 static_assert(offsetof(struct mpmcq_create, open_flags) == 32, "create");
 static_assert(offsetof(struct mpmcq_create, name) == 40, "create");
-static_assert(sizeof(struct mpmcq_attach) == 16, "attach");
+static_assert(sizeof(struct mpmcq_attach) == 24, "attach");
 static_assert(sizeof(struct mpmcq_dead) == 16, "dead");
 
 /*
@@ -104,7 +104,8 @@ static const struct request requests[] = {
 		.zero = {
 			{
 				offsetof(struct mpmcq_create, flags),
-				~(MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_DELAY),
+				~(MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_DELAY |
+				  MPMCQ_START_LEASE),
 			},
 			{ offsetof(struct mpmcq_create, open_flags), OTHER_OPEN_FLAGS },
 			{ offsetof(struct mpmcq_create, mode), -1 },
@@ -115,7 +116,8 @@ static const struct request requests[] = {
 		.zero = {
 			{
 				offsetof(struct mpmcq_create, flags),
-				~(MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_DELAY),
+				~(MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_DELAY |
+				  MPMCQ_START_LEASE),
 			},
 			{ offsetof(struct mpmcq_create, open_flags), OTHER_OPEN_FLAGS },
 			{ offsetof(struct mpmcq_create, mode), -1 },
@@ -129,7 +131,7 @@ static const struct request requests[] = {
 			{
 				offsetof(struct mpmcq_create, flags),
 				~(MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_DELAY |
-				  MPMCQ_EXIST_OK),
+				  MPMCQ_START_LEASE | MPMCQ_EXIST_OK),
 			},
 			{ offsetof(struct mpmcq_create, open_flags), -1 },
 			{ offsetof(struct mpmcq_create, mode), ~0777 },
@@ -565,7 +567,7 @@ TEST_F(request, in_use)
 	EXPECT_EQ(0, any_ioctl(variant->compat, le, MPMCQ_IOC_INFO, at));
 	EXPECT_EQ(LEASE | PACKED, info->modes);
 	EXPECT_EQ(3, info->held);
-	EXPECT_EQ(2 * MPMCQ_FEATURE_DELAY - 1, info->features);
+	EXPECT_EQ(2 * MPMCQ_FEATURE_START - 1, info->features);
 
 	*end = (struct mpmcq_settle){
 		.size = sizeof(*end), .op = MPMCQ_SETTLE_ACK, .ids = at + 512, .count = 1,
@@ -768,7 +770,8 @@ TEST(told_by_info)
 	EXPECT_EQ(flags, info.flags);
 	EXPECT_EQ(MPMCQ_FEATURE_PACKED | MPMCQ_FEATURE_LEASE | MPMCQ_FEATURE_DEAD |
 		  MPMCQ_FEATURE_CLOSE | MPMCQ_FEATURE_ATTACH | MPMCQ_FEATURE_CREATE |
-		  MPMCQ_FEATURE_FILES | MPMCQ_FEATURE_DROP | MPMCQ_FEATURE_DELAY, info.features);
+		  MPMCQ_FEATURE_FILES | MPMCQ_FEATURE_DROP | MPMCQ_FEATURE_DELAY |
+		  MPMCQ_FEATURE_TIMEOUT | MPMCQ_FEATURE_START, info.features);
 	EXPECT_EQ(LEASE | PACKED, info.modes);
 	EXPECT_EQ(0, info.closed);
 	EXPECT_EQ(1, info.dead);

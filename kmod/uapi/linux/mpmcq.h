@@ -23,6 +23,7 @@
 #define MPMCQ_DROP_OLDEST	0x01	/* when full, drop the oldest message */
 #define MPMCQ_AUTO_CLOSE	0x02	/* close when the last writer goes */
 #define MPMCQ_DELAY		0x04	/* messages may wait for a time, see mpmcq_msg.delay_ms */
+#define MPMCQ_START_LEASE	0x08	/* what open(2) opens for reading begins with a lease */
 /* struct mpmcq_create, flags: about the call, not kept with the queue. */
 #define MPMCQ_EXIST_OK		0x10000	/* succeed if there is such a queue already */
 
@@ -41,6 +42,8 @@
 #define MPMCQ_FEATURE_FILES	0x40ULL	/* mpmcqfs */
 #define MPMCQ_FEATURE_DROP	0x80ULL
 #define MPMCQ_FEATURE_DELAY	0x100ULL
+#define MPMCQ_FEATURE_TIMEOUT	0x200ULL
+#define MPMCQ_FEATURE_START	0x400ULL
 
 /**
  * struct mpmcq_info - what a queue is like, and an open file of it
@@ -147,16 +150,22 @@ struct mpmcq_msg {
  * @max_held: with MPMCQ_MODE_LEASE, how many messages may be held at a time, up to
  *	MPMCQ_MAX_HELD_MAX, and cut to the queue's capacity; 0 for
  *	MPMCQ_MAX_HELD_DEFAULT; without it, 0
+ * @rcv_timeout_ms: how long a read waits, in milliseconds, before it fails with EAGAIN; 0 for no
+ *	limit
+ * @snd_timeout_ms: how long a write waits, likewise
  * @reserved: 0
  *
  * With MPMCQ_MODE_LEASE alone a read acknowledges what the read before has delivered.  Only
  * read(2) and readv(2) do that, one at a time.  Add MPMCQ_MODE_PACKED for io_uring, aio and
- * several reads at once.
+ * several reads at once.  In a queue with MPMCQ_START_LEASE a file that is opened for reading has
+ * that mode, for one message, until MPMCQ_IOC_MODE gives it another before its first read.
  */
 struct mpmcq_mode {
 	__u32 size;
 	__u32 modes;
 	__u32 max_held;
+	__u32 rcv_timeout_ms;
+	__u32 snd_timeout_ms;
 	__u32 reserved;
 };
 
@@ -254,12 +263,16 @@ struct mpmcq_create {
  * @open_flags: as in struct mpmcq_create; no access that the first file lacks
  * @modes: MPMCQ_MODE_PACKED, MPMCQ_MODE_LEASE, MPMCQ_MODE_DEAD
  * @max_held: as in struct mpmcq_mode
+ * @rcv_timeout_ms: as in struct mpmcq_mode
+ * @snd_timeout_ms: as in struct mpmcq_mode
  */
 struct mpmcq_attach {
 	__u32 size;
 	__u32 open_flags;
 	__u32 modes;
 	__u32 max_held;
+	__u32 rcv_timeout_ms;
+	__u32 snd_timeout_ms;
 };
 
 /**
