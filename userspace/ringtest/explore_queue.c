@@ -31,6 +31,7 @@
  *	T send with a delay, j let what is parked be due,
  *	f send from a page that is missing, F from a bad address, y from a page that can be
  *	fetched and never read,
+ *	E send and A receive with a limit of time, after which it is EAGAIN,
  *	r receive, q receive or EAGAIN, k receive with room for a short message,
  *	Q and K the same as a packed read does, in no case the usual one,
  *	R receive up to two at once,
@@ -45,16 +46,17 @@
  *	i poll until there is something to read, e the same exclusively, w until there is
  *	a dead message, o until there is room, u until the end,
  *	n whether there is something to read just now, m whether there is room,
- *	0 to 5 send that thread a signal.
+ *	0 to 5 send that thread a signal, 6 to 8 let the time of threads 0 to 2 be up.
  * A signal ends the call that it interrupts; what comes next in the script is what
  * the process does then, if anything.
  */
-#define SENDS		"stlSfFyT"
-#define RECEIVES	"rqkQKRgGYhH"
+#define SENDS		"stlSfFyTE"
+#define RECEIVES	"rqkQKRgGYhHA"
 #define KEEPS		"hH"
 #define POLLS		"iewou"
 #define LOOKS		"nm"
 #define SIGNALS		"012345"
+#define TIMES_OUT	"678"
 #define HANDS_BACK	"GYbBVzdDvxT"	/* not in the order of a FIFO from then on */
 
 /*
@@ -105,6 +107,11 @@ static const struct scenario scenarios[] = {
 	{ "2 writers, 2 readers", 1, 1, { "s", "s", "r", "r" }, 3, 4 },
 	{ "signal for one of two writers", 1, 2, { "s", "s", "r", "0" }, ALL, ALL },
 	{ "signal for one of two readers", 1, 0, { "r", "r", "s", "0" }, ALL, ALL },
+	{ "timeout for one of two writers", 1, 2, { "E", "s", "r", "6" }, ALL, ALL },
+	{ "timeout for one of two readers", 1, 0, { "A", "r", "s", "6" }, ALL, ALL },
+	{ "timeout for one of two readers, who comes again", 1, 0, { "Ar", "r", "s", "6" }, 3, 5 },
+	{ "timeout for one of two readers, close", 1, 0, { "A", "r", "s", "6c" }, 2, 4 },
+	{ "timeout for both readers", 1, 0, { "A", "A", "s", "67" }, ALL, ALL },
 	{ "two readers with bad addresses", 1, 1, { "G", "G", "q", "s" }, 2, 3 },
 	{ "writer with a bad address", 1, 1, { "F", "s", "s", "r" }, 2, 5 },
 	{ "signal for one of two readers, who comes again", 1, 0, { "rr", "r", "s", "0" }, 3, 5 },
@@ -279,8 +286,8 @@ static unsigned int matters(char what)
 	unsigned int closed = closers ? CLOSED : 0, at_end = closers ? AT_END : 0;
 
 	if (is_one_of(what, SENDS))
-		return closed | (what == 't' ? FULL : 0);
-	if (what == 'q' || what == 'Q')
+		return closed | (what == 't' || what == 'E' ? FULL : 0);
+	if (what == 'q' || what == 'Q' || what == 'A')
 		return EMPTY | NOT_AT_END | at_end;
 	if (is_one_of(what, RECEIVES))
 		return closed | at_end;
@@ -317,6 +324,7 @@ static void end(unsigned int self, const char *script)
 	now.was[self] = 0;
 	tasks[self].signalled = false;
 	tasks[self].struck = false;
+	tasks[self].timed_out = false;
 	steps_forget(self);
 	saw((intptr_t)script);
 }
@@ -367,7 +375,8 @@ static void sent(unsigned int message, ssize_t ret, size_t len, char what, unsig
 {
 	if (ret > 0 && (size_t)ret != len)
 		search_fault("a send returned another length");
-	if (ret == -EAGAIN && (what != 't' || !(now.was[self] & FULL)))
+	if (ret == -EAGAIN && !((what == 't' || (what == 'E' && tasks[self].timed_out)) &&
+				now.was[self] & FULL))
 		search_fault("a send said EAGAIN though there was room all the time");
 	if (ret == -ERESTARTSYS && !tasks[self].signalled)
 		search_fault("a send was interrupted by no signal");
@@ -394,7 +403,7 @@ static void do_send(unsigned int self, char what)
 	now.outcome[id] = SENDING;
 	ret = what == 'T' ? send_later(id) :
 	      send_value(now.ops[id].value, is_long, what == 'y' ? U32_MAX : what == 'f',
-			 what == 'F', what == 't');
+			 what == 'F', what == 't' ? 0 : what == 'E' ? 1 : MPMCQ_WAIT_FOREVER);
 	sent(id, ret, is_long ? LEN_LONG : LEN_SHORT, what, self);
 	end_drop(self, ret > 0);
 	if (ret > 0)
@@ -442,7 +451,8 @@ static void not_received(ssize_t ret, char what, unsigned int self)
 {
 	unsigned int was = now.was[self];
 
-	if (ret == -EAGAIN && ((what != 'q' && what != 'Q') || !(was & EMPTY)))
+	if (ret == -EAGAIN && !((what == 'q' || what == 'Q' ||
+				 (what == 'A' && tasks[self].timed_out)) && was & EMPTY))
 		search_fault("a receive said EAGAIN though there was a message all the time");
 	if (ret == -EAGAIN && !(was & NOT_AT_END))
 		search_fault("a receive said EAGAIN though it was the end all the time");
@@ -474,8 +484,9 @@ static bool nothing_received(struct linear_op *op, ssize_t ret)
 
 static void do_receive(unsigned int self, char what)
 {
+	u32 wait_ms = what == 'q' || what == 'Q' ? 0 : what == 'A' ? 1 : MPMCQ_WAIT_FOREVER;
 	struct want want = { .is_long = what != 'k' && what != 'K',
-			     .nowait = what == 'q' || what == 'Q', .dead = what == 'D',
+			     .wait_ms = wait_ms, .dead = what == 'D',
 			     .packed = what == 'Q' || what == 'K',
 			     .missing = what == 'Y' ? U32_MAX : 2 * (what == 'g'),
 			     .bad = what == 'G', .leased = what == 'H',
@@ -590,6 +601,8 @@ static void do_one(unsigned int self, char what)
 		mpmcq_revive(queue, 0);
 	else if (what == 'x')
 		now.purged += mpmcq_purge(queue, 0);
+	else if (is_one_of(what, TIMES_OUT))
+		shim_time_out(&tasks[what - '6']);
 	else
 		shim_signal(&tasks[what - '0']);
 }
@@ -634,7 +647,7 @@ static void set_up(void)
 	for (unsigned int i = 0; i < scenario->fill; i++) {
 		unsigned int id = LINEAR_MAX_OPS - 1 - i;
 
-		send_value(id, false, 0, false, true);
+		send_value(id, false, 0, false, 0);
 		now.initial[i] = id;
 		now.outcome[id] = SENT;
 	}

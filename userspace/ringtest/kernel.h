@@ -222,6 +222,7 @@ static struct task_struct {
 	bool asleep;		/* off the processor, until woken */
 	bool signalled;
 	bool struck;		/* the signal came while it was asleep */
+	bool timed_out;		/* it has waited as long as it may, if there is a limit */
 	bool triggered;		/* a poller's: woken since it last looked */
 	uint64_t seen;		/* when preemption was disabled */
 } tasks[STEPS_MAX_THREADS];
@@ -290,6 +291,32 @@ static inline void schedule(void)
 	current->asleep = current->sleepy;
 	if (saw(current->asleep))
 		step();
+}
+
+/* The time of a task that sleeps with a limit is up, or soon will be. */
+typedef uint64_t ktime_t;
+
+#define ktime_get()			0
+#define ktime_add_ms(time, ms)		((time) + (ms))
+#define HRTIMER_MODE_ABS		0
+#define schedule_hrtimeout_range(until, slack, mode)	((void)(until), shim_schedule_timed())
+
+static inline int shim_schedule_timed(void)
+{
+	step();
+	if (current->signalled || current->timed_out)
+		current->sleepy = false;
+	current->asleep = current->sleepy;
+	if (saw(current->asleep))
+		step();
+	return saw(current->timed_out) ? 0 : -EINTR;
+}
+
+static inline void shim_time_out(struct task_struct *task)
+{
+	step();
+	task->timed_out = true;
+	wake_up_process(task);
 }
 
 static inline void shim_signal(struct task_struct *task)

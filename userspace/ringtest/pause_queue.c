@@ -47,7 +47,8 @@ void search_fault(const char *what)
 /* A receive; one that keeps the message leaves it in @index. */
 static ssize_t receive(char what, u32 *index)
 {
-	struct want want = { .is_long = what != 'k', .nowait = what == 'q', .dead = what == 'D',
+	struct want want = { .is_long = what != 'k', .dead = what == 'D',
+			     .wait_ms = what == 'q' ? 0 : MPMCQ_WAIT_FOREVER,
 			     .missing = 2 * (what == 'g'), .bad = what == 'G' };
 	u64 value;
 
@@ -65,7 +66,8 @@ static void run_script(const char *script)
 		case 't':
 		case 'f':
 		case 'F':
-			send_value(0, false, *script == 'f', *script == 'F', *script == 't');
+			send_value(0, false, *script == 'f', *script == 'F',
+				   *script == 't' ? 0 : MPMCQ_WAIT_FOREVER);
 			break;
 		case 'S':
 			send_two(values);
@@ -119,7 +121,8 @@ static void run_script(const char *script)
 
 static void thread(unsigned int self)
 {
-	struct want want = { .is_long = true, .nowait = !now.sleepers };
+	u32 wait_ms = now.sleepers ? MPMCQ_WAIT_FOREVER : 0;
+	struct want want = { .is_long = true, .wait_ms = wait_ms };
 	u64 value;
 
 	if (self < SENDER) {
@@ -129,7 +132,7 @@ static void thread(unsigned int self)
 	for (;;) {
 		if (self == RECEIVER)
 			n_received += receive_value(&value, &want) > 0;
-		else if (send_value(0, false, 0, false, !now.sleepers) == -EPIPE)
+		else if (send_value(0, false, 0, false, wait_ms) == -EPIPE)
 			mpmcq_queue_reopen(queue);
 		steps_forget(self);
 	}
@@ -205,7 +208,7 @@ static enum answer pause_at(unsigned int first, unsigned int second)
 	pauses = true;
 	queue_set_up(ORDER, 5, now.flags, 0, USES_ALL);
 	for (unsigned int i = 0; i < now.fill; i++)
-		send_value(0, true, 0, false, true);
+		send_value(0, true, 0, false, 0);
 	steps_start(THREADS, thread);
 	answer = advance(FIRST, first);
 	if (answer == WENT_ON && now.scripts[SECOND][0])

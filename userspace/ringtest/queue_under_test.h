@@ -321,19 +321,19 @@ static u64 value_in(u32 index)
 }
 
 /* A message of which @value tells all. */
-static ssize_t send_value(u64 value, bool is_long, unsigned int missing, bool bad, bool nowait)
+static ssize_t send_value(u64 value, bool is_long, unsigned int missing, bool bad, u32 wait_ms)
 {
 	struct iov_iter from = { .count = is_long ? LEN_LONG : LEN_SHORT, .value = value,
 				 .missing = missing, .bad = bad };
 
-	return mpmcq_send(queue, &from, nowait);
+	return mpmcq_send(queue, &from, wait_ms);
 }
 
 /* A message that is parked. */
 static ssize_t send_later(u64 value)
 {
 	struct iov_iter from = { .count = LEN_SHORT, .value = value };
-	int ret = mpmcq_claim_slot(queue, &from, LEN_SHORT, false);
+	int ret = mpmcq_claim_slot(queue, &from, LEN_SHORT, MPMCQ_WAIT_FOREVER);
 	u32 index = ret;
 
 	if (ret < 0)
@@ -349,7 +349,7 @@ static int send_two(const u64 values[2])
 {
 	struct iov_iter from = { .count = 2 * LEN_SHORT };
 	u32 indices[2];
-	struct mpmcq_claim claim = { .max = 2, .index = indices };
+	struct mpmcq_claim claim = { .wait_ms = MPMCQ_WAIT_FOREVER, .max = 2, .index = indices };
 	int ret = mpmcq_claim_slots(queue, &claim, &from, LEN_SHORT);
 
 	if (ret < 0)
@@ -368,7 +368,7 @@ static int send_two(const u64 values[2])
 /* A receive, as the tests want it. */
 struct want {
 	bool is_long;		/* room for a long message */
-	bool nowait;
+	u32 wait_ms;
 	bool dead;		/* one that was set aside */
 	bool packed;		/* as a packed read, for one */
 	bool bad;		/* a bad address */
@@ -386,7 +386,7 @@ static struct iov_iter iter_for(const struct want *want)
 /* If it is not the usual case; leaves the message in @index. */
 static ssize_t receive_otherwise(struct iov_iter *to, u32 *index, const struct want *want)
 {
-	struct mpmcq_claim claim = { .nowait = want->nowait, .dead = want->dead,
+	struct mpmcq_claim claim = { .wait_ms = want->wait_ms, .dead = want->dead,
 				     .held = want->held, .index = index };
 
 	return mpmcq_receive(queue, to, &claim);
@@ -396,6 +396,7 @@ static ssize_t receive_otherwise(struct iov_iter *to, u32 *index, const struct w
 static ssize_t receive_leased(struct iov_iter *to, u32 *index, const struct want *want)
 {
 	struct mpmcq_claim claim = { .room = to->count, .align = 1, .max = 1, .index = index,
+				     .wait_ms = want->wait_ms,
 				     .held = want->held, .holds = want->held };
 	int ret = mpmcq_claim_messages(queue, &claim);
 
@@ -441,7 +442,8 @@ static int receive_two(u64 values[2])
 {
 	struct iov_iter to = { .count = 2 * LEN_SHORT };
 	u32 indices[2];
-	struct mpmcq_claim claim = { .room = 2 * LEN_SHORT, .align = 1, .max = 2,
+	struct mpmcq_claim claim = { .wait_ms = MPMCQ_WAIT_FOREVER, .room = 2 * LEN_SHORT,
+				     .align = 1, .max = 2,
 				     .index = indices };
 	int ret = mpmcq_try_claim_messages(queue, &claim);
 
@@ -523,7 +525,7 @@ static uint64_t hash_queue(void)
 	for (unsigned int i = 0; i < STEPS_MAX_THREADS; i++)
 		hash = search_mix(hash, tasks[i].sleepy | tasks[i].asleep << 1 |
 				  tasks[i].signalled << 2 | tasks[i].triggered << 3 |
-				  tasks[i].struck << 4);
+				  tasks[i].struck << 4 | tasks[i].timed_out << 5);
 	hash = hash_waiters(hash, &queue->readers.tasks);
 	hash = hash_waiters(hash, &queue->readers.pollers);
 	hash = hash_waiters(hash, &queue->writers.tasks);
