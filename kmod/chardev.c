@@ -29,7 +29,7 @@
 #define MPMCQ_FEATURES (MPMCQ_FEATURE_PACKED | MPMCQ_FEATURE_LEASE | MPMCQ_FEATURE_DEAD | \
 			MPMCQ_FEATURE_CLOSE | MPMCQ_FEATURE_ATTACH | MPMCQ_FEATURE_CREATE | \
 			MPMCQ_FEATURE_FILES | MPMCQ_FEATURE_DROP | MPMCQ_FEATURE_DELAY | \
-			MPMCQ_FEATURE_TIMEOUT | MPMCQ_FEATURE_START)
+			MPMCQ_FEATURE_TIMEOUT | MPMCQ_FEATURE_START | MPMCQ_FEATURE_PEEK)
 
 #define MPMCQ_CONFIG_FLAGS (MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_DELAY | \
 			    MPMCQ_START_LEASE)
@@ -265,6 +265,7 @@ static void get_info(const struct mpmcq_file *f, struct mpmcq_info *info)
 		.rejected = mpmcq_queue_counter(q, MPMCQ_SET_ASIDE),
 		.dropped = mpmcq_queue_counter(q, MPMCQ_DROPPED),
 	};
+	export_uuid(info->uuid, &q->uuid);
 }
 
 static int ioctl_info(const struct file *file, struct mpmcq_info __user *uinfo)

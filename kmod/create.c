@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 #include <linux/poll.h>
 #include <linux/timer.h>
+#include <linux/uuid.h>
 #include <linux/vmalloc.h>
 
 #include <linux/mpmcq.h>
@@ -167,6 +168,7 @@ struct mpmcq_queue *mpmcq_queue_create(const struct mpmcq_config *config,
 	q->entries = (atomic64_t *)&q->counters[nr_cpu_ids];
 	q->slots = q->entries + 4 * config->capacity;
 	q->number = atomic_inc_return(&number);
+	uuid_gen(&q->uuid);
 	kref_init(&q->refs);
 	mutex_init(&q->writers_lock);
 	timer_setup(&q->late, mpmcq_wake_late, 0);

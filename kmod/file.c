@@ -28,6 +28,7 @@
 #include "lease.h"
 #include "message.h"
 #include "packed.h"
+#include "peek.h"
 #include "queue.h"
 
 #define MPMCQ_READING	0	/* bit of struct mpmcq_file, reading */
@@ -62,7 +63,7 @@ static int replace_start(struct mpmcq_file *f, u32 modes, u32 max_held)
 	else if (modes & MPMCQ_MODE_LEASE)
 		ret = make_holder(f, f->start, max_held, modes & MPMCQ_MODE_DEAD);
 	if (!ret && old & MPMCQ_MODE_STARTED)
-		smp_store_release(&f->modes, modes);	/* MODES */
+		cmpxchg(&f->modes, old, modes);	/* MODES */
 	clear_bit_unlock(MPMCQ_READING, &f->reading);
 	return ret;
 }
@@ -700,6 +701,76 @@ static int ioctl_dead(struct file *file, unsigned int cmd, struct mpmcq_dead __u
 	return put_user(args.done, &uargs->done);
 }
 
+static bool peek_args_valid(const struct mpmcq_peek *args)
+{
+	bool parked = args->where == MPMCQ_PEEK_PARKED;
+	bool named = args->flags == MPMCQ_PEEK_SEQ || (args->flags == MPMCQ_PEEK_NEXT && parked);
+
+	if (args->where < MPMCQ_PEEK_READY || args->where > MPMCQ_PEEK_PARKED ||
+	    (args->flags && !named) || args->reserved)
+		return false;
+	if (named)
+		return !args->position && args->seq;
+	return !args->seq && !(parked && args->position);
+}
+
+static int peek(struct mpmcq_queue *q, const struct mpmcq_peek *args, struct mpmcq_peeked *p)
+{
+	const struct index_ring *ring = args->where == MPMCQ_PEEK_READY ? &q->ready :
+				args->where == MPMCQ_PEEK_RETURNED ? &q->returned : &q->dead;
+
+	if (args->where == MPMCQ_PEEK_PARKED)
+		return mpmcq_peek_parked(q, args->seq, args->flags & MPMCQ_PEEK_NEXT, p);
+	if (args->flags & MPMCQ_PEEK_SEQ)
+		return mpmcq_peek_seq(q, ring, args->seq, p);
+	return mpmcq_peek_at(q, ring, args->position, p);
+}
+
+static int put_peeked(struct mpmcq_peek *args, const struct mpmcq_peeked *p,
+		      struct mpmcq_peek __user *uargs)
+{
+	args->found = mpmcq_seq(p->index, p->generation);
+	args->len = mpmcq_word_len(p->word);
+	args->deliveries = mpmcq_word_deliveries(p->word);
+	args->delay_ms = p->left_ms;
+	args->state = p->word & MPMCQ_SUSPECT ? MPMCQ_STATE_SUSPECT : 0;
+	args->reason = (p->word & MPMCQ_REASON) >> MPMCQ_REASON_SHIFT;
+	args->reserved2 = 0;
+	if (args->len <= args->buf_len &&
+	    copy_to_user(u64_to_user_ptr(args->buf), p->data, args->len))
+		return -EFAULT;
+	/* From @found on; what is before it stays as it was passed in. */
+	if (copy_to_user(&uargs->found, &args->found,
+			 sizeof(*args) - offsetof(struct mpmcq_peek, found)))
+		return -EFAULT;
+	return args->buf_len && args->len > args->buf_len ? -EMSGSIZE : 0;
+}
+
+static int ioctl_peek(struct file *file, struct mpmcq_peek __user *uargs)
+{
+	struct mpmcq_file *f = file->private_data;
+	struct mpmcq_peeked p = { };
+	struct mpmcq_peek args;
+	int ret;
+
+	if (!(file->f_mode & FMODE_READ))
+		return -EBADF;
+	ret = mpmcq_copy_args(&args, sizeof(args), sizeof(args), uargs);
+	if (ret < 0)
+		return ret;
+	if (!peek_args_valid(&args))
+		return -EINVAL;
+	p.room = min(args.buf_len, f->queue->config.msg_size);
+	p.data = kvmalloc(p.room, GFP_KERNEL_ACCOUNT);
+	if (!p.data)
+		return -ENOMEM;
+	ret = peek(f->queue, &args, &p);
+	if (!ret)
+		ret = put_peeked(&args, &p, uargs);
+	kvfree(p.data);
+	return ret;
+}
+
 static int ioctl_close(struct file *file, unsigned int cmd, unsigned long flags)
 {
 	struct mpmcq_file *f = file->private_data;
@@ -744,6 +815,8 @@ long mpmcq_file_ioctl(struct file *file, unsigned int cmd, void __user *arg)
 		return ioctl_mode(file, arg);
 	case MPMCQ_CALL(MPMCQ_IOC_SETTLE):
 		return ioctl_settle(file, arg);
+	case MPMCQ_CALL(MPMCQ_IOC_PEEK):
+		return ioctl_peek(file, arg);
 	case MPMCQ_CALL(MPMCQ_IOC_REVIVE):
 	case MPMCQ_CALL(MPMCQ_IOC_PURGE):
 		return ioctl_dead(file, cmd, arg);

@@ -372,6 +372,41 @@ static inline bool index_ring_at_head(const struct index_ring *ring, s64 pos)
 }
 
 /**
+ * index_ring_look() - look at an index that may not be the next
+ * @ring: the ring
+ * @pos: a position
+ *
+ * As with index_ring_peek(), nothing may be believed of what the index stands for until
+ * index_ring_not_taken() has returned true.
+ *
+ * Return: the index; %INDEX_RING_EMPTY if there is none, yet or any more.
+ * Context: any, also interrupts; concurrent with every operation on the ring.
+ */
+static inline int index_ring_look(const struct index_ring *ring, s64 pos)
+{
+	s64 entry = atomic64_read_acquire(__index_ring_entry(ring->table, pos));	/* LOOK */
+
+	if (__index_ring_ahead(ring->table, entry, pos))
+		return INDEX_RING_EMPTY;
+	return __index_ring_index(ring->table, entry);
+}
+
+/**
+ * index_ring_not_taken() - whether the index at a position is there, or is yet to come
+ * @ring: the ring
+ * @pos: the position
+ *
+ * What the caller has read before by the index belongs to it then, as with index_ring_at_head().
+ *
+ * Context: any, also interrupts; concurrent with every operation on the ring.
+ */
+static inline bool index_ring_not_taken(const struct index_ring *ring, s64 pos)
+{
+	smp_rmb();	/* RECHECK */
+	return atomic64_read(&ring->head) <= pos;
+}
+
+/**
  * index_ring_take() - take the index at the head
  * @ring: the ring
  *

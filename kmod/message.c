@@ -271,8 +271,8 @@ ssize_t mpmcq_receive_kept_now(struct mpmcq_queue *q, struct iov_iter *to,
  * and no message will come: then there is none; -EMSGSIZE if it
  * has less than the next message needs; -EAGAIN if the queue is empty for
  * longer than it may wait; -EDEADLK as mpmcq_claim_messages(); -ERESTARTSYS, with a limit -EINTR,
- * if a signal came while waiting; -EFAULT, or -EINTR if a fatal signal came while pages were fetched.  After an
- * error no message is lost.
+ * if a signal came while waiting; -EFAULT, or -EINTR if a fatal signal came while pages were
+ * fetched.  After an error no message is lost.
  * Context: may sleep if it may wait, or if pages of @to are missing.
  */
 ssize_t mpmcq_receive(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *claim)

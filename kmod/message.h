@@ -16,7 +16,9 @@
  */
 static __always_inline void mpmcq_slot_begin(struct mpmcq_slot *slot)
 {
-	WRITE_ONCE(slot->generation, slot->generation + 1);
+	/* Pairs with RECHECK of index_ring.h and COPY of peek.c. */
+	smp_store_release(&slot->generation, slot->generation + 1);	/* BEGIN */
+	smp_wmb();	/* WRITE */
 }
 
 /**

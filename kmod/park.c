@@ -192,3 +192,82 @@ void mpmcq_park_all_due(struct mpmcq_park *p, int closings)
 	spin_unlock(&p->lock);
 	queue_work(park_wq, &p->work);
 }
+
+/**
+ * mpmcq_park_lock() - let nothing come or go, for those that follow
+ * @p: what is parked
+ *
+ * Context: process; not to sleep before mpmcq_park_unlock().
+ */
+void mpmcq_park_lock(struct mpmcq_park *p)
+{
+	spin_lock(&p->lock);
+}
+
+/**
+ * mpmcq_park_unlock() - undo mpmcq_park_lock()
+ * @p: what is parked
+ *
+ * Context: process.
+ */
+void mpmcq_park_unlock(struct mpmcq_park *p)
+{
+	spin_unlock(&p->lock);
+}
+
+static int index_of(const struct mpmcq_park *p, const struct timerqueue_node *node)
+{
+	return node ? (int)(node - p->nodes) : -ENOENT;
+}
+
+/**
+ * mpmcq_park_first() - the message that is due first
+ * @p: what is parked, locked
+ *
+ * Return: its index, or -ENOENT.
+ * Context: process.
+ */
+int mpmcq_park_first(const struct mpmcq_park *p)
+{
+	return index_of(p, timerqueue_getnext((struct timerqueue_head *)&p->tree));
+}
+
+/**
+ * mpmcq_park_after() - the message that is due after another
+ * @p: what is parked, locked
+ * @index: the other
+ *
+ * Return: its index, or -ENOENT.
+ * Context: process.
+ */
+int mpmcq_park_after(const struct mpmcq_park *p, u32 index)
+{
+	return index_of(p, timerqueue_iterate_next((struct timerqueue_node *)&p->nodes[index]));
+}
+
+/**
+ * mpmcq_park_has() - whether a message is parked
+ * @p: what is parked, locked
+ * @index: the message
+ *
+ * Context: process.
+ */
+bool mpmcq_park_has(const struct mpmcq_park *p, u32 index)
+{
+	return !RB_EMPTY_NODE(&p->nodes[index].node);
+}
+
+/**
+ * mpmcq_park_left_ms() - how long a message is to wait yet
+ * @p: what is parked, locked
+ * @index: a message that is parked
+ *
+ * Return: milliseconds, rounded up; 0 if it is due.
+ * Context: process.
+ */
+u32 mpmcq_park_left_ms(const struct mpmcq_park *p, u32 index)
+{
+	s64 left = ktime_sub(p->nodes[index].expires, ktime_get_boottime());
+
+	return left > 0 ? DIV_ROUND_UP_ULL(left, NSEC_PER_MSEC) : 0;
+}

@@ -51,4 +51,11 @@ bool mpmcq_park_add(struct mpmcq_park *p, const u32 *indices, unsigned int n, u3
 unsigned int mpmcq_park_take(struct mpmcq_park *p, u32 *indices, unsigned int max);
 void mpmcq_park_all_due(struct mpmcq_park *p, int closings);
 
+void mpmcq_park_lock(struct mpmcq_park *p);
+void mpmcq_park_unlock(struct mpmcq_park *p);
+int mpmcq_park_first(const struct mpmcq_park *p);
+int mpmcq_park_after(const struct mpmcq_park *p, u32 index);
+bool mpmcq_park_has(const struct mpmcq_park *p, u32 index);
+u32 mpmcq_park_left_ms(const struct mpmcq_park *p, u32 index);
+
 #endif /* _MPMCQ_PARK_H */

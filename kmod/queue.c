@@ -1236,7 +1236,6 @@ void mpmcq_queue_reopen(struct mpmcq_queue *q)
 {
 	int closings = atomic_read(&q->closings);
 
-
 	do {
 		if (!(closings & 1))
 			return;

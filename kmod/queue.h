@@ -8,6 +8,7 @@
 #include <linux/smp.h>
 #include <linux/timer.h>
 #include <linux/types.h>
+#include <linux/uuid.h>
 #include <linux/wait.h>
 
 #include <asm/local64.h>
@@ -116,6 +117,7 @@ struct mpmcq_counters {
  * struct mpmcq_queue - slots, and where each of them is
  * @config: what it is like
  * @number: names the queue in traces
+ * @uuid: names the queue in the world, random
  * @stride: from one slot to the next, in bytes
  * @slots: the slots, one after the other
  * @entries: memory of the four rings
@@ -146,6 +148,7 @@ struct mpmcq_counters {
 struct mpmcq_queue {
 	struct mpmcq_config config;
 	u32 number;
+	uuid_t uuid;
 	size_t stride;
 	void *slots;
 	atomic64_t *entries;

@@ -17,7 +17,7 @@
 static unsigned char large[MSG_SIZE_MAX];
 
 /* What programs of 32 and of 64 bits have to agree about. */
-static_assert(sizeof(struct mpmcq_info) == 128, "info");
+static_assert(sizeof(struct mpmcq_info) == 144, "info");
 static_assert(offsetof(struct mpmcq_info, features) == MPMCQ_INFO_SIZE_VER0, "info");
 static_assert(offsetof(struct mpmcq_info, modes) == 32, "info");
 static_assert(offsetof(struct mpmcq_info, number) == 64, "info");
@@ -31,6 +31,8 @@ static_assert(offsetof(struct mpmcq_create, open_flags) == 32, "create");
 static_assert(offsetof(struct mpmcq_create, name) == 40, "create");
 static_assert(sizeof(struct mpmcq_attach) == 24, "attach");
 static_assert(sizeof(struct mpmcq_dead) == 16, "dead");
+static_assert(sizeof(struct mpmcq_peek) == 72, "peek");
+static_assert(offsetof(struct mpmcq_peek, found) == 40, "peek");
 
 /*
  * Every request, as it should be; it then does nothing that lasts.
@@ -567,7 +569,7 @@ TEST_F(request, in_use)
 	EXPECT_EQ(0, any_ioctl(variant->compat, le, MPMCQ_IOC_INFO, at));
 	EXPECT_EQ(LEASE | PACKED, info->modes);
 	EXPECT_EQ(3, info->held);
-	EXPECT_EQ(2 * MPMCQ_FEATURE_START - 1, info->features);
+	EXPECT_EQ(2 * MPMCQ_FEATURE_PEEK - 1, info->features);
 
 	*end = (struct mpmcq_settle){
 		.size = sizeof(*end), .op = MPMCQ_SETTLE_ACK, .ids = at + 512, .count = 1,
@@ -771,7 +773,8 @@ TEST(told_by_info)
 	EXPECT_EQ(MPMCQ_FEATURE_PACKED | MPMCQ_FEATURE_LEASE | MPMCQ_FEATURE_DEAD |
 		  MPMCQ_FEATURE_CLOSE | MPMCQ_FEATURE_ATTACH | MPMCQ_FEATURE_CREATE |
 		  MPMCQ_FEATURE_FILES | MPMCQ_FEATURE_DROP | MPMCQ_FEATURE_DELAY |
-		  MPMCQ_FEATURE_TIMEOUT | MPMCQ_FEATURE_START, info.features);
+		  MPMCQ_FEATURE_TIMEOUT | MPMCQ_FEATURE_START |
+		  MPMCQ_FEATURE_PEEK, info.features);
 	EXPECT_EQ(LEASE | PACKED, info.modes);
 	EXPECT_EQ(0, info.closed);
 	EXPECT_EQ(1, info.dead);

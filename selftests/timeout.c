@@ -167,7 +167,7 @@ TEST_F(timeout, signal)
 	EXPECT_EQ(2, depth(self->fd));
 }
 
-/* The longest is not none; what is wrong changes nothing. */
+/* What is wrong changes nothing. */
 TEST_F(timeout, bounds)
 {
 	unsigned char buf[LEN];

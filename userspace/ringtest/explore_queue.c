@@ -45,6 +45,7 @@
  *	c close, C close with all due, p reopen,
  *	i poll until there is something to read, e the same exclusively, w until there is
  *	a dead message, o until there is room, u until the end,
+ *	P copy the first message that is ready, and leave it there,
  *	n whether there is something to read just now, m whether there is room,
  *	0 to 5 send that thread a signal, 6 to 8 let the time of threads 0 to 2 be up.
  * A signal ends the call that it interrupts; what comes next in the script is what
@@ -193,6 +194,11 @@ static const struct scenario scenarios[] = {
 	{ "give back with a delay, close with all due", 1, 1, { "hV", "r", "Cj" }, ALL, ALL, DELAY },
 	{ "delay, drop", 1, 1, { "Tj", "s", "s" }, 4, ALL, DELAY | DROP },
 
+	{ "peek, reader that sends again", 1, 1, { "P", "rs" }, ALL, ALL },
+	{ "peek, reader, writer", 1, 2, { "P", "r", "s" }, ALL, ALL },
+	{ "peek twice, reader, writer", 1, 1, { "PP", "rr", "ss" }, 3, 5 },
+	{ "peek, drop", 1, 2, { "P", "ss" }, ALL, ALL, DROP },
+
 	{ "reader of dead messages", 1, 1, { "hd", "D" }, ALL, ALL },
 	{ "poller for dead messages", 1, 1, { "hd", "w" }, ALL, ALL },
 	{ "2 readers of dead messages", 1, 2, { "hd", "hd", "D", "D" }, 2, 4 },
@@ -291,7 +297,7 @@ static unsigned int matters(char what)
 		return EMPTY | NOT_AT_END | at_end;
 	if (is_one_of(what, RECEIVES))
 		return closed | at_end;
-	return what == 'n' ? EMPTY : what == 'm' ? FULL : what == 'D' ? AT_DEAD_END :
+	return is_one_of(what, "nP") ? EMPTY : what == 'm' ? FULL : what == 'D' ? AT_DEAD_END :
 		what == 'u' ? AT_END : 0;
 }
 
@@ -577,6 +583,31 @@ static void do_poll(unsigned int self, char what)
 		search_fault("poll said that it was the end, and it never was");
 }
 
+/* What had been received before is not there any more. */
+static void do_peek(unsigned int self)
+{
+	bool before[LINEAR_MAX_OPS];
+	u64 message = 0;
+	struct mpmcq_peeked p = { .data = &message, .room = sizeof(message) };
+	unsigned int id;
+	int ret;
+
+	memcpy(before, now.received, sizeof(before));
+	ret = mpmcq_peek_at(queue, &queue->ready, 0, &p);
+	if (ret == -ENOENT && !(now.was[self] & EMPTY))
+		search_fault("nothing to peek at though there was a message all the time");
+	if (ret && ret != -ENOENT)
+		search_fault("a peek returned another error");
+	if (ret)
+		return;
+	id = message & ~LINEAR_LONG;
+	if (id >= LINEAR_MAX_OPS || (now.outcome[id] != SENDING && now.outcome[id] != SENT) ||
+	    mpmcq_word_len(p.word) != LEN_SHORT)
+		search_fault("a copy is of no message");
+	else if (before[id])
+		search_fault("a copy is of a message that was not there");
+}
+
 static void do_one(unsigned int self, char what)
 {
 	if (what == 'S')
@@ -589,6 +620,8 @@ static void do_one(unsigned int self, char what)
 		do_receive(self, what);
 	else if (is_one_of(what, "abBVzd"))
 		do_settle(self, what);
+	else if (what == 'P')
+		do_peek(self);
 	else if (is_one_of(what, POLLS LOOKS))
 		do_poll(self, what);
 	else if (is_one_of(what, "cC"))
@@ -628,7 +661,7 @@ static bool has(const char *letters)
 
 static unsigned int uses(void)
 {
-	unsigned int uses = has("lk") ? USES_LENGTHS : 0;
+	unsigned int uses = has("lkP") ? USES_LENGTHS : 0;
 
 	if (has("gGYbz") || (scenario->flags & DROP && has("cC")))
 		uses |= USES_RETURNED;
@@ -758,6 +791,7 @@ static const char *explore(unsigned int preemptions, struct search_counts *count
 	end_is_final = !has("pv");
 	signals = has(SIGNALS);
 	pollers = has(POLLS);
+	peekers = has("P");
 	closers = has("cCp");
 	return search(&s, counts);
 }

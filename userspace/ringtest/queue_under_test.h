@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * create.c, queue.c, claim.h, message.c and mpmcq_file_poll() of kmod/, as shipped but for
+ * create.c, queue.c, claim.h, message.c, peek.c and mpmcq_file_poll() of kmod/, as shipped but for
  * their kernel includes (the Makefile takes those out), on kernel.h; and a note of which
  * ring has which index, taken whenever one is put or taken.
  */
@@ -196,6 +196,7 @@ static int noted_claim_ready(struct mpmcq_queue *q, size_t room, s64 *pos, u32 *
 #include "create.c"
 #include "queue.c"
 #include "message.c"
+#include "peek.c"
 
 #undef index_ring_put
 #undef index_ring_put_n
@@ -520,6 +521,8 @@ static uint64_t hash_queue(void)
 		const struct mpmcq_slot *slot = mpmcq_slot(queue, i);
 
 		hash = search_mix(hash, slot->word);
+		if (peekers)
+			hash = search_mix(hash, slot->generation);
 		hash = search_mix(hash, value_in(i));
 	}
 	for (unsigned int i = 0; i < STEPS_MAX_THREADS; i++)

@@ -94,6 +94,8 @@ planted explore_queue signal-last 'goes on though a signal has ended its sleep' 
 planted explore_queue suspect-beside 'came to one who keeps another' --control suspect
 planted explore_queue suspect-too-long 'EMSGSIZE though there is room' --control suspect
 planted explore_queue no-pass-reader 'somebody sleeps though it is the end' --control timeout
+planted explore_queue peek-not-checked 'a copy is of no message' --control peek
+planted explore_queue peek-taken 'a copy is of' --control peek
 planted explore_queue due-before-closed 'a message stays parked' --control delay
 planted explore_queue rt-none-woken 'somebody sleeps though' --control signal
 planted pause_queue wait-for-tail 'stopped for good'

@@ -23,7 +23,7 @@
 #define MPMCQ_DROP_OLDEST	0x01	/* when full, drop the oldest message */
 #define MPMCQ_AUTO_CLOSE	0x02	/* close when the last writer goes */
 #define MPMCQ_DELAY		0x04	/* messages may wait for a time, see mpmcq_msg.delay_ms */
-#define MPMCQ_START_LEASE	0x08	/* what open(2) opens for reading begins with a lease */
+#define MPMCQ_START_LEASE	0x08	/* what is opened for reading begins with a lease */
 /* struct mpmcq_create, flags: about the call, not kept with the queue. */
 #define MPMCQ_EXIST_OK		0x10000	/* succeed if there is such a queue already */
 
@@ -44,6 +44,7 @@
 #define MPMCQ_FEATURE_DELAY	0x100ULL
 #define MPMCQ_FEATURE_TIMEOUT	0x200ULL
 #define MPMCQ_FEATURE_START	0x400ULL
+#define MPMCQ_FEATURE_PEEK	0x800ULL
 
 /**
  * struct mpmcq_info - what a queue is like, and an open file of it
@@ -72,6 +73,7 @@
  * @returned: out: messages given back so far
  * @rejected: out: messages set aside so far
  * @dropped: out: messages dropped so far to make room
+ * @uuid: out: names the queue in the world, as seq of struct mpmcq_peek does a message in the queue
  *
  * A caller with a shorter struct than the kernel's gets the part it knows.  A
  * caller with a longer one must have zeroed the part that the kernel does not know,
@@ -103,6 +105,7 @@ struct mpmcq_info {
 	__aligned_u64 returned;
 	__aligned_u64 rejected;
 	__aligned_u64 dropped;
+	__u8 uuid[16];
 };
 
 #define MPMCQ_INFO_SIZE_VER0	24	/* up to and with @flags */
@@ -122,7 +125,8 @@ struct mpmcq_info {
  * @reason: read: MPMCQ_REASON_REJECTED and the like, of a dead message, else 0; written: ignored
  * @id: read: names this delivery, for MPMCQ_IOC_SETTLE; written: ignored
  * @deliveries: read: how often the message has been delivered to files with
- *	MPMCQ_MODE_LEASE, with this time if the open file has it; written: ignored
+ *	MPMCQ_MODE_LEASE, with this time if the open file has it and the message is not dead;
+ *	written: ignored
  * @delay_ms: written: nobody receives the message before so many milliseconds are over; 0 in a
  *	queue without MPMCQ_DELAY; read: 0
  *
@@ -150,8 +154,8 @@ struct mpmcq_msg {
  * @max_held: with MPMCQ_MODE_LEASE, how many messages may be held at a time, up to
  *	MPMCQ_MAX_HELD_MAX, and cut to the queue's capacity; 0 for
  *	MPMCQ_MAX_HELD_DEFAULT; without it, 0
- * @rcv_timeout_ms: how long a read waits, in milliseconds, before it fails with EAGAIN; 0 for no
- *	limit
+ * @rcv_timeout_ms: how long a read waits, in milliseconds, before it fails with EAGAIN; 0 or
+ *	4294967295 for no limit
  * @snd_timeout_ms: how long a write waits, likewise
  * @reserved: 0
  *
@@ -194,7 +198,8 @@ struct mpmcq_mode {
  * @ids: address of an array of __u64, from struct mpmcq_msg
  * @delay_ms: with MPMCQ_SETTLE_DELAY, after how many milliseconds the messages are to be read
  *	again, 0 for at once; else 0
- * @done: out: how many of the messages were held; as it was after EBADF, EINVAL and E2BIG
+ * @done: out: how many of the messages were held; as it was after EBADF, EINVAL, EOPNOTSUPP and
+ *	E2BIG
  *
  * Dead messages: MPMCQ_SETTLE_ACK frees them, MPMCQ_SETTLE_REVIVE sends them again and needs write
  * access, and with MPMCQ_SETTLE_NACK and MPMCQ_SETTLE_REJECT they stay dead.
@@ -223,9 +228,11 @@ struct mpmcq_settle {
  *	MPMCQ_MAX_DELIVERIES_MAX; 0 for never; MPMCQ_MAX_DELIVERIES_DEFAULT is a good choice
  * @lease_ms: how long a lease lasts, in milliseconds, up to 2147483647; 0 for as long
  *	as the open file
- * @retry_ms: after MPMCQ_SETTLE_NACK a message is to be read again after so many milliseconds,
- *	twice as many after each delivery more; 0 for at once.  If not 0, MPMCQ_DELAY is implied
- * @retry_max_ms: but after no more than so many; 0 for no limit, else at least @retry_ms
+ * @retry_ms: after a MPMCQ_SETTLE_NACK without flags a message is to be read again after so many
+ *	milliseconds, twice as many after each delivery more; 0 for at once.  If not 0,
+ *	MPMCQ_DELAY is implied
+ * @retry_max_ms: but after no more than so many, at least @retry_ms; 0 for 4294967295, and with a
+ *	@retry_ms of 0
  * @open_flags: private queue: O_RDWR, O_RDONLY or O_WRONLY, and O_NONBLOCK or not; the
  *	descriptor is close-on-exec in any case.  Queue with a name: 0
  * @mode: queue with a name: permissions as of open(2), 0 to 0777, of which umask(2) takes
@@ -237,7 +244,8 @@ struct mpmcq_settle {
  * returns a descriptor of a new queue, which lasts as long as its open files.
  *
  * If there is a file of that name the call fails with EEXIST.  With MPMCQ_EXIST_OK it
- * succeeds if that queue is as this struct would make it; owner and @mode are not compared.
+ * succeeds if that queue is as this struct would make it; owner, @mode and MPMCQ_START_LEASE are
+ * not compared.
  * It changes nothing then.
  */
 struct mpmcq_create {
@@ -289,6 +297,60 @@ struct mpmcq_dead {
 	__u32 done;
 };
 
+/* Where a message is: struct mpmcq_peek, where. */
+#define MPMCQ_PEEK_READY	1
+#define MPMCQ_PEEK_RETURNED	2
+#define MPMCQ_PEEK_DEAD		3
+#define MPMCQ_PEEK_PARKED	4
+
+/* struct mpmcq_peek, flags */
+#define MPMCQ_PEEK_SEQ		0x01	/* the message that @seq names */
+#define MPMCQ_PEEK_NEXT		0x02	/* the parked one that is due after that */
+
+/* struct mpmcq_peek, state */
+#define MPMCQ_STATE_SUSPECT	0x01	/* a packed read with leases takes it alone */
+
+/**
+ * struct mpmcq_peek - a copy of a message that stays where it is
+ * @size: size of this struct, in bytes
+ * @where: MPMCQ_PEEK_READY and the like
+ * @flags: MPMCQ_PEEK_SEQ, MPMCQ_PEEK_NEXT, or 0 for one by its @position
+ * @position: how many messages are before it there; of parked ones 0
+ * @seq: with a flag, a message; else 0
+ * @buf: address of a buffer for the message
+ * @buf_len: bytes there; 0 if the message itself is not wanted
+ * @reserved: 0
+ * @found: out: names the message in this queue, from its sending on to its end
+ * @len: out: length of the message, in bytes
+ * @deliveries: out: as in struct mpmcq_msg, without one to come
+ * @delay_ms: out: of a parked message, how long it will wait yet, in milliseconds
+ * @state: out: MPMCQ_STATE_SUSPECT or 0
+ * @reason: out: of a dead message, MPMCQ_REASON_REJECTED and the like, else 0
+ * @reserved2: out: 0
+ *
+ * Fails with ENOENT if there is no such message there, with ESTALE if a parked one is to be found by
+ * one that is not parked any more, with EAGAIN if others took each message that was about to be
+ * copied, and with EMSGSIZE if it is longer than the buffer.  After EMSGSIZE all but the buffer
+ * is filled in.
+ */
+struct mpmcq_peek {
+	__u32 size;
+	__u32 where;
+	__u32 flags;
+	__u32 position;
+	__aligned_u64 seq;
+	__aligned_u64 buf;
+	__u32 buf_len;
+	__u32 reserved;
+	__aligned_u64 found;
+	__u32 len;
+	__u32 deliveries;
+	__u32 delay_ms;
+	__u32 state;
+	__u32 reason;
+	__u32 reserved2;
+};
+
 /* MPMCQ_IOC_CLOSE, the argument itself */
 #define MPMCQ_CLOSE_DUE		0x01	/* until it is reopened nothing waits for its delay */
 
@@ -297,6 +359,7 @@ struct mpmcq_dead {
 #define MPMCQ_IOC_INFO		_IOWR(MPMCQ_IOC_MAGIC, 0x00, struct mpmcq_info)
 #define MPMCQ_IOC_MODE		_IOW(MPMCQ_IOC_MAGIC, 0x01, struct mpmcq_mode)
 #define MPMCQ_IOC_SETTLE	_IOWR(MPMCQ_IOC_MAGIC, 0x02, struct mpmcq_settle)
+#define MPMCQ_IOC_PEEK		_IOWR(MPMCQ_IOC_MAGIC, 0x03, struct mpmcq_peek)
 #define MPMCQ_IOC_CREATE	_IOW(MPMCQ_IOC_MAGIC, 0x06, struct mpmcq_create)
 #define MPMCQ_IOC_ATTACH	_IOW(MPMCQ_IOC_MAGIC, 0x07, struct mpmcq_attach)
 #define MPMCQ_IOC_CLOSE		_IO(MPMCQ_IOC_MAGIC, 0x08)

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Peeking: a copy of a message that stays where it is.
+ *
+ * Others may take the message while it is copied, and send another one in its slot.  So the copy
+ * counts only if the slot has the same generation afterwards as before:
+ *
+ *	sender					peeker
+ *	takes the slot from free		finds the index in the ring: LOOK
+ *	generation + 1		BEGIN		reads generation
+ *						head has not passed the index: RECHECK
+ *	write barrier		WRITE		reads word and data
+ *	writes data and word			read barrier	COPY
+ *						generation has not changed
+ *
+ * RECHECK says that nobody had taken the message when generation was read, so that it is the
+ * message's: BEGIN stores a later one, and releases what the taker did to head.  COPY says that the
+ * data are the message's: a peeker that sees a byte of the next one sees its generation.  Others
+ * may take the message meanwhile, and even give it back; it was there when generation was read.
+ *
+ * The copy goes to memory of the call, and to the user only when it counts.
+ *
+ * The litmus tests are RECHECK+BEGIN and WRITE+COPY in Documentation/litmus-tests/.
+ */
+
+#include <linux/compiler.h>
+#include <linux/kernel.h>
+#include <linux/minmax.h>
+#include <linux/sched.h>
+#include <linux/string.h>
+
+#include "park.h"
+#include "peek.h"
+#include "queue.h"
+
+/* How often a copy is tried before it fails with EAGAIN: others take what is at the head. */
+#define MPMCQ_PEEK_TRIES	64
+
+static void copy_slot(const struct mpmcq_slot *slot, struct mpmcq_peeked *p)
+{
+	p->word = READ_ONCE(slot->word);
+	/* Another message may be written there just now; then the copy does not count. */
+	data_race(memcpy(p->data, slot->data, min_t(size_t, mpmcq_word_len(p->word), p->room)));
+}
+
+/* Copies the message at @pos of a ring, which is @index; false if it is not there any more. */
+static bool try_copy(struct mpmcq_queue *q, const struct index_ring *ring, s64 pos, u32 index,
+		     struct mpmcq_peeked *p)
+{
+	const struct mpmcq_slot *slot = mpmcq_slot(q, index);
+
+	p->index = index;
+	p->generation = READ_ONCE(slot->generation);
+	if (!index_ring_not_taken(ring, pos))
+		return false;
+	copy_slot(slot, p);
+	smp_rmb();	/* COPY */
+	return READ_ONCE(slot->generation) == p->generation;
+}
+
+/**
+ * mpmcq_peek_at() - copy a message by its place in a ring
+ * @q: the queue
+ * @ring: one of its rings of messages
+ * @n: how many are before it
+ * @p: the copy
+ *
+ * Return: 0; -ENOENT if there are no more than @n; -EAGAIN if it was taken while it was copied, too
+ * often.
+ * Context: any.
+ */
+int mpmcq_peek_at(struct mpmcq_queue *q, const struct index_ring *ring, u32 n,
+		  struct mpmcq_peeked *p)
+{
+	unsigned int tries;
+
+	if (n >= q->config.capacity)
+		return -ENOENT;
+	for (tries = 0; tries < MPMCQ_PEEK_TRIES; tries++) {
+		s64 head = index_ring_head(ring);
+		int index = index_ring_look(ring, head + n);
+
+		if (index == INDEX_RING_EMPTY && index_ring_at_head(ring, head))
+			return -ENOENT;
+		if (index != INDEX_RING_EMPTY && try_copy(q, ring, head + n, index, p))
+			return 0;
+	}
+	return -EAGAIN;
+}
+
+/**
+ * mpmcq_peek_seq() - copy a message of a ring by its name
+ * @q: the queue
+ * @ring: one of its rings of messages
+ * @seq: from mpmcq_seq(); may be anything
+ * @p: the copy
+ *
+ * Looks at all entries, of 8 bytes each.
+ *
+ * Return: 0; -ENOENT if it is not there; -EAGAIN if it was taken while it was copied.
+ * Context: may sleep.
+ */
+int mpmcq_peek_seq(struct mpmcq_queue *q, const struct index_ring *ring, u64 seq,
+		   struct mpmcq_peeked *p)
+{
+	u32 index = seq & (BIT_ULL(MPMCQ_SEQ_SHIFT) - 1), n;
+	s64 pos = index_ring_head(ring);
+	int at;
+
+	for (n = 0; n < q->config.capacity; n++, pos++) {
+		at = index_ring_look(ring, pos);
+		if (at == INDEX_RING_EMPTY && index_ring_not_taken(ring, pos))
+			return -ENOENT;
+		if (at == (int)index)
+			break;
+		if (!(n % 4096))
+			cond_resched();
+	}
+	if (n == q->config.capacity)
+		return -ENOENT;
+	if (!try_copy(q, ring, pos, index, p))
+		return -EAGAIN;
+	return mpmcq_seq(index, p->generation) == seq ? 0 : -ENOENT;
+}
+
+/**
+ * mpmcq_peek_parked() - copy a message that is parked
+ * @q: the queue
+ * @seq: from mpmcq_seq(), may be anything; 0: the first in the order of their times
+ * @next: the one after that
+ * @p: the copy
+ *
+ * Return: 0; -ENOENT if there is none; -ESTALE if the one that @seq names is not parked.
+ * Context: process.
+ */
+int mpmcq_peek_parked(struct mpmcq_queue *q, u64 seq, bool next, struct mpmcq_peeked *p)
+{
+	u32 named = seq & (BIT_ULL(MPMCQ_SEQ_SHIFT) - 1);
+	int index;
+
+	if (!q->park)
+		return seq ? -ESTALE : -ENOENT;
+	mpmcq_park_lock(q->park);
+	if (!seq)
+		index = mpmcq_park_first(q->park);
+	else if (named >= q->config.capacity || !mpmcq_park_has(q->park, named) ||
+		 mpmcq_seq(named, mpmcq_slot(q, named)->generation) != seq)
+		index = -ESTALE;
+	else
+		index = next ? mpmcq_park_after(q->park, named) : (int)named;
+	if (index >= 0) {
+		p->index = index;
+		p->generation = mpmcq_slot(q, index)->generation;
+		p->left_ms = mpmcq_park_left_ms(q->park, index);
+		copy_slot(mpmcq_slot(q, index), p);
+	}
+	mpmcq_park_unlock(q->park);
+	return min(index, 0);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _MPMCQ_PEEK_H
+#define _MPMCQ_PEEK_H
+
+#include <linux/types.h>
+
+struct index_ring;
+struct mpmcq_queue;
+
+/**
+ * struct mpmcq_peeked - a copy of a message, and what is known of it
+ * @data: where the copy goes
+ * @room: bytes there; of a longer message only the beginning is copied
+ * @index: out: the slot
+ * @generation: out: of the slot, when the message was sent
+ * @word: out: of the slot
+ * @left_ms: out: of a parked message, how long it is to wait yet, in milliseconds
+ */
+struct mpmcq_peeked {
+	void *data;
+	size_t room;
+	u32 index;
+	u64 generation;
+	u64 word;
+	u32 left_ms;
+};
+
+#define MPMCQ_SEQ_SHIFT	20	/* the index below, the generation above */
+
+static inline u64 mpmcq_seq(u32 index, u64 generation)
+{
+	return generation << MPMCQ_SEQ_SHIFT | index;
+}
+
+int mpmcq_peek_at(struct mpmcq_queue *q, const struct index_ring *ring, u32 n,
+		  struct mpmcq_peeked *p);
+int mpmcq_peek_seq(struct mpmcq_queue *q, const struct index_ring *ring, u64 seq,
+		   struct mpmcq_peeked *p);
+int mpmcq_peek_parked(struct mpmcq_queue *q, u64 seq, bool next, struct mpmcq_peeked *p);
+
+#endif /* _MPMCQ_PEEK_H */
