@@ -12,6 +12,7 @@
 #include <linux/fs.h>
 #include <linux/kernel.h>
 #include <linux/minmax.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
 #include <linux/stat.h>
@@ -23,13 +24,15 @@
 #include "compat.h"
 #include "device.h"
 #include "file.h"
+#include "forward.h"
 #include "lease.h"
 #include "queue.h"
 
 #define MPMCQ_FEATURES (MPMCQ_FEATURE_PACKED | MPMCQ_FEATURE_LEASE | MPMCQ_FEATURE_DEAD | \
 			MPMCQ_FEATURE_CLOSE | MPMCQ_FEATURE_ATTACH | MPMCQ_FEATURE_CREATE | \
 			MPMCQ_FEATURE_FILES | MPMCQ_FEATURE_DROP | MPMCQ_FEATURE_DELAY | \
-			MPMCQ_FEATURE_TIMEOUT | MPMCQ_FEATURE_START | MPMCQ_FEATURE_PEEK)
+			MPMCQ_FEATURE_TIMEOUT | MPMCQ_FEATURE_START | MPMCQ_FEATURE_PEEK | \
+			MPMCQ_FEATURE_FORWARD)
 
 #define MPMCQ_CONFIG_FLAGS (MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_DELAY | \
 			    MPMCQ_START_LEASE)
@@ -234,6 +237,55 @@ err_fd:
 	return ret;
 }
 
+/* Sends what @file holds to the queue of @target. */
+static int forward(const struct file *file, const struct file *target,
+		   const struct mpmcq_forward *args, const void *data)
+{
+	const struct mpmcq_file *f = file->private_data, *to;
+	struct mpmcq_holder *h = smp_load_acquire(&f->holder);	/* USE */
+	struct mpmcq_handover msg = {
+		.id = args->id, .data = data, .len = args->len, .delay_ms = args->delay_ms,
+	};
+
+	if (!(target->f_mode & FMODE_WRITE))
+		return -EBADF;
+	if (target->f_op != &mpmcq_fops)
+		return -EINVAL;
+	to = target->private_data;
+	msg.wait_ms = target->f_flags & O_NONBLOCK ? 0 : READ_ONCE(to->snd_wait_ms);
+	return h ? mpmcq_forward(f->queue, h, to->queue, &msg) : -ENOENT;
+}
+
+static int ioctl_forward(const struct file *file, const void __user *uargs)
+{
+	struct mpmcq_forward args;
+	void *data = NULL;
+	struct file *target;
+	int ret;
+
+	if (!(file->f_mode & FMODE_READ))
+		return -EBADF;
+	ret = mpmcq_copy_args(&args, sizeof(args), sizeof(args), uargs);
+	if (ret < 0)
+		return ret;
+	if (args.flags || args.reserved || !args.buf != !args.len)
+		return -EINVAL;
+	if (args.len > MPMCQ_MSG_SIZE_MAX)
+		return -EMSGSIZE;
+	target = fget(args.fd);
+	if (!target)
+		return -EBADF;
+	if (args.buf)
+		data = vmemdup_user(u64_to_user_ptr(args.buf), args.len);
+	ret = PTR_ERR_OR_ZERO(data);
+	if (!ret) {
+		ret = forward(file, target, &args, data);
+		kvfree(data);
+	}
+	fput(target);
+	return ret;
+}
+
 static void get_info(const struct mpmcq_file *f, struct mpmcq_info *info)
 {
 	struct mpmcq_holder *h = smp_load_acquire(&f->holder);	/* USE */
@@ -293,6 +345,8 @@ static long chardev_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 			return ioctl_create(uarg);
 		case MPMCQ_CALL(MPMCQ_IOC_ATTACH):
 			return ioctl_attach(file, uarg);
+		case MPMCQ_CALL(MPMCQ_IOC_FORWARD):
+			return ioctl_forward(file, uarg);
 		}
 	}
 	return mpmcq_file_ioctl(file, cmd, uarg);

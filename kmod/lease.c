@@ -618,6 +618,53 @@ static struct mpmcq_lease *find_lease(struct mpmcq_holder *h, u64 id)
 }
 
 /**
+ * mpmcq_holder_len() - length of a message that is held
+ * @h: the table
+ * @id: names the delivery
+ *
+ * Return: length in bytes, or -ENOENT if it is not held.
+ * Context: process.
+ */
+int mpmcq_holder_len(struct mpmcq_holder *h, u64 id)
+{
+	struct mpmcq_lease *lease;
+	int len = -ENOENT;
+
+	spin_lock(&h->lock);
+	lease = find_lease(h, id);
+	if (lease)
+		len = mpmcq_len(mpmcq_slot(h->q, lease->index));
+	spin_unlock(&h->lock);
+	return len;
+}
+
+/**
+ * mpmcq_holder_take_out() - end a lease as if the message were acknowledged
+ * @h: the table
+ * @id: names the delivery
+ * @index: out: the message, now in the caller's hands
+ *
+ * Return: false if it is not held.
+ * Context: process.
+ */
+bool mpmcq_holder_take_out(struct mpmcq_holder *h, u64 id, u32 *index)
+{
+	struct mpmcq_lease *lease;
+	bool tell;
+
+	spin_lock(&h->lock);
+	lease = find_lease(h, id);
+	if (lease)
+		*index = unlink_lease(h, lease);
+	tell = has_to_tell(h);
+	spin_unlock(&h->lock);
+	tell_room(h, tell);
+	if (lease)
+		mpmcq_count(h->q, MPMCQ_ACKED, 1);
+	return lease;
+}
+
+/**
  * mpmcq_holder_end() - say what becomes of some of the messages
  * @h: the table
  * @ids: names of their deliveries

@@ -801,7 +801,7 @@ static int claim_slots_else(struct mpmcq_queue *q, struct mpmcq_claim *claim,
 	int ret = -EAGAIN;
 
 	if (q->config.flags & MPMCQ_DROP_OLDEST) {
-		if (fault_in_iov_iter_readable(from, bytes))
+		if (from && fault_in_iov_iter_readable(from, bytes))
 			return -EFAULT;
 		claim->drop = true;
 		ret = claim_slots(q, claim);
@@ -814,7 +814,7 @@ static int claim_slots_else(struct mpmcq_queue *q, struct mpmcq_claim *claim,
 /**
  * mpmcq_claim_slot_else() - what mpmcq_claim_slot() does when it has found nothing free
  * @q: the queue
- * @from: what will be copied into it
+ * @from: what will be copied into it; NULL if that is in memory
  * @bytes: how much of it
  * @wait_ms: as of struct mpmcq_claim
  *
@@ -833,7 +833,7 @@ int mpmcq_claim_slot_else(struct mpmcq_queue *q, struct iov_iter *from, size_t b
  * mpmcq_claim_slots() - take empty slots
  * @q: the queue
  * @claim: @wait_ms, @max and @index; the rest is set here
- * @from: what will be copied into them
+ * @from: what will be copied into them; NULL if that is in memory
  * @bytes: how much of it
  *
  * Of a full queue that drops its oldest message, that one's; but not before @from has
@@ -910,6 +910,11 @@ static void put_again(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
 /* Parks messages that have been sent, or puts them at the tail. */
 static void put_later(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 delay_ms)
 {
+	unsigned int i;
+
+	if (trace_mpmcq_park_enabled())
+		for (i = 0; i < n && delay_ms; i++)
+			trace_mpmcq_park(q->number, mpmcq_len(mpmcq_slot(q, indices[i])), delay_ms);
 	if (!delay_ms || !mpmcq_park_add(q->park, indices, n, delay_ms))
 		put_again(q, indices, n);
 }
@@ -939,10 +944,13 @@ void mpmcq_publish_later(struct mpmcq_queue *q, const u32 *indices, unsigned int
 void mpmcq_publish_due(struct mpmcq_queue *q)
 {
 	u32 indices[MPMCQ_BATCH];
-	unsigned int n;
+	unsigned int n, i;
 
 	do {
 		n = mpmcq_park_take(q->park, indices, MPMCQ_BATCH);
+		if (trace_mpmcq_due_enabled())
+			for (i = 0; i < n; i++)
+				trace_mpmcq_due(q->number, mpmcq_len(mpmcq_slot(q, indices[i])));
 		if (n)
 			put_again(q, indices, n);
 		cond_resched();

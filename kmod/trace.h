@@ -68,6 +68,52 @@ DEFINE_EVENT(mpmcq_waiting, mpmcq_wake,
 	TP_ARGS(queue, writer)
 );
 
+DECLARE_EVENT_CLASS(mpmcq_parking,
+	TP_PROTO(u32 queue, u32 len, u32 delay_ms),
+	TP_ARGS(queue, len, delay_ms),
+	TP_STRUCT__entry(
+		__field(u32, queue)
+		__field(u32, len)
+		__field(u32, delay_ms)
+	),
+	TP_fast_assign(
+		__entry->queue = queue;
+		__entry->len = len;
+		__entry->delay_ms = delay_ms;
+	),
+	TP_printk("queue=%u len=%u delay_ms=%u",
+		  __entry->queue, __entry->len, __entry->delay_ms)
+);
+
+/* A message that was sent, or comes back, is about to be parked. */
+DEFINE_EVENT(mpmcq_parking, mpmcq_park,
+	TP_PROTO(u32 queue, u32 len, u32 delay_ms),
+	TP_ARGS(queue, len, delay_ms)
+);
+
+/* A message was parked and is about to be ready. */
+DEFINE_EVENT(mpmcq_message, mpmcq_due,
+	TP_PROTO(u32 queue, u32 len),
+	TP_ARGS(queue, len)
+);
+
+/* A message that was kept is about to be sent to another queue. */
+TRACE_EVENT(mpmcq_forward,
+	TP_PROTO(u32 queue, u32 to, u32 len),
+	TP_ARGS(queue, to, len),
+	TP_STRUCT__entry(
+		__field(u32, queue)
+		__field(u32, to)
+		__field(u32, len)
+	),
+	TP_fast_assign(
+		__entry->queue = queue;
+		__entry->to = to;
+		__entry->len = len;
+	),
+	TP_printk("queue=%u to=%u len=%u", __entry->queue, __entry->to, __entry->len)
+);
+
 /* A message that was delivered and kept comes back. */
 TRACE_EVENT(mpmcq_return,
 	TP_PROTO(u32 queue, u32 len, u32 deliveries),

@@ -360,7 +360,7 @@ const char *misinformed(const struct mpmcq_info *info, __u32 size, const struct 
 	CHECK(msg_size, info->msg_size == q->like.msg_size);
 	CHECK_COUNT(depth, waiting(q, false));
 	CHECK(flags, info->flags == q->like.flags);
-	CHECK(features, info->features == 2 * MPMCQ_FEATURE_PEEK - 1);
+	CHECK(features, info->features == 2 * MPMCQ_FEATURE_FORWARD - 1);
 	CHECK(modes, info->modes == f->modes);
 	CHECK(closed, exact ? info->closed == q->closed : info->closed <= 1);
 	CHECK_COUNT(dead, q->dead.n);

@@ -32,6 +32,7 @@ static_assert(offsetof(struct mpmcq_create, name) == 40, "create");
 static_assert(sizeof(struct mpmcq_attach) == 24, "attach");
 static_assert(sizeof(struct mpmcq_dead) == 16, "dead");
 static_assert(sizeof(struct mpmcq_peek) == 72, "peek");
+static_assert(sizeof(struct mpmcq_forward) == 40, "forward");
 static_assert(offsetof(struct mpmcq_peek, found) == 40, "peek");
 
 /*
@@ -569,7 +570,7 @@ TEST_F(request, in_use)
 	EXPECT_EQ(0, any_ioctl(variant->compat, le, MPMCQ_IOC_INFO, at));
 	EXPECT_EQ(LEASE | PACKED, info->modes);
 	EXPECT_EQ(3, info->held);
-	EXPECT_EQ(2 * MPMCQ_FEATURE_PEEK - 1, info->features);
+	EXPECT_EQ(2 * MPMCQ_FEATURE_FORWARD - 1, info->features);
 
 	*end = (struct mpmcq_settle){
 		.size = sizeof(*end), .op = MPMCQ_SETTLE_ACK, .ids = at + 512, .count = 1,
@@ -774,7 +775,7 @@ TEST(told_by_info)
 		  MPMCQ_FEATURE_CLOSE | MPMCQ_FEATURE_ATTACH | MPMCQ_FEATURE_CREATE |
 		  MPMCQ_FEATURE_FILES | MPMCQ_FEATURE_DROP | MPMCQ_FEATURE_DELAY |
 		  MPMCQ_FEATURE_TIMEOUT | MPMCQ_FEATURE_START |
-		  MPMCQ_FEATURE_PEEK, info.features);
+		  MPMCQ_FEATURE_PEEK | MPMCQ_FEATURE_FORWARD, info.features);
 	EXPECT_EQ(LEASE | PACKED, info.modes);
 	EXPECT_EQ(0, info.closed);
 	EXPECT_EQ(1, info.dead);

@@ -105,6 +105,10 @@ struct timer_list {
 #define trace_mpmcq_receive(queue, len)			((void)0)
 #define trace_mpmcq_drop(queue, len)			((void)0)
 #define trace_mpmcq_return(queue, len, deliveries)	((void)0)
+#define trace_mpmcq_park(queue, len, delay_ms)		((void)0)
+#define trace_mpmcq_park_enabled()			false
+#define trace_mpmcq_due(queue, len)			((void)0)
+#define trace_mpmcq_due_enabled()			false
 #define trace_mpmcq_block(queue, writer)		((void)0)
 #define trace_mpmcq_wake(queue, writer)			((void)0)
 

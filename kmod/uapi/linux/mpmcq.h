@@ -45,6 +45,7 @@
 #define MPMCQ_FEATURE_TIMEOUT	0x200ULL
 #define MPMCQ_FEATURE_START	0x400ULL
 #define MPMCQ_FEATURE_PEEK	0x800ULL
+#define MPMCQ_FEATURE_FORWARD	0x1000ULL
 
 /**
  * struct mpmcq_info - what a queue is like, and an open file of it
@@ -297,6 +298,32 @@ struct mpmcq_dead {
 	__u32 done;
 };
 
+/**
+ * struct mpmcq_forward - a message that is held is to be sent to another queue
+ * @size: size of this struct, in bytes
+ * @fd: a descriptor of the other queue, open for writing; may be of the same queue
+ * @id: names the delivery, from struct mpmcq_msg
+ * @buf: address of what is to be sent in its place; 0 for the message itself
+ * @len: bytes there, or 0
+ * @delay_ms: how long nobody is to receive it there, in milliseconds, as in struct mpmcq_msg
+ * @flags: 0
+ * @reserved: 0
+ *
+ * The message is sent there as a new one, and done with here, or neither.  The call waits for room
+ * as a write to @fd does, and the lease runs on meanwhile.  After an error the message is held as
+ * before, if its time is not up: then it fails with ENOENT.
+ */
+struct mpmcq_forward {
+	__u32 size;
+	__s32 fd;
+	__aligned_u64 id;
+	__aligned_u64 buf;
+	__u32 len;
+	__u32 delay_ms;
+	__u32 flags;
+	__u32 reserved;
+};
+
 /* Where a message is: struct mpmcq_peek, where. */
 #define MPMCQ_PEEK_READY	1
 #define MPMCQ_PEEK_RETURNED	2
@@ -360,6 +387,7 @@ struct mpmcq_peek {
 #define MPMCQ_IOC_MODE		_IOW(MPMCQ_IOC_MAGIC, 0x01, struct mpmcq_mode)
 #define MPMCQ_IOC_SETTLE	_IOWR(MPMCQ_IOC_MAGIC, 0x02, struct mpmcq_settle)
 #define MPMCQ_IOC_PEEK		_IOWR(MPMCQ_IOC_MAGIC, 0x03, struct mpmcq_peek)
+#define MPMCQ_IOC_FORWARD	_IOW(MPMCQ_IOC_MAGIC, 0x04, struct mpmcq_forward)
 #define MPMCQ_IOC_CREATE	_IOW(MPMCQ_IOC_MAGIC, 0x06, struct mpmcq_create)
 #define MPMCQ_IOC_ATTACH	_IOW(MPMCQ_IOC_MAGIC, 0x07, struct mpmcq_attach)
 #define MPMCQ_IOC_CLOSE		_IO(MPMCQ_IOC_MAGIC, 0x08)

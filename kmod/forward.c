@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Forwarding: a message that is held goes to another queue, or to the end of its own, as a new one.
+ *
+ *	1  look the message up, for its length		under the holder's lock
+ *	2  take an empty slot of the other queue	may wait
+ *	3  end the lease				under the holder's lock
+ *	4  copy						within the kernel
+ *	5  publish there
+ *	6  free the slot here
+ *
+ * The lease runs on until step 3.  If it has ended by then, by its deadline or by another thread,
+ * the slot goes back and the call fails.  From step 3 on nobody else finds the message, and nothing
+ * can fail or sleep: a new payload was copied from the user before step 1.  So the message is in
+ * one queue or in both, and in both only between steps 5 and 6, while the forwarder has it.  There
+ * no two locks are held at once, and none in the other steps.
+ *
+ * A message that stays in its queue keeps its slot, so this works in a full queue.
+ */
+
+#include <linux/kernel.h>
+#include <linux/string.h>
+
+#include "claim.h"
+#include "forward.h"
+#include "lease.h"
+#include "message.h"
+#include "queue.h"
+#include "trace.h"
+
+static void send_slot(struct mpmcq_queue *q, u32 index, const struct mpmcq_handover *msg)
+{
+	trace_mpmcq_send(q->number, mpmcq_len(mpmcq_slot(q, index)));
+	if (msg->delay_ms)
+		mpmcq_publish_later(q, &index, 1, msg->delay_ms);
+	else
+		mpmcq_publish_one(q, index);
+}
+
+/* To the end of the same queue; the lease keeps its end away meanwhile. */
+static int forward_here(struct mpmcq_queue *q, struct mpmcq_holder *h,
+			const struct mpmcq_handover *msg, u32 len)
+{
+	struct mpmcq_slot *slot;
+	u32 index;
+
+	if (mpmcq_queue_closed(q))
+		return -EPIPE;
+	if (!mpmcq_holder_take_out(h, msg->id, &index))
+		return -ENOENT;
+	slot = mpmcq_slot(q, index);
+	mpmcq_slot_begin(slot);
+	if (msg->data)
+		memcpy(slot->data, msg->data, len);
+	mpmcq_slot_fill(slot, len);
+	send_slot(q, index, msg);
+	return 0;
+}
+
+/**
+ * mpmcq_forward() - send a message that is held as a new one, and be done with it
+ * @from: the queue
+ * @h: who holds it
+ * @to: the other queue; may be the same
+ * @msg: which, and how
+ *
+ * Return: 0; -ENOENT if it is not held, or not any more when there is a slot; -EMSGSIZE if it is
+ * longer than @to allows; -EOPNOTSUPP for a delay if @to has none; and those of
+ * mpmcq_claim_slots().  After an error it is held as before.
+ * Context: process; may sleep if it may wait.
+ */
+int mpmcq_forward(struct mpmcq_queue *from, struct mpmcq_holder *h, struct mpmcq_queue *to,
+		  const struct mpmcq_handover *msg)
+{
+	int len = mpmcq_holder_len(h, msg->id), index;
+	struct mpmcq_slot *slot;
+	u32 mine;
+
+	if (len < 0)
+		return len;
+	if (msg->data)
+		len = msg->len;
+	if (len > to->config.msg_size)
+		return -EMSGSIZE;
+	if (msg->delay_ms && !to->park)
+		return -EOPNOTSUPP;
+	if (to == from)
+		return forward_here(from, h, msg, len);
+
+	index = mpmcq_claim_slot(to, NULL, 0, msg->wait_ms);
+	if (index < 0)
+		return index;
+	if (!mpmcq_holder_take_out(h, msg->id, &mine)) {
+		mpmcq_free_one(to, index);
+		return -ENOENT;
+	}
+	slot = mpmcq_slot(to, index);
+	mpmcq_slot_begin(slot);
+	memcpy(slot->data, msg->data ?: mpmcq_slot(from, mine)->data, len);
+	mpmcq_slot_fill(slot, len);
+	trace_mpmcq_forward(from->number, to->number, len);
+	send_slot(to, index, msg);
+	mpmcq_free_one(from, mine);
+	return 0;
+}

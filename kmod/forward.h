@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _MPMCQ_FORWARD_H
+#define _MPMCQ_FORWARD_H
+
+#include <linux/types.h>
+
+struct mpmcq_holder;
+struct mpmcq_queue;
+
+/**
+ * struct mpmcq_handover - a message that is to go to another queue
+ * @id: names the delivery to the holder
+ * @data: what is to be sent in its place; NULL for the message itself
+ * @len: of @data, in bytes; at least 1
+ * @delay_ms: how long it is parked there, in milliseconds; 0 for not at all
+ * @wait_ms: for an empty slot, as of struct mpmcq_claim
+ */
+struct mpmcq_handover {
+	u64 id;
+	const void *data;
+	u32 len;
+	u32 delay_ms;
+	u32 wait_ms;
+};
+
+int mpmcq_forward(struct mpmcq_queue *from, struct mpmcq_holder *h, struct mpmcq_queue *to,
+		  const struct mpmcq_handover *msg);
+
+#endif /* _MPMCQ_FORWARD_H */
