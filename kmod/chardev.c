@@ -316,6 +316,10 @@ static void get_info(const struct mpmcq_file *f, struct mpmcq_info *info)
 		.returned = mpmcq_queue_counter(q, MPMCQ_RETURNED),
 		.rejected = mpmcq_queue_counter(q, MPMCQ_SET_ASIDE),
 		.dropped = mpmcq_queue_counter(q, MPMCQ_DROPPED),
+		.redelivered = atomic64_read(&q->redelivered),
+		.suspects = atomic64_read(&q->suspects),
+		.readers_asleep = atomic_read(&q->readers.asleep),
+		.writers_asleep = atomic_read(&q->writers.asleep),
 	};
 	export_uuid(info->uuid, &q->uuid);
 }

@@ -34,6 +34,7 @@ static void waiters_init(struct mpmcq_waiters *w, const struct index_ring *ring,
 {
 	init_waitqueue_head(&w->tasks);
 	init_waitqueue_head(&w->pollers);
+	atomic_set(&w->asleep, 0);
 	w->async = NULL;
 	w->ring = ring;
 	w->events = events;

@@ -523,8 +523,10 @@ bool mpmcq_holder_admit(struct mpmcq_holder *h, const struct mpmcq_claim *claim)
 }
 
 /* The message is in the caller's hands.  What is at its limit stays there. */
-static void count_delivery(struct mpmcq_slot *slot)
+static void count_delivery(struct mpmcq_queue *q, struct mpmcq_slot *slot)
 {
+	if (mpmcq_word_deliveries(slot->word))
+		atomic64_inc(&q->redelivered);
 	if (mpmcq_word_deliveries(slot->word) < MPMCQ_MAX_DELIVERIES_MAX)
 		WRITE_ONCE(slot->word, slot->word + MPMCQ_DELIVERY);
 }
@@ -541,7 +543,7 @@ static void link_lease(struct mpmcq_holder *h, u64 id, u32 index)
 	lease->index = index;
 	WRITE_ONCE(h->n, h->n + 1);
 	if (!h->dead)
-		count_delivery(mpmcq_slot(h->q, index));
+		count_delivery(h->q, mpmcq_slot(h->q, index));
 	if (h->q->config.lease_ms) {
 		/* Under the lock, so that they are in the order of due. */
 		lease->deadline = deadline_from_now(h->q);

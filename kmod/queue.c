@@ -754,7 +754,9 @@ static int spin_then_wait(struct mpmcq_queue *q, struct mpmcq_waiters *w, claim_
 
 	if (ret == -EAGAIN) {
 		trace_mpmcq_block(q->number, w == &q->writers);
+		atomic_inc(&w->asleep);
 		ret = sleep_and_look(q, w, fn, claim, limited ? &until : NULL);
+		atomic_dec(&w->asleep);
 	}
 	return ret == -ERESTARTSYS && limited ? -EINTR : ret;
 }
@@ -1100,6 +1102,8 @@ void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, 
 		run_delay = delay;
 		back[backs++] = indices[i];
 	}
+	if (flags & MPMCQ_CAME_BACK)
+		atomic64_add(n - asides, &q->suspects);
 	if (backs && flags & MPMCQ_SETTLE_FRONT)
 		mpmcq_put(q, &q->returned, back, backs);
 	else if (backs)
@@ -1138,6 +1142,7 @@ void mpmcq_revive_these(struct mpmcq_queue *q, const u32 *indices, unsigned int 
 
 		set_word(slot, mpmcq_word_len(slot->word) | MPMCQ_SUSPECT);
 	}
+	atomic64_add(n, &q->suspects);
 	put_again(q, indices, n);
 }
 

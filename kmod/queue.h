@@ -63,6 +63,7 @@ struct mpmcq_config {
  *	may be in it: the key of a wake-up is for their wake function only
  * @pollers: poll, select, epoll, io_uring; apart from @tasks so that a poller
  *	who does nothing cannot swallow a blocked task's wake-up
+ * @asleep: how many tasks are in @tasks, or about to be; for people
  * @async: open files that want SIGIO
  * @ring: where most of what they wait for is put, and puts may rely on one before them
  *	(not on that of @dead_readers)
@@ -75,6 +76,7 @@ struct mpmcq_config {
 struct mpmcq_waiters {
 	wait_queue_head_t tasks;
 	wait_queue_head_t pollers;
+	atomic_t asleep;
 	struct fasync_struct *async;
 	const struct index_ring *ring;
 	__poll_t events;
@@ -129,6 +131,9 @@ struct mpmcq_counters {
  * @closings: how often the queue was closed and reopened; odd while it is closed.
  *	Written by compare-and-swap, see mpmcq_queue_close()
  * @full_holders: number of readers who were told that they hold as much as they may, see lease.c
+ * @redelivered: deliveries to readers who kept the message, not for the first time
+ * @suspects: how many messages were made suspects.  Both are for what is rare, so that the counters
+ *	of a CPU fit one cache line
  * @free: indices of empty slots
  * @ready: indices of messages, in the order sent
  * @returned: indices of messages handed back; read before @ready
@@ -159,6 +164,8 @@ struct mpmcq_queue {
 	unsigned int writers_open;
 	atomic_t closings;
 	atomic_t full_holders;
+	atomic64_t redelivered;
+	atomic64_t suspects;
 	struct index_ring free;
 	struct index_ring ready;
 	struct index_ring returned;

@@ -17,7 +17,7 @@
 static unsigned char large[MSG_SIZE_MAX];
 
 /* What programs of 32 and of 64 bits have to agree about. */
-static_assert(sizeof(struct mpmcq_info) == 144, "info");
+static_assert(sizeof(struct mpmcq_info) == 168, "info");
 static_assert(offsetof(struct mpmcq_info, features) == MPMCQ_INFO_SIZE_VER0, "info");
 static_assert(offsetof(struct mpmcq_info, modes) == 32, "info");
 static_assert(offsetof(struct mpmcq_info, number) == 64, "info");
@@ -602,6 +602,56 @@ TEST_F(request, in_use)
 	EXPECT_EQ(0, any_ioctl(variant->compat, le, MPMCQ_IOC_REOPEN, 0));
 	EXPECT_EQ(0, info_of(le).closed);
 	close(le);
+}
+
+/* By which one sees that something is wrong. */
+TEST(health)
+{
+	int fd = make_queue(.capacity = 2, .msg_size = 64, .open_flags = O_RDWR | O_NONBLOCK), i;
+	int wait = attach(fd, O_RDWR, 0, 0), le = attach(fd, O_RDWR | O_NONBLOCK, LEASE | PACKED, 0);
+	unsigned char buf[2][LEN];
+	struct mpmcq_info info;
+	struct mpmcq_msg msg;
+	struct call call[2];
+
+	ASSERT_LE(0, wait);
+	ASSERT_LE(0, le);
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, start_call(&call[i], take, wait, buf[i], LEN));
+	wait_all_asleep(call, 2, SYS_read);
+	info = info_of(fd);
+	EXPECT_EQ(2, info.readers_asleep);
+	EXPECT_EQ(0, info.writers_asleep);
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(LEN, put_msg(fd, LEN, i));
+	for (i = 0; i < 2; i++)
+		EXPECT_EQ(LEN, finish_call(&call[i]));
+	EXPECT_EQ(0, info_of(fd).readers_asleep);
+	ASSERT_EQ(2, put_all(fd, LEN, 0));
+	fill(buf[0], LEN, 2);
+	ASSERT_EQ(0, start_blocked(&call[0], put, wait, buf[0], LEN));
+	EXPECT_EQ(1, info_of(fd).writers_asleep);
+
+	ASSERT_EQ(1, take_packed(le, 1, LEN, 0, &msg));
+	info = info_of(fd);
+	EXPECT_EQ(0, info.redelivered);
+	EXPECT_EQ(0, info.suspects);
+	EXPECT_EQ(1, nack(le, msg.id));
+	EXPECT_EQ(0, info_of(fd).suspects);
+	ASSERT_EQ(1, take_packed(le, 1, LEN, 1, &msg));
+	close(le);
+	info = info_of(fd);
+	EXPECT_EQ(0, info.redelivered);
+	EXPECT_EQ(1, info.suspects);
+	le = attach(fd, O_RDWR | O_NONBLOCK, LEASE | PACKED, 0);
+	ASSERT_EQ(1, take_packed(le, 1, LEN, 1, &msg));
+	EXPECT_EQ(1, info_of(fd).redelivered);
+	EXPECT_EQ(1, ack(le, msg.id));
+	EXPECT_EQ(LEN, finish_call(&call[0]));
+	EXPECT_EQ(0, info_of(fd).writers_asleep);
+	close(le);
+	close(wait);
+	close(fd);
 }
 
 /* What INFO and /proc tell of a queue and of an open file. */

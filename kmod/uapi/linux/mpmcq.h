@@ -74,6 +74,12 @@
  * @returned: out: messages given back so far
  * @rejected: out: messages set aside so far
  * @dropped: out: messages dropped so far to make room
+ * @redelivered: out: deliveries so far to files with MPMCQ_MODE_LEASE that were not the first of
+ *	their message
+ * @suspects: out: messages so far that came back because a file ended or a deadline passed, or
+ *	were revived
+ * @readers_asleep: out: tasks that wait in a read
+ * @writers_asleep: out: tasks that wait in a write
  * @uuid: out: names the queue in the world, as seq of struct mpmcq_peek does a message in the queue
  *
  * A caller with a shorter struct than the kernel's gets the part it knows.  A
@@ -106,6 +112,10 @@ struct mpmcq_info {
 	__aligned_u64 returned;
 	__aligned_u64 rejected;
 	__aligned_u64 dropped;
+	__aligned_u64 redelivered;
+	__aligned_u64 suspects;
+	__u32 readers_asleep;
+	__u32 writers_asleep;
 	__u8 uuid[16];
 };
 
