@@ -10,6 +10,7 @@
 #include <linux/fcntl.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/fsnotify.h>
 #include <linux/kernel.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -32,10 +33,10 @@
 			MPMCQ_FEATURE_CLOSE | MPMCQ_FEATURE_ATTACH | MPMCQ_FEATURE_CREATE | \
 			MPMCQ_FEATURE_FILES | MPMCQ_FEATURE_DROP | MPMCQ_FEATURE_DELAY | \
 			MPMCQ_FEATURE_TIMEOUT | MPMCQ_FEATURE_START | MPMCQ_FEATURE_PEEK | \
-			MPMCQ_FEATURE_FORWARD)
+			MPMCQ_FEATURE_FORWARD | MPMCQ_FEATURE_META)
 
 #define MPMCQ_CONFIG_FLAGS (MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_DELAY | \
-			    MPMCQ_START_LEASE)
+			    MPMCQ_START_LEASE | MPMCQ_STAMP)
 
 /*
  * Opens a file of mpmcqfs, whose inode has the queue, or a device node.
@@ -190,7 +191,8 @@ static int ioctl_create(const void __user *uargs)
 static bool attach_args_valid(const struct mpmcq_attach *args)
 {
 	return open_flags_valid(args->open_flags) &&
-		!(args->modes & ~(MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | MPMCQ_MODE_DEAD));
+		!(args->modes & ~(MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | MPMCQ_MODE_DEAD |
+				  MPMCQ_MODE_META));
 }
 
 /*
@@ -243,8 +245,9 @@ static int forward(const struct file *file, const struct file *target,
 {
 	const struct mpmcq_file *f = file->private_data, *to;
 	struct mpmcq_holder *h = smp_load_acquire(&f->holder);	/* USE */
-	struct mpmcq_handover msg = {
+	struct mpmcq_forwarding msg = {
 		.id = args->id, .data = data, .len = args->len, .delay_ms = args->delay_ms,
+		.cred = target->f_cred,
 	};
 
 	if (!(target->f_mode & FMODE_WRITE))
@@ -276,12 +279,14 @@ static int ioctl_forward(const struct file *file, const void __user *uargs)
 	if (!target)
 		return -EBADF;
 	if (args.buf)
-		data = vmemdup_user(u64_to_user_ptr(args.buf), args.len);
+		data = mpmcq_dup_user(u64_to_user_ptr(args.buf), args.len);
 	ret = PTR_ERR_OR_ZERO(data);
 	if (!ret) {
 		ret = forward(file, target, &args, data);
 		kvfree(data);
 	}
+	if (!ret)
+		fsnotify_modify(target);	/* as write(2) does */
 	fput(target);
 	return ret;
 }
@@ -290,6 +295,7 @@ static void get_info(const struct mpmcq_file *f, struct mpmcq_info *info)
 {
 	struct mpmcq_holder *h = smp_load_acquire(&f->holder);	/* USE */
 	struct mpmcq_queue *q = f->queue;
+	u32 modes = mpmcq_file_modes(f);
 
 	*info = (struct mpmcq_info) {
 		.version = MPMCQ_VERSION_CODE(MPMCQ_MAJOR, MPMCQ_MINOR, MPMCQ_PATCH),
@@ -298,14 +304,14 @@ static void get_info(const struct mpmcq_file *f, struct mpmcq_info *info)
 		.depth = mpmcq_queue_depth(q),
 		.flags = q->config.flags,
 		.features = MPMCQ_FEATURES,
-		.modes = mpmcq_file_modes(f),
+		.modes = modes,
 		.closed = mpmcq_queue_closed(q),
 		.dead = mpmcq_queue_dead(q),
 		.leased = mpmcq_queue_leased(q),
 		.max_deliveries = q->config.max_deliveries,
 		.lease_ms = q->config.lease_ms,
 		.held = mpmcq_holder_held(h) ? READ_ONCE(*mpmcq_holder_held(h)) : 0,
-		.max_held = mpmcq_holder_max(h),
+		.max_held = modes & MPMCQ_MODE_LEASE ? mpmcq_holder_max(h) : 0,
 		.number = q->number,
 		.parked = mpmcq_queue_parked(q),
 		.retry_ms = q->config.retry_ms,
@@ -318,7 +324,8 @@ static void get_info(const struct mpmcq_file *f, struct mpmcq_info *info)
 		.dropped = mpmcq_queue_counter(q, MPMCQ_DROPPED),
 		.redelivered = atomic64_read(&q->redelivered),
 		.suspects = atomic64_read(&q->suspects),
-		.readers_asleep = atomic_read(&q->readers.asleep),
+		.oldest_ns = mpmcq_queue_oldest_ns(q),
+		.readers_asleep = mpmcq_queue_readers_asleep(q),
 		.writers_asleep = atomic_read(&q->writers.asleep),
 	};
 	export_uuid(info->uuid, &q->uuid);
@@ -358,18 +365,10 @@ static long chardev_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 
 static void chardev_show_fdinfo(struct seq_file *m, struct file *file)
 {
-	static const char *const modes[] = {
-		[0] = "plain",
-		[MPMCQ_MODE_PACKED] = "packed",
-		[MPMCQ_MODE_LEASE] = "lease",
-		[MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE] = "packed lease",
-		[MPMCQ_MODE_DEAD] = "dead",
-		[MPMCQ_MODE_PACKED | MPMCQ_MODE_DEAD] = "packed dead",
-		[MPMCQ_MODE_LEASE | MPMCQ_MODE_DEAD] = "lease dead",
-		[MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | MPMCQ_MODE_DEAD] = "packed lease dead",
-	};
+	static const char *const modes[] = { "packed", "lease", "dead", "meta" };	/* by bit */
 	const struct mpmcq_file *f = file->private_data;
 	struct mpmcq_info info;
+	unsigned int i;
 
 	get_info(f, &info);
 	seq_puts(m, "queue:\t");
@@ -377,7 +376,11 @@ static void chardev_show_fdinfo(struct seq_file *m, struct file *file)
 	seq_printf(m, "\nnumber:\t%u\n", info.number);
 	seq_printf(m, "capacity:\t%u\nmsg_size:\t%u\ndepth:\t%u\n",
 		   info.capacity, info.msg_size, info.depth);
-	seq_printf(m, "modes:\t%s\n", modes[info.modes]);
+	seq_printf(m, "modes:\t%s", info.modes ? "" : "plain");
+	for (i = 0; i < ARRAY_SIZE(modes); i++)
+		if (info.modes & BIT(i))
+			seq_printf(m, "%s%s", info.modes & (BIT(i) - 1) ? " " : "", modes[i]);
+	seq_putc(m, '\n');
 	seq_printf(m, "held:\t%u\n", info.held);
 }
 

@@ -35,6 +35,7 @@ static void waiters_init(struct mpmcq_waiters *w, const struct index_ring *ring,
 	init_waitqueue_head(&w->tasks);
 	init_waitqueue_head(&w->pollers);
 	atomic_set(&w->asleep, 0);
+	atomic_set(&w->full_holders, 0);
 	w->async = NULL;
 	w->ring = ring;
 	w->events = events;
@@ -53,7 +54,8 @@ static bool config_valid(const struct mpmcq_config *config)
 
 static size_t stride_of(const struct mpmcq_config *config)
 {
-	return ALIGN(sizeof(struct mpmcq_slot) + config->msg_size, 8);
+	return ALIGN(sizeof(struct mpmcq_slot) + config->msg_size, 8) +
+	       (config->flags & MPMCQ_STAMP ? sizeof(struct mpmcq_stamp) : 0);
 }
 
 /*
@@ -258,35 +260,66 @@ static u64 ever_taken(const struct index_ring *ring)
 	return index_ring_head(ring) - index_ring_start(ring);
 }
 
+static u64 all_put(const struct mpmcq_queue *q)
+{
+	return ever_put(&q->ready);
+}
+
+static u64 all_taken(const struct mpmcq_queue *q)
+{
+	return ever_taken(&q->ready) + ever_taken(&q->returned) + ever_taken(&q->dead);
+}
+
+/* What rings have counted, less @which, if both stay the same for a moment. */
+static u64 count_less(const struct mpmcq_queue *q, u64 (*all)(const struct mpmcq_queue *q),
+		      enum mpmcq_counter which)
+{
+	unsigned int tries = 8;
+	u64 before, n;
+
+	do {
+		before = all(q);
+		n = mpmcq_queue_counter(q, which);
+	} while (all(q) != before && --tries);
+	return max_t(s64, before - n, 0);
+}
+
 /**
  * mpmcq_queue_sent() - how many messages were sent
  * @q: the queue
  *
  * The ring counts in any case, so a send does not.
  *
- * Return: exact when nobody sends or receives.
+ * Return: exact when nobody sends or gives back, and nothing is due; else about that.
  * Context: any.
  */
 u64 mpmcq_queue_sent(const struct mpmcq_queue *q)
 {
-	u64 again = mpmcq_queue_counter(q, MPMCQ_PUT_AGAIN);
-
-	return ever_put(&q->ready) - again;
+	return count_less(q, all_put, MPMCQ_PUT_AGAIN);
 }
 
 /**
  * mpmcq_queue_received() - how many messages were delivered, also those that came back afterwards
  * @q: the queue
  *
- * Return: with those that are being copied just now; exact when nobody receives.
+ * Return: with those that are being copied just now; exact when nobody takes messages, to receive
+ * or to drop them; else about that.
  * Context: any.
  */
 u64 mpmcq_queue_received(const struct mpmcq_queue *q)
 {
-	u64 undelivered = mpmcq_queue_counter(q, MPMCQ_UNDELIVERED);
+	return count_less(q, all_taken, MPMCQ_UNDELIVERED);
+}
 
-	return ever_taken(&q->ready) + ever_taken(&q->returned) + ever_taken(&q->dead) -
-		undelivered;
+/**
+ * mpmcq_queue_readers_asleep() - how many tasks wait in a read
+ * @q: the queue
+ *
+ * Context: any.
+ */
+u32 mpmcq_queue_readers_asleep(const struct mpmcq_queue *q)
+{
+	return atomic_read(&q->readers.asleep) + atomic_read(&q->dead_readers.asleep);
 }
 
 /**

@@ -81,17 +81,20 @@ static int replace_start(struct mpmcq_file *f, u32 modes, u32 max_held)
  * A reader that sees the mode or the table sees what is in the table: the compare-and-swaps
  * HOLDER and MODES release, USE acquires; litmus tests HOLDER+USE and MODES+USE.
  *
- * Return: 0; -EINVAL for @max_held without a lease or out of range; -EBUSY if there is a lease
+ * Return: 0; -EINVAL for modes that do not go together, or for @max_held without a lease or out of
+ * range; -EBUSY if there is a lease
  * already and this is not the same; -ENOMEM, and those of mpmcq_charge().
  * Context: may sleep.
  */
 int mpmcq_file_set_modes(struct mpmcq_file *f, u32 modes, u32 max_held)
 {
+	/* The table is there before the mode that needs it. */
+	u32 old, seen = smp_load_acquire(&f->modes);	/* USE */
 	struct mpmcq_holder *h = READ_ONCE(f->holder);
-	u32 old, seen = READ_ONCE(f->modes);
 	int ret = 0;
 
-	if (max_held > MPMCQ_MAX_HELD_MAX || (max_held && !(modes & MPMCQ_MODE_LEASE)))
+	if (max_held > MPMCQ_MAX_HELD_MAX || (max_held && !(modes & MPMCQ_MODE_LEASE)) ||
+	    (modes & MPMCQ_MODE_META && !(modes & MPMCQ_MODE_PACKED)))
 		return -EINVAL;
 	max_held = min(max_held ?: MPMCQ_MAX_HELD_DEFAULT, f->queue->config.capacity);
 	if (seen & MPMCQ_MODE_STARTED)
@@ -100,7 +103,7 @@ int mpmcq_file_set_modes(struct mpmcq_file *f, u32 modes, u32 max_held)
 		ret = make_holder(f, h, max_held, modes & MPMCQ_MODE_DEAD);
 	if (ret)
 		return ret;
-	if (modes & MPMCQ_MODE_LEASE && mpmcq_holder_max(f->holder) != max_held)
+	if (modes & MPMCQ_MODE_LEASE && mpmcq_holder_max(READ_ONCE(f->holder)) != max_held)
 		return -EBUSY;
 
 	/* Without try_cmpxchg(), which older kernels have on x86 only. */
@@ -293,8 +296,11 @@ static ssize_t read_packed(struct file *file, struct iov_iter *to, u32 modes, u3
 		/* Who must not wait is told that there is none yet. */
 		.held = file->f_flags & O_NONBLOCK ? NULL : mpmcq_holder_held(h),
 	};
+	const struct mpmcq_packer by = {
+		.cred = file->f_cred, .meta = modes & MPMCQ_MODE_META,
+	};
 
-	return mpmcq_packed_receive(f->queue, to, &claim, h);
+	return mpmcq_packed_receive(f->queue, to, &claim, h, &by);
 }
 
 static ssize_t read_one(struct mpmcq_queue *q, struct iov_iter *to, u32 modes, u32 wait_ms)
@@ -394,10 +400,16 @@ static __always_inline ssize_t write_from(struct file *file, struct iov_iter *fr
 {
 	struct mpmcq_file *f = file->private_data;
 	u32 wait_ms = nowait ? 0 : READ_ONCE(f->snd_wait_ms);
+	u32 modes = READ_ONCE(f->modes);
 
-	if (READ_ONCE(f->modes) & MPMCQ_MODE_PACKED)
-		return mpmcq_packed_send(f->queue, from, wait_ms);
-	return mpmcq_send(f->queue, from, wait_ms);
+	if (modes & MPMCQ_MODE_PACKED) {
+		const struct mpmcq_packer by = {
+			.cred = file->f_cred, .meta = modes & MPMCQ_MODE_META,
+		};
+
+		return mpmcq_packed_send(f->queue, from, wait_ms, &by);
+	}
+	return mpmcq_send(f->queue, from, wait_ms, file->f_cred);
 }
 
 /**
@@ -563,6 +575,29 @@ int mpmcq_copy_args(void *args, size_t known, size_t least, const void __user *u
 	return copy_struct_from_user(args, known, uargs, size) ?: size;
 }
 
+/**
+ * mpmcq_dup_user() - copy from the user into memory of the call
+ * @from: the user's
+ * @bytes: how much
+ *
+ * As vmemdup_user(), but charged to the caller's memory cgroup: the call may wait with it.
+ *
+ * Return: the memory, for kvfree(); or an ERR_PTR: -ENOMEM, -EFAULT.
+ * Context: may sleep.
+ */
+void *mpmcq_dup_user(const void __user *from, size_t bytes)
+{
+	void *to = kvmalloc(bytes, GFP_KERNEL_ACCOUNT);
+
+	if (!to)
+		return ERR_PTR(-ENOMEM);
+	if (copy_from_user(to, from, bytes)) {
+		kvfree(to);
+		return ERR_PTR(-EFAULT);
+	}
+	return to;
+}
+
 static int ioctl_mode(struct file *file, void __user *arg)
 {
 	struct mpmcq_file *f = file->private_data;
@@ -571,7 +606,8 @@ static int ioctl_mode(struct file *file, void __user *arg)
 
 	if (ret < 0)
 		return ret;
-	if (args.reserved || args.modes & ~(MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE))
+	if (args.reserved ||
+	    args.modes & ~(MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | MPMCQ_MODE_META))
 		return -EINVAL;
 	if (args.modes & MPMCQ_MODE_LEASE && !(file->f_mode & FMODE_READ))
 		return -EBADF;
@@ -629,7 +665,7 @@ static u64 *get_ids(const struct mpmcq_settle *args, u64 *few)
 	size_t bytes = args->count * sizeof(*few);
 
 	if (args->count > MPMCQ_BATCH)
-		return vmemdup_user(uids, bytes);
+		return mpmcq_dup_user(uids, bytes);
 	return copy_from_user(few, uids, bytes) ? ERR_PTR(-EFAULT) : few;
 }
 

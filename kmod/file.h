@@ -63,6 +63,7 @@ __poll_t mpmcq_file_poll(struct file *file, poll_table *wait);
 int mpmcq_file_fasync(int fd, struct file *file, int on);
 long mpmcq_file_ioctl(struct file *file, unsigned int cmd, void __user *arg);
 
+void *mpmcq_dup_user(const void __user *from, size_t bytes);
 int mpmcq_copy_args(void *args, size_t known, size_t least, const void __user *uargs);
 
 #endif /* _MPMCQ_FILE_H */

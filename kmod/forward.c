@@ -12,8 +12,8 @@
  * The lease runs on until step 3.  If it has ended by then, by its deadline or by another thread,
  * the slot goes back and the call fails.  From step 3 on nobody else finds the message, and nothing
  * can fail or sleep: a new payload was copied from the user before step 1.  So the message is in
- * one queue or in both, and in both only between steps 5 and 6, while the forwarder has it.  There
- * no two locks are held at once, and none in the other steps.
+ * one queue or in both, and in both only between steps 5 and 6, while the forwarder has it.  No two
+ * locks are held at once.
  *
  * A message that stays in its queue keeps its slot, so this works in a full queue.
  */
@@ -21,15 +21,18 @@
 #include <linux/kernel.h>
 #include <linux/string.h>
 
-#include "claim.h"
+#include <linux/mpmcq.h>
+
 #include "forward.h"
 #include "lease.h"
 #include "message.h"
 #include "queue.h"
 #include "trace.h"
 
-static void send_slot(struct mpmcq_queue *q, u32 index, const struct mpmcq_handover *msg)
+static void send_slot(struct mpmcq_queue *q, u32 index, const struct mpmcq_forwarding *msg)
 {
+	if (q->config.flags & MPMCQ_STAMP)
+		mpmcq_slot_stamp(q, mpmcq_slot(q, index), msg->cred);
 	trace_mpmcq_send(q->number, mpmcq_len(mpmcq_slot(q, index)));
 	if (msg->delay_ms)
 		mpmcq_publish_later(q, &index, 1, msg->delay_ms);
@@ -39,14 +42,14 @@ static void send_slot(struct mpmcq_queue *q, u32 index, const struct mpmcq_hando
 
 /* To the end of the same queue; the lease keeps its end away meanwhile. */
 static int forward_here(struct mpmcq_queue *q, struct mpmcq_holder *h,
-			const struct mpmcq_handover *msg, u32 len)
+			const struct mpmcq_forwarding *msg, u32 len)
 {
 	struct mpmcq_slot *slot;
 	u32 index;
 
 	if (mpmcq_queue_closed(q))
 		return -EPIPE;
-	if (!mpmcq_holder_take_out(h, msg->id, &index))
+	if (!mpmcq_holder_release(h, msg->id, &index))
 		return -ENOENT;
 	slot = mpmcq_slot(q, index);
 	mpmcq_slot_begin(slot);
@@ -66,15 +69,16 @@ static int forward_here(struct mpmcq_queue *q, struct mpmcq_holder *h,
  *
  * Return: 0; -ENOENT if it is not held, or not any more when there is a slot; -EMSGSIZE if it is
  * longer than @to allows; -EOPNOTSUPP for a delay if @to has none; and those of
- * mpmcq_claim_slots().  After an error it is held as before.
+ * mpmcq_claim_slots() but -EFAULT.  After an error nothing has been done to it or @to.
  * Context: process; may sleep if it may wait.
  */
 int mpmcq_forward(struct mpmcq_queue *from, struct mpmcq_holder *h, struct mpmcq_queue *to,
-		  const struct mpmcq_handover *msg)
+		  const struct mpmcq_forwarding *msg)
 {
-	int len = mpmcq_holder_len(h, msg->id), index;
+	int ret, len = mpmcq_holder_len(h, msg->id);
+	u32 index, mine;
+	struct mpmcq_claim claim = { .wait_ms = msg->wait_ms, .max = 1, .index = &index };
 	struct mpmcq_slot *slot;
-	u32 mine;
 
 	if (len < 0)
 		return len;
@@ -87,11 +91,11 @@ int mpmcq_forward(struct mpmcq_queue *from, struct mpmcq_holder *h, struct mpmcq
 	if (to == from)
 		return forward_here(from, h, msg, len);
 
-	index = mpmcq_claim_slot(to, NULL, 0, msg->wait_ms);
-	if (index < 0)
-		return index;
-	if (!mpmcq_holder_take_out(h, msg->id, &mine)) {
-		mpmcq_free_one(to, index);
+	ret = mpmcq_claim_slots(to, &claim, NULL, 0);
+	if (ret < 0)
+		return ret;
+	if (!mpmcq_holder_release(h, msg->id, &mine)) {
+		mpmcq_hand_back_slot(to, &claim);
 		return -ENOENT;
 	}
 	slot = mpmcq_slot(to, index);

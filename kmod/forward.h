@@ -4,26 +4,29 @@
 
 #include <linux/types.h>
 
+struct cred;
 struct mpmcq_holder;
 struct mpmcq_queue;
 
 /**
- * struct mpmcq_handover - a message that is to go to another queue
+ * struct mpmcq_forwarding - a message that is to go to another queue
  * @id: names the delivery to the holder
  * @data: what is to be sent in its place; NULL for the message itself
  * @len: of @data, in bytes; at least 1
  * @delay_ms: how long it is parked there, in milliseconds; 0 for not at all
+ * @cred: of who opened the file for the other queue
  * @wait_ms: for an empty slot, as of struct mpmcq_claim
  */
-struct mpmcq_handover {
+struct mpmcq_forwarding {
 	u64 id;
 	const void *data;
+	const struct cred *cred;
 	u32 len;
 	u32 delay_ms;
 	u32 wait_ms;
 };
 
 int mpmcq_forward(struct mpmcq_queue *from, struct mpmcq_holder *h, struct mpmcq_queue *to,
-		  const struct mpmcq_handover *msg);
+		  const struct mpmcq_forwarding *msg);
 
 #endif /* _MPMCQ_FORWARD_H */

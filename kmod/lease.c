@@ -42,8 +42,7 @@
  * Either the putter sees that a holder is full, or the poller sees the message: the litmus test is
  * WAKE+FULL.  The next to be told need not: a put that saw no full holder is seen by the first.
  *
- * A holder of dead messages is told and tells in the same way, of the readers of dead messages.
- * Both kinds count in full_holders, and a put for either wakes all pollers of its side meanwhile.
+ * So it is with holders of dead messages, who are counted among the readers of those.
  *
  * Suspects
  * --------
@@ -126,7 +125,7 @@ struct mpmcq_lease {
  * @in_hand: @n and @claimed together, with %MPMCQ_SUSPECT if @suspect; also read without the lock
  * @armed: see above; only if the queue has lease_ms
  * @ending: the file is closed: the work is not to arm the timer any more
- * @told_full: see above; the holder is counted in @q's full_holders meanwhile
+ * @told_full: see above; the holder is counted in full_holders of its side of @q meanwhile
  * @max: number of entries
  * @dead: whether the messages are dead; written once, as @max
  * @bits: binary logarithm of the number of buckets
@@ -185,6 +184,11 @@ static enum hrtimer_restart deadline_passed(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
+static struct mpmcq_waiters *side_of(const struct mpmcq_holder *h)
+{
+	return h->dead ? &h->q->dead_readers : &h->q->readers;
+}
+
 /* Under the lock. */
 static bool is_full(const struct mpmcq_holder *h)
 {
@@ -208,7 +212,7 @@ static bool has_to_tell(struct mpmcq_holder *h)
 
 	if (tell) {
 		h->told_full = false;
-		atomic_dec(&h->q->full_holders);
+		atomic_dec(&side_of(h)->full_holders);
 	}
 	return tell;
 }
@@ -263,7 +267,7 @@ static void settle_dead(struct mpmcq_queue *q, const u32 *indices, unsigned int 
 	if (verdict.op == MPMCQ_SETTLE_REVIVE)
 		mpmcq_revive_these(q, indices, n);
 	else
-		mpmcq_lay_back(q, indices, n);
+		mpmcq_return_dead(q, indices, n);
 }
 
 /* Without the lock: what becomes of messages that were unlinked. */
@@ -376,7 +380,7 @@ struct mpmcq_holder *mpmcq_holder_create(struct mpmcq_queue *q, struct mpmcq_roo
 		charge = mpmcq_charge(NULL, bytes_of(max, bits), 0);
 	if (IS_ERR(charge))
 		return ERR_CAST(charge);
-	h = kvzalloc(bytes_of(max, bits), MPMCQ_GFP_TABLE);
+	h = kvzalloc(bytes_of(max, bits), max > 1 ? MPMCQ_GFP_TABLE : GFP_KERNEL_ACCOUNT);
 	if (!h) {
 		mpmcq_uncharge(charge);
 		return ERR_PTR(-ENOMEM);
@@ -415,7 +419,7 @@ void mpmcq_holder_destroy(struct mpmcq_holder *h)
 	cancel_work_sync(&h->expiry);
 	mpmcq_holder_end_all(h, came_back);
 	if (h->told_full)
-		atomic_dec(&h->q->full_holders);
+		atomic_dec(&side_of(h)->full_holders);
 	mpmcq_uncharge(h->charge);
 	kvfree(h);
 }
@@ -469,7 +473,7 @@ static bool look_for_room(struct mpmcq_holder *h, bool *told, bool *first)
 	spin_lock(&h->lock);
 	full = has_no_room(h);
 	*told = full && !h->told_full;
-	*first = *told && atomic_inc_return(&h->q->full_holders) == 1;
+	*first = *told && atomic_inc_return(&side_of(h)->full_holders) == 1;
 	h->told_full |= full;
 	tell = !full && has_to_tell(h);
 	spin_unlock(&h->lock);
@@ -528,7 +532,7 @@ static void count_delivery(struct mpmcq_queue *q, struct mpmcq_slot *slot)
 	if (mpmcq_word_deliveries(slot->word))
 		atomic64_inc(&q->redelivered);
 	if (mpmcq_word_deliveries(slot->word) < MPMCQ_MAX_DELIVERIES_MAX)
-		WRITE_ONCE(slot->word, slot->word + MPMCQ_DELIVERY);
+		smp_store_release(&slot->word, slot->word + MPMCQ_DELIVERY);	/* LEN */
 }
 
 /* Under the lock: there is a spare entry. */
@@ -641,7 +645,7 @@ int mpmcq_holder_len(struct mpmcq_holder *h, u64 id)
 }
 
 /**
- * mpmcq_holder_take_out() - end a lease as if the message were acknowledged
+ * mpmcq_holder_release() - end a lease as if the message were acknowledged
  * @h: the table
  * @id: names the delivery
  * @index: out: the message, now in the caller's hands
@@ -649,7 +653,7 @@ int mpmcq_holder_len(struct mpmcq_holder *h, u64 id)
  * Return: false if it is not held.
  * Context: process.
  */
-bool mpmcq_holder_take_out(struct mpmcq_holder *h, u64 id, u32 *index)
+bool mpmcq_holder_release(struct mpmcq_holder *h, u64 id, u32 *index)
 {
 	struct mpmcq_lease *lease;
 	bool tell;

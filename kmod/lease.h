@@ -52,7 +52,7 @@ u32 mpmcq_holder_end(struct mpmcq_holder *h, const u64 *ids, u32 n,
 		     struct mpmcq_verdict verdict);
 u32 mpmcq_holder_end_all(struct mpmcq_holder *h, struct mpmcq_verdict verdict);
 int mpmcq_holder_len(struct mpmcq_holder *h, u64 id);
-bool mpmcq_holder_take_out(struct mpmcq_holder *h, u64 id, u32 *index);
+bool mpmcq_holder_release(struct mpmcq_holder *h, u64 id, u32 *index);
 u32 mpmcq_holder_touch(struct mpmcq_holder *h, const u64 *ids, u32 n);
 u32 mpmcq_holder_touch_all(struct mpmcq_holder *h);
 

@@ -32,10 +32,14 @@
  * behind the returned ones, or behind the dead ones if it was dead.
  */
 
+#include <linux/cred.h>
 #include <linux/kernel.h>
 #include <linux/sched/signal.h>
+#include <linux/timekeeping.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
+
+#include <linux/mpmcq.h>
 
 #include "claim.h"
 #include "compat.h"
@@ -131,10 +135,30 @@ int mpmcq_fetch_pages(struct iov_iter *to, size_t bytes, unsigned int *tries)
 }
 
 /**
+ * mpmcq_slot_stamp() - note when the message in a slot is sent, and by whom
+ * @q: the queue, which has %MPMCQ_STAMP
+ * @slot: a slot in the caller's hands
+ * @cred: of who opened the file, not of who calls: a program that another one started with its
+ *	standard error on a queue does not vouch for what it writes there
+ *
+ * Context: any.
+ */
+void mpmcq_slot_stamp(const struct mpmcq_queue *q, const struct mpmcq_slot *slot,
+		      const struct cred *cred)
+{
+	struct mpmcq_stamp *stamp = mpmcq_stamp_of(q, slot);
+
+	WRITE_ONCE(stamp->sent_ns, ktime_get_boottime_ns());
+	stamp->uid = __kuid_val(cred->euid);
+	stamp->gid = __kgid_val(cred->egid);
+}
+
+/**
  * mpmcq_send() - queue one message
  * @q: the queue
  * @from: the message, all that is in the iterator
  * @wait_ms: for an empty slot, as of struct mpmcq_claim
+ * @cred: as of mpmcq_slot_stamp(), if the queue has that
  *
  * Return: length of the message; -EINVAL if that is 0, -EMSGSIZE if it is more
  * than the queue's msg_size; -EPIPE if the queue is closed; -EAGAIN if it is full
@@ -142,7 +166,8 @@ int mpmcq_fetch_pages(struct iov_iter *to, size_t bytes, unsigned int *tries)
  * -EFAULT.  After an error nothing is sent.
  * Context: may sleep if it may wait, or if pages of @from are missing.
  */
-ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms)
+ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
+		   const struct cred *cred)
 {
 	size_t len = iov_iter_count(from);
 	unsigned int tries = 0;
@@ -161,6 +186,8 @@ ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms)
 		index = ret;
 		mpmcq_slot_begin(mpmcq_slot(q, index));
 		if (copy_in(mpmcq_slot(q, index), len, from)) {
+			if (unlikely(q->config.flags & MPMCQ_STAMP))
+				mpmcq_slot_stamp(q, mpmcq_slot(q, index), cred);
 			mpmcq_slot_fill(mpmcq_slot(q, index), len);
 			trace_mpmcq_send(q->number, len);
 			mpmcq_publish_one(q, index);

@@ -6,6 +6,8 @@
 
 #include "queue.h"
 
+struct cred;
+
 /**
  * mpmcq_slot_begin() - begin another message in a slot
  * @slot: a slot in the caller's hands
@@ -36,7 +38,11 @@ static __always_inline void mpmcq_slot_fill(struct mpmcq_slot *slot, u32 len)
 	smp_store_release(&slot->word, len);	/* LEN */
 }
 
-ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms);
+void mpmcq_slot_stamp(const struct mpmcq_queue *q, const struct mpmcq_slot *slot,
+		      const struct cred *cred);
+
+ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
+		   const struct cred *cred);
 ssize_t mpmcq_receive_now(struct mpmcq_queue *q, struct iov_iter *to);
 ssize_t mpmcq_receive_kept_now(struct mpmcq_queue *q, struct iov_iter *to, u32 *index, u64 *id);
 ssize_t mpmcq_receive(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *claim);

@@ -13,10 +13,13 @@
  * one at which words end, whether it is long, or wrong, or pages are missing.
  */
 
+#include <linux/cred.h>
 #include <linux/kernel.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/timekeeping.h>
 #include <linux/uaccess.h>
+#include <linux/uidgid.h>
 #include <linux/uio.h>
 
 #include <linux/mpmcq.h>
@@ -36,14 +39,25 @@
  */
 #define MPMCQ_SHORT	1024U
 
+static __always_inline size_t padded(u32 len)
+{
+	return ALIGN((size_t)len, MPMCQ_ALIGN);
+}
+
 static __always_inline size_t space_of(u32 len)
 {
 	return MPMCQ_MSG_SPACE((size_t)len);
 }
 
-static __always_inline size_t padded(u32 len)
+/* The same with headers of that size. */
+static size_t space_with(u32 header, u32 len)
 {
-	return ALIGN((size_t)len, MPMCQ_ALIGN);
+	return header + padded(len);
+}
+
+static u32 header_size(const struct mpmcq_packer *by)
+{
+	return by->meta ? sizeof(struct mpmcq_meta) : sizeof(struct mpmcq_msg);
 }
 
 /* Whether a header is right, and @rest bytes behind it enough for its message. */
@@ -51,28 +65,31 @@ static int check_header(const struct mpmcq_queue *q, const struct mpmcq_msg *msg
 {
 	if (!msg->len || msg->flags || msg->reserved)
 		return -EINVAL;
+	/* Not EOPNOTSUPP: io_uring takes that of a write for EAGAIN. */
 	if (msg->delay_ms && !q->park)
-		return -EOPNOTSUPP;
+		return -EINVAL;
 	if (msg->len > q->config.msg_size)
 		return -EMSGSIZE;
 	return rest < padded(msg->len) ? -EINVAL : 0;
 }
 
 /*
- * Fetches the header of a message, which is all there.  Moves on past it, or not at all if it
- * fails.
+ * Fetches the header of a message, of @header bytes, which is all there.  Moves on past it, or not
+ * at all if it fails.
  */
-static int fetch_header(struct mpmcq_queue *q, struct iov_iter *from, struct mpmcq_msg *msg)
+static int fetch_header(struct mpmcq_queue *q, struct iov_iter *from, u32 header,
+			struct mpmcq_msg *msg)
 {
 	int ret;
 
-	if (iov_iter_count(from) < sizeof(*msg))
+	if (iov_iter_count(from) < header)
 		return -EINVAL;
 	if (!copy_from_iter_full(msg, sizeof(*msg), from))
 		return -EFAULT;
+	iov_iter_advance(from, header - sizeof(*msg));
 	ret = check_header(q, msg, iov_iter_count(from));
 	if (ret)
-		iov_iter_revert(from, sizeof(*msg));
+		iov_iter_revert(from, header);
 	return ret;
 }
 
@@ -196,21 +213,21 @@ static unsigned int copy_short_in(struct mpmcq_queue *q, const struct mpmcq_clai
  * be.  @msg has its header then.
  */
 static bool copy_one_in(struct mpmcq_queue *q, struct mpmcq_slot *slot, struct iov_iter *from,
-			struct mpmcq_msg *msg)
+			u32 header, struct mpmcq_msg *msg)
 {
 	u32 delay_ms = msg->delay_ms;
 	size_t copied;
 
-	if (fetch_header(q, from, msg) < 0)
+	if (fetch_header(q, from, header, msg) < 0)
 		return false;
 	if (msg->delay_ms != delay_ms) {
-		iov_iter_revert(from, sizeof(*msg));
+		iov_iter_revert(from, header);
 		return false;
 	}
 	mpmcq_slot_begin(slot);
 	copied = _copy_from_iter(slot->data, msg->len, from);
 	if (copied < msg->len) {
-		iov_iter_revert(from, sizeof(*msg) + copied);
+		iov_iter_revert(from, header + copied);
 		return false;
 	}
 	iov_iter_advance(from, padded(msg->len) - msg->len);
@@ -223,15 +240,16 @@ static bool copy_one_in(struct mpmcq_queue *q, struct mpmcq_slot *slot, struct i
  * @msg.  All have its delay, and each is likely to be as long as the one before.
  */
 static unsigned int copy_batch_in(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
-				  struct iov_iter *from, struct mpmcq_msg msg)
+				  struct iov_iter *from, u32 header, struct mpmcq_msg msg)
 {
 	unsigned int i = 0;
 
 	pagefault_disable();
 	while (i < claim->n) {
-		if (msg.len <= MPMCQ_SHORT)
+		if (msg.len <= MPMCQ_SHORT && header == sizeof(msg))
 			i = copy_short_in(q, claim, i, from, msg.delay_ms);
-		if (i == claim->n || !copy_one_in(q, mpmcq_slot(q, claim->index[i]), from, &msg))
+		if (i == claim->n ||
+		    !copy_one_in(q, mpmcq_slot(q, claim->index[i]), from, header, &msg))
 			break;
 		i++;
 	}
@@ -239,10 +257,14 @@ static unsigned int copy_batch_in(struct mpmcq_queue *q, const struct mpmcq_clai
 	return i;
 }
 
-static void publish_batch(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 delay_ms)
+static void publish_batch(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 delay_ms,
+			  const struct cred *cred)
 {
 	unsigned int i;
 
+	if (q->config.flags & MPMCQ_STAMP)
+		for (i = 0; i < n; i++)
+			mpmcq_slot_stamp(q, mpmcq_slot(q, indices[i]), cred);
 	if (trace_mpmcq_send_enabled())
 		for (i = 0; i < n; i++)
 			trace_mpmcq_send(q->number, mpmcq_len(mpmcq_slot(q, indices[i])));
@@ -257,31 +279,33 @@ static void publish_batch(struct mpmcq_queue *q, const u32 *indices, unsigned in
  * but no more than half of the free slots, or others would find the queue full for messages
  * that are not there.  Returns how many messages, 0 if pages are to be fetched first.
  */
-static int send_batch(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms)
+static int send_batch(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
+		      const struct mpmcq_packer *by)
 {
+	const u32 header = header_size(by);
 	size_t count = iov_iter_count(from);
 	u32 indices[MPMCQ_BATCH];
 	struct mpmcq_claim claim = { .wait_ms = wait_ms, .index = indices };
 	struct mpmcq_msg msg;
 	unsigned int done;
-	int ret = fetch_header(q, from, &msg);
+	int ret = fetch_header(q, from, header, &msg);
 
 	if (ret < 0)
 		return ret;
-	iov_iter_revert(from, sizeof(msg));
-	claim.max = min_t(size_t, count / space_of(msg.len), MPMCQ_BATCH);
+	iov_iter_revert(from, header);
+	claim.max = min_t(size_t, count / space_with(header, msg.len), MPMCQ_BATCH);
 	claim.max = clamp(index_ring_count(&q->free) / 2, 1U, claim.max);
-	ret = mpmcq_claim_slots(q, &claim, from, sizeof(msg) + msg.len);
+	ret = mpmcq_claim_slots(q, &claim, from, header + msg.len);
 	if (ret < 0)
 		return ret;
 
-	done = copy_batch_in(q, &claim, from, msg);
+	done = copy_batch_in(q, &claim, from, header, msg);
 	if (done)
-		publish_batch(q, indices, done, msg.delay_ms);
+		publish_batch(q, indices, done, msg.delay_ms, by->cred);
 	if (done == claim.n)
 		return done;
 	mpmcq_free(q, indices + done, claim.n - done);
-	if (!done && fault_in_iov_iter_readable(from, sizeof(msg) + msg.len))
+	if (!done && fault_in_iov_iter_readable(from, header + msg.len))
 		return -EFAULT;
 	return done;
 }
@@ -291,20 +315,22 @@ static int send_batch(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms)
  * @q: the queue
  * @from: the messages, each behind its header
  * @wait_ms: for an empty slot, as of struct mpmcq_claim
+ * @by: the open file
  *
  * Return: bytes of the messages that were sent, with headers and padding.  If that
  * would be 0: -EINVAL if there is nothing or the first header is wrong, and
  * those of mpmcq_send().
  * Context: may sleep.
  */
-ssize_t mpmcq_packed_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms)
+ssize_t mpmcq_packed_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
+			  const struct mpmcq_packer *by)
 {
 	size_t all = iov_iter_count(from);
 	unsigned int tries = 0;
 	int ret = -EINVAL;
 
 	while (iov_iter_count(from)) {
-		ret = send_batch(q, from, iov_iter_count(from) < all ? 0 : wait_ms);
+		ret = send_batch(q, from, iov_iter_count(from) < all ? 0 : wait_ms, by);
 		tries = ret ? 0 : tries + 1;
 		if (ret >= 0)
 			ret = mpmcq_try_again(tries);
@@ -366,15 +392,34 @@ out:
 	return i;
 }
 
+/* What the long header tells of a message, beyond the short one. */
+static void add_meta(struct mpmcq_queue *q, u32 index, const struct cred *cred,
+		     struct mpmcq_meta *meta)
+{
+	const struct mpmcq_slot *slot = mpmcq_slot(q, index);
+	const struct mpmcq_stamp *stamp = mpmcq_stamp_of(q, slot);
+	bool stamped = q->config.flags & MPMCQ_STAMP;
+
+	meta->seq = mpmcq_seq(index, slot->generation);
+	meta->age_ns = stamped ? ktime_get_boottime_ns() - stamp->sent_ns : 0;
+	meta->uid = from_kuid_munged(cred->user_ns,
+				     stamped ? KUIDT_INIT(stamp->uid) : INVALID_UID);
+	meta->gid = from_kgid_munged(cred->user_ns,
+				     stamped ? KGIDT_INIT(stamp->gid) : INVALID_GID);
+}
+
 /* Copies the @i-th message out and moves on past it; false if pages are missing. */
 static bool copy_one_out(struct mpmcq_queue *q, const struct mpmcq_claim *claim, unsigned int i,
-			 struct iov_iter *to, bool kept)
+			 struct iov_iter *to, bool kept, const struct mpmcq_packer *by)
 {
 	const struct mpmcq_slot *slot = mpmcq_slot(q, claim->index[i]);
-	struct mpmcq_msg msg = header_of(slot, claim, i, kept);
+	struct mpmcq_meta meta = { .msg = header_of(slot, claim, i, kept) };
+	const struct mpmcq_msg msg = meta.msg;
 	size_t count = iov_iter_count(to), padding = padded(msg.len) - msg.len;
 
-	if (_copy_to_iter(&msg, sizeof(msg), to) == sizeof(msg) &&
+	if (by->meta)
+		add_meta(q, claim->index[i], by->cred, &meta);
+	if (_copy_to_iter(&meta, claim->header, to) == claim->header &&
 	    _copy_to_iter(slot->data, msg.len, to) == msg.len &&
 	    iov_iter_zero(padding, to) == padding)
 		return true;
@@ -387,13 +432,14 @@ static bool copy_one_out(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
  * Returns which message that is.
  */
 static unsigned int copy_batch_out(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
-				   unsigned int i, struct iov_iter *to, bool kept)
+				   unsigned int i, struct iov_iter *to, bool kept,
+				   const struct mpmcq_packer *by)
 {
 	pagefault_disable();
 	while (i < claim->n) {
-		if (mpmcq_len(mpmcq_slot(q, claim->index[i])) <= MPMCQ_SHORT)
+		if (!by->meta && mpmcq_len(mpmcq_slot(q, claim->index[i])) <= MPMCQ_SHORT)
 			i = copy_short_out(q, claim, i, to, kept);
-		if (i == claim->n || !copy_one_out(q, claim, i, to, kept))
+		if (i == claim->n || !copy_one_out(q, claim, i, to, kept, by))
 			break;
 		i++;
 	}
@@ -421,7 +467,7 @@ static int claim_batch(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct 
 {
 	int ret;
 
-	claim->max = clamp_t(size_t, claim->room / space_of(1), 1, MPMCQ_BATCH);
+	claim->max = clamp_t(size_t, claim->room / space_with(claim->header, 1), 1, MPMCQ_BATCH);
 	if (h)
 		claim->max = mpmcq_holder_reserve(h, claim->max);
 	if (!claim->max)
@@ -457,20 +503,21 @@ static void finish_batch(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
  * were delivered; if not all, @ret has the error.  A dying reader sees none of them.
  */
 static unsigned int deliver_batch(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
-				  struct iov_iter *to, bool kept, int *ret)
+				  struct iov_iter *to, bool kept, const struct mpmcq_packer *by,
+				  int *ret)
 {
 	unsigned int i, done = 0, before, tries = 0;
+	u32 len;
 
 	for (;;) {
 		before = done;
-		done = copy_batch_out(q, claim, before, to, kept);
+		done = copy_batch_out(q, claim, before, to, kept, by);
 		if (done == claim->n)
 			break;
 		if (done > before)
 			tries = 0;
-		*ret = mpmcq_fetch_pages(to,
-					 space_of(mpmcq_len(mpmcq_slot(q, claim->index[done]))),
-					 &tries);
+		len = mpmcq_len(mpmcq_slot(q, claim->index[done]));
+		*ret = mpmcq_fetch_pages(to, space_with(claim->header, len), &tries);
 		if (*ret)
 			break;
 	}
@@ -486,16 +533,17 @@ static unsigned int deliver_batch(struct mpmcq_queue *q, const struct mpmcq_clai
  * Receives a batch.  Returns how many messages, or an error; -ENOMSG if there will be no more.
  */
 static int receive_batch(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *claim,
-			 struct mpmcq_holder *h, u32 wait_ms)
+			 struct mpmcq_holder *h, u32 wait_ms, const struct mpmcq_packer *by)
 {
 	unsigned int done;
 	int ret;
 
-	claim->room = min(iov_iter_count(to), MPMCQ_BATCH * space_of(q->config.msg_size));
+	claim->room = min(iov_iter_count(to),
+			  MPMCQ_BATCH * space_with(claim->header, q->config.msg_size));
 	ret = claim_batch(q, claim, h, wait_ms);
 	if (ret <= 0)
 		return ret ?: -ENOMSG;
-	done = deliver_batch(q, claim, to, h && !claim->dead, &ret);
+	done = deliver_batch(q, claim, to, h && !claim->dead, by, &ret);
 	finish_batch(q, claim, h, done);
 	return done == claim->n ? done : ret;
 }
@@ -506,6 +554,7 @@ static int receive_batch(struct mpmcq_queue *q, struct iov_iter *to, struct mpmc
  * @to: where they go, each behind its header
  * @claim: @wait_ms, @dead and @held; the rest is set here
  * @h: who holds them from then on, NULL for nobody
+ * @by: the open file
  *
  * Return: bytes of the messages, with headers and padding; 0 if @to has no room at
  * all, or at the end of a closed queue.  If there is no message: -ENOBUFS if @h has no
@@ -513,23 +562,24 @@ static int receive_batch(struct mpmcq_queue *q, struct iov_iter *to, struct mpmc
  * Context: may sleep.
  */
 ssize_t mpmcq_packed_receive(struct mpmcq_queue *q, struct iov_iter *to,
-			     struct mpmcq_claim *claim, struct mpmcq_holder *h)
+			     struct mpmcq_claim *claim, struct mpmcq_holder *h,
+			     const struct mpmcq_packer *by)
 {
 	size_t all = iov_iter_count(to);
 	u32 indices[MPMCQ_BATCH];
 	int ret = 0;
 
 	claim->index = indices;
-	claim->header = sizeof(struct mpmcq_msg);
+	claim->header = header_size(by);
 	claim->align = MPMCQ_ALIGN;
 	claim->holds = mpmcq_holder_in_hand(h);
 	while (iov_iter_count(to)) {
 		ret = receive_batch(q, to, claim, h,
-				    iov_iter_count(to) < all ? 0 : claim->wait_ms);
+				    iov_iter_count(to) < all ? 0 : claim->wait_ms, by);
 		/* Another thread may have made room by now. */
 		if (ret == -ENOBUFS && iov_iter_count(to) == all && !mpmcq_holder_full(h)) {
 			if (signal_pending(current))
-				return -ERESTARTSYS;
+				return claim->wait_ms == MPMCQ_WAIT_FOREVER ? -ERESTARTSYS : -EINTR;
 			cond_resched();
 			continue;
 		}

@@ -4,13 +4,26 @@
 
 #include <linux/types.h>
 
+struct cred;
 struct iov_iter;
 struct mpmcq_claim;
 struct mpmcq_holder;
 struct mpmcq_queue;
 
-ssize_t mpmcq_packed_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms);
+/**
+ * struct mpmcq_packer - the open file of a packed call
+ * @cred: of who opened it
+ * @meta: whether its headers are struct mpmcq_meta
+ */
+struct mpmcq_packer {
+	const struct cred *cred;
+	bool meta;
+};
+
+ssize_t mpmcq_packed_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
+			  const struct mpmcq_packer *by);
 ssize_t mpmcq_packed_receive(struct mpmcq_queue *q, struct iov_iter *to,
-			     struct mpmcq_claim *claim, struct mpmcq_holder *h);
+			     struct mpmcq_claim *claim, struct mpmcq_holder *h,
+			     const struct mpmcq_packer *by);
 
 #endif /* _MPMCQ_PACKED_H */

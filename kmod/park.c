@@ -10,7 +10,7 @@
  *	invariant	while anything is parked, the timer is armed for a time no later than the
  *			first, or the work is pending or about to take the lock
  *
- * mpmcq_park_add() keeps it when it brings the new first one, and mpmcq_park_take() when it
+ * mpmcq_park_add() keeps it when it brings the new first one, and mpmcq_park_remove_due() when it
  * leaves one that is not due.  If it takes as many as it may, its caller calls again.
  *
  * Times are those of CLOCK_BOOTTIME, which goes on while the machine is suspended, and is set by
@@ -72,7 +72,7 @@ static enum hrtimer_restart first_is_due(struct hrtimer *timer)
  * @p: zeroed memory of mpmcq_park_bytes()
  * @capacity: how many messages there are
  * @closings: changes when the queue is closed or reopened; odd while it is closed
- * @work: calls mpmcq_park_take() until that returns less than it may
+ * @work: calls mpmcq_park_remove_due() until that returns less than it may
  *
  * Context: may sleep.
  */
@@ -148,7 +148,7 @@ bool mpmcq_park_add(struct mpmcq_park *p, const u32 *indices, unsigned int n, u3
 }
 
 /**
- * mpmcq_park_take() - take messages that are due
+ * mpmcq_park_remove_due() - take messages that are due
  * @p: what is parked
  * @indices: out: the messages, now in the caller's hands, in the order of their times
  * @max: at most so many; at least 1
@@ -156,7 +156,7 @@ bool mpmcq_park_add(struct mpmcq_park *p, const u32 *indices, unsigned int n, u3
  * Return: how many; if @max, there may be more.
  * Context: process.
  */
-unsigned int mpmcq_park_take(struct mpmcq_park *p, u32 *indices, unsigned int max)
+unsigned int mpmcq_park_remove_due(struct mpmcq_park *p, u32 *indices, unsigned int max)
 {
 	struct timerqueue_node *node;
 	unsigned int n = 0;
@@ -188,7 +188,9 @@ unsigned int mpmcq_park_take(struct mpmcq_park *p, u32 *indices, unsigned int ma
 void mpmcq_park_all_due(struct mpmcq_park *p, int closings)
 {
 	spin_lock(&p->lock);
-	p->all_due = closings;
+	/* Another close may have been quicker, which came after a reopen. */
+	if (closings - p->all_due > 0)
+		p->all_due = closings;
 	spin_unlock(&p->lock);
 	queue_work(park_wq, &p->work);
 }

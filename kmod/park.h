@@ -20,7 +20,7 @@ struct mpmcq_queue;
  *	context only
  * @tree: what is parked, in the order of the times, those of the same time in the order parked
  * @n: how many are parked; also read without the lock
- * @all_due: while @closings has this value, which is odd, nothing waits; 0 at first
+ * @all_due: while @closings has this value, which is odd, nothing waits; 0 at first; never back
  * @ending: nothing may be armed or queued any more
  * @timer: queues @work when the first is due
  * @work: takes what is due
@@ -48,7 +48,7 @@ void mpmcq_park_init(struct mpmcq_park *p, u32 capacity, const atomic_t *closing
 void mpmcq_park_end(struct mpmcq_park *p);
 
 bool mpmcq_park_add(struct mpmcq_park *p, const u32 *indices, unsigned int n, u32 delay_ms);
-unsigned int mpmcq_park_take(struct mpmcq_park *p, u32 *indices, unsigned int max);
+unsigned int mpmcq_park_remove_due(struct mpmcq_park *p, u32 *indices, unsigned int max);
 void mpmcq_park_all_due(struct mpmcq_park *p, int closings);
 
 void mpmcq_park_lock(struct mpmcq_park *p);

@@ -7,14 +7,15 @@
  *
  *	sender					peeker
  *	takes the slot from free		finds the index in the ring: LOOK
- *	generation + 1		BEGIN		reads generation
+ *	generation + 1		BEGIN		reads generation and word
  *						head has not passed the index: RECHECK
- *	write barrier		WRITE		reads word and data
+ *	write barrier		WRITE		reads data
  *	writes data and word			read barrier	COPY
  *						generation has not changed
  *
- * RECHECK says that nobody had taken the message when generation was read, so that it is the
- * message's: BEGIN stores a later one, and releases what the taker did to head.  COPY says that the
+ * RECHECK says that nobody had taken the message when generation and word were read, so that they
+ * are the message's: BEGIN and LEN store later ones, and release what the taker did to head.  COPY
+ * says that the
  * data are the message's: a peeker that sees a byte of the next one sees its generation.  Others
  * may take the message meanwhile, and even give it back; it was there when generation was read.
  *
@@ -36,9 +37,8 @@
 /* How often a copy is tried before it fails with EAGAIN: others take what is at the head. */
 #define MPMCQ_PEEK_TRIES	64
 
-static void copy_slot(const struct mpmcq_slot *slot, struct mpmcq_peeked *p)
+static void copy_data(const struct mpmcq_slot *slot, struct mpmcq_peeked *p)
 {
-	p->word = READ_ONCE(slot->word);
 	/* Another message may be written there just now; then the copy does not count. */
 	data_race(memcpy(p->data, slot->data, min_t(size_t, mpmcq_word_len(p->word), p->room)));
 }
@@ -51,9 +51,10 @@ static bool try_copy(struct mpmcq_queue *q, const struct index_ring *ring, s64 p
 
 	p->index = index;
 	p->generation = READ_ONCE(slot->generation);
+	p->word = READ_ONCE(slot->word);
 	if (!index_ring_not_taken(ring, pos))
 		return false;
-	copy_slot(slot, p);
+	copy_data(slot, p);
 	smp_rmb();	/* COPY */
 	return READ_ONCE(slot->generation) == p->generation;
 }
@@ -130,7 +131,7 @@ int mpmcq_peek_seq(struct mpmcq_queue *q, const struct index_ring *ring, u64 seq
  * @next: the one after that
  * @p: the copy
  *
- * Return: 0; -ENOENT if there is none; -ESTALE if the one that @seq names is not parked.
+ * Return: 0; -ENOENT if there is none; -ESTALE if there is to be one after one that is not parked.
  * Context: process.
  */
 int mpmcq_peek_parked(struct mpmcq_queue *q, u64 seq, bool next, struct mpmcq_peeked *p)
@@ -139,20 +140,21 @@ int mpmcq_peek_parked(struct mpmcq_queue *q, u64 seq, bool next, struct mpmcq_pe
 	int index;
 
 	if (!q->park)
-		return seq ? -ESTALE : -ENOENT;
+		return next ? -ESTALE : -ENOENT;
 	mpmcq_park_lock(q->park);
 	if (!seq)
 		index = mpmcq_park_first(q->park);
 	else if (named >= q->config.capacity || !mpmcq_park_has(q->park, named) ||
 		 mpmcq_seq(named, mpmcq_slot(q, named)->generation) != seq)
-		index = -ESTALE;
+		index = next ? -ESTALE : -ENOENT;
 	else
 		index = next ? mpmcq_park_after(q->park, named) : (int)named;
 	if (index >= 0) {
 		p->index = index;
 		p->generation = mpmcq_slot(q, index)->generation;
 		p->left_ms = mpmcq_park_left_ms(q->park, index);
-		copy_slot(mpmcq_slot(q, index), p);
+		p->word = READ_ONCE(mpmcq_slot(q, index)->word);
+		copy_data(mpmcq_slot(q, index), p);
 	}
 	mpmcq_park_unlock(q->park);
 	return min(index, 0);

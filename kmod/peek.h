@@ -25,13 +25,6 @@ struct mpmcq_peeked {
 	u32 left_ms;
 };
 
-#define MPMCQ_SEQ_SHIFT	20	/* the index below, the generation above */
-
-static inline u64 mpmcq_seq(u32 index, u64 generation)
-{
-	return generation << MPMCQ_SEQ_SHIFT | index;
-}
-
 int mpmcq_peek_at(struct mpmcq_queue *q, const struct index_ring *ring, u32 n,
 		  struct mpmcq_peeked *p);
 int mpmcq_peek_seq(struct mpmcq_queue *q, const struct index_ring *ring, u64 seq,

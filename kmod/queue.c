@@ -321,7 +321,7 @@ static noinline bool rely_on_others(struct mpmcq_queue *q, const struct index_ri
 static noinline void wake_pollers(struct mpmcq_queue *q, struct mpmcq_waiters *w, unsigned int n,
 				  bool end)
 {
-	bool all = end || (w != &q->writers && atomic_read(&q->full_holders));
+	bool all = end || (w != &q->writers && atomic_read(&w->full_holders));
 
 	__wake_up(&w->pollers, TASK_INTERRUPTIBLE, all ? 0 : n,
 		  end ? NULL : poll_to_key(w->events));
@@ -515,7 +515,7 @@ static int take_slots(struct mpmcq_queue *q, struct index_ring *ring, struct mpm
 static bool suspect_taken(struct mpmcq_queue *q)
 {
 	smp_mb();	/* WAKE */
-	if (!atomic_read(&q->full_holders))
+	if (!atomic_read(&q->readers.full_holders))
 		return false;
 	mpmcq_wake_readers_pollers(q, false);
 	return true;
@@ -914,6 +914,7 @@ static void put_later(struct mpmcq_queue *q, const u32 *indices, unsigned int n,
 {
 	unsigned int i;
 
+	/* Before it is parked: others may have it then. */
 	if (trace_mpmcq_park_enabled())
 		for (i = 0; i < n && delay_ms; i++)
 			trace_mpmcq_park(q->number, mpmcq_len(mpmcq_slot(q, indices[i])), delay_ms);
@@ -949,7 +950,7 @@ void mpmcq_publish_due(struct mpmcq_queue *q)
 	unsigned int n, i;
 
 	do {
-		n = mpmcq_park_take(q->park, indices, MPMCQ_BATCH);
+		n = mpmcq_park_remove_due(q->park, indices, MPMCQ_BATCH);
 		if (trace_mpmcq_due_enabled())
 			for (i = 0; i < n; i++)
 				trace_mpmcq_due(q->number, mpmcq_len(mpmcq_slot(q, indices[i])));
@@ -998,6 +999,25 @@ void mpmcq_hand_back_one(struct mpmcq_queue *q, u32 index)
 {
 	mpmcq_count(q, MPMCQ_UNDELIVERED, 1);
 	mpmcq_put(q, &q->returned, &index, 1);
+}
+
+/**
+ * mpmcq_hand_back_slot() - undo a claim of one slot that nothing has been written to
+ * @q: the queue
+ * @claim: the claim; if a message was dropped for it, that comes back
+ *
+ * Context: any.
+ */
+void mpmcq_hand_back_slot(struct mpmcq_queue *q, const struct mpmcq_claim *claim)
+{
+	if (!claim->dropped) {
+		mpmcq_free_one(q, claim->index[0]);
+		return;
+	}
+	/* The hand-back counts the take. */
+	mpmcq_count(q, MPMCQ_DROPPED, -1);
+	mpmcq_count(q, MPMCQ_UNDELIVERED, -1);
+	mpmcq_hand_back_one(q, claim->index[0]);
 }
 
 /**
@@ -1113,14 +1133,14 @@ void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, 
 }
 
 /**
- * mpmcq_lay_back() - put dead messages back among the dead ones, as they are
+ * mpmcq_return_dead() - put dead messages back among the dead ones, as they are
  * @q: the queue
  * @indices: messages in the caller's hands
  * @n: how many; at least 1
  *
  * Context: process.
  */
-void mpmcq_lay_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
+void mpmcq_return_dead(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
 {
 	mpmcq_put(q, &q->dead, indices, n);
 }
@@ -1226,7 +1246,7 @@ void mpmcq_queue_close(struct mpmcq_queue *q, bool all_due)
 		closed = closings & 1;
 	} while (!closed &&
 		 !atomic_try_cmpxchg(&q->closings, &closings, closings + 1));	/* WAKE */
-	/* If it has been reopened since, this has no effect. */
+	/* If it has been reopened since, or closed again, this has no effect. */
 	if (all_due && q->park)
 		mpmcq_park_all_due(q->park, closed ? closings : closings + 1);
 	if (closed)
@@ -1400,4 +1420,39 @@ u32 mpmcq_queue_next_len(struct mpmcq_queue *q, bool dead)
 	struct mpmcq_claim claim = { .dead = dead };
 
 	return max(look_for_message(q, len_in, &claim), 0);
+}
+
+/* When the next message of a ring was sent; U64_MAX if there is none. */
+static u64 sent_in(struct mpmcq_queue *q, struct index_ring *ring)
+{
+	u64 sent;
+	int index;
+	s64 pos;
+
+	while ((index = index_ring_peek(ring, &pos)) != INDEX_RING_EMPTY) {
+		sent = READ_ONCE(mpmcq_stamp_of(q, mpmcq_slot(q, index))->sent_ns);
+		if (index_ring_at_head(ring, pos))
+			return sent;
+	}
+	return U64_MAX;
+}
+
+/**
+ * mpmcq_queue_oldest_ns() - how long ago the oldest message that waits was sent
+ * @q: the queue
+ *
+ * Of those that came back the one that came back first counts.
+ *
+ * Return: nanoseconds; 0 if no message waits, or the queue does not have %MPMCQ_STAMP.
+ * Context: any.
+ */
+u64 mpmcq_queue_oldest_ns(struct mpmcq_queue *q)
+{
+	u64 sent, now;
+
+	if (!(q->config.flags & MPMCQ_STAMP))
+		return 0;
+	sent = min(sent_in(q, &q->returned), sent_in(q, &q->ready));
+	now = ktime_get_boottime_ns();
+	return now > sent ? now - sent : 0;
 }

@@ -36,7 +36,8 @@ struct work_struct;
  * @capacity: messages it has room for; a power of two,
  *	%MPMCQ_CAPACITY_MIN to %MPMCQ_CAPACITY_MAX
  * @msg_size: longest message in bytes, 1 to %MPMCQ_MSG_SIZE_MAX
- * @flags: %MPMCQ_DROP_OLDEST, %MPMCQ_AUTO_CLOSE, %MPMCQ_DELAY; others are nothing to the queue
+ * @flags: %MPMCQ_DROP_OLDEST, %MPMCQ_AUTO_CLOSE, %MPMCQ_DELAY, %MPMCQ_STAMP; others are nothing
+ *	to the queue
  * @max_deliveries: after how many deliveries a message that comes back is set aside,
  *	0 for never
  * @lease_ms: how long a lease lasts, in milliseconds, up to %INT_MAX; 0 for ever
@@ -64,19 +65,22 @@ struct mpmcq_config {
  * @pollers: poll, select, epoll, io_uring; apart from @tasks so that a poller
  *	who does nothing cannot swallow a blocked task's wake-up
  * @asleep: how many tasks are in @tasks, or about to be; for people
+ * @full_holders: number of open files of theirs that were told that they hold as much as they may,
+ *	see lease.c; not on that of writers
  * @async: open files that want SIGIO
  * @ring: where most of what they wait for is put, and puts may rely on one before them
  *	(not on that of @dead_readers)
  * @events: what @pollers are told
  * @band: what @async are told, POLL_IN or POLL_OUT
  *
- * The first three have locks of their own and may be looked at without: after a full
- * barrier, or to guess.  The last three are written once.
+ * The wait queues and @async have locks of their own and may be looked at without: after a full
+ * barrier, or to guess.  @ring and what follows are written once.
  */
 struct mpmcq_waiters {
 	wait_queue_head_t tasks;
 	wait_queue_head_t pollers;
 	atomic_t asleep;
+	atomic_t full_holders;
 	struct fasync_struct *async;
 	const struct index_ring *ring;
 	__poll_t events;
@@ -85,9 +89,10 @@ struct mpmcq_waiters {
 
 /**
  * enum mpmcq_counter - what has happened to messages
- * @MPMCQ_PUT_AGAIN: put into ready, but not sent: see mpmcq_queue_sent()
+ * @MPMCQ_PUT_AGAIN: put into ready, but not sent, less those that were sent and parked: see
+ *	mpmcq_queue_sent()
  * @MPMCQ_UNDELIVERED: taken, but not delivered: see mpmcq_queue_received()
- * @MPMCQ_LEASED: delivered to a reader who kept them
+ * @MPMCQ_LEASED: delivered to a reader who kept them, less dead ones that he did not free
  * @MPMCQ_ACKED: of these, acknowledged
  * @MPMCQ_RETURNED: of these, given back
  * @MPMCQ_REJECTED: of these, rejected
@@ -130,7 +135,6 @@ struct mpmcq_counters {
  * @writers_open: open files with write access
  * @closings: how often the queue was closed and reopened; odd while it is closed.
  *	Written by compare-and-swap, see mpmcq_queue_close()
- * @full_holders: number of readers who were told that they hold as much as they may, see lease.c
  * @redelivered: deliveries to readers who kept the message, not for the first time
  * @suspects: how many messages were made suspects.  Both are for what is rare, so that the counters
  *	of a CPU fit one cache line
@@ -146,8 +150,8 @@ struct mpmcq_counters {
  *	more time than all else that a small queue needs
  *
  * Every index is at every moment in one ring, parked, or in the hands of one
- * operation or lease.  Who took it owns the slot until he puts it; nobody else
- * touches the slot but to peek at its length.  What is not said otherwise
+ * operation or lease.  Its taker owns the slot until he puts or parks it; others only
+ * read there, and find out whether what they read is whole: see struct mpmcq_slot.  What is not said otherwise
  * is written once, by mpmcq_queue_create().
  */
 struct mpmcq_queue {
@@ -163,7 +167,6 @@ struct mpmcq_queue {
 	struct mutex writers_lock;	/* see above */
 	unsigned int writers_open;
 	atomic_t closings;
-	atomic_t full_holders;
 	atomic64_t redelivered;
 	atomic64_t suspects;
 	struct index_ring free;
@@ -185,7 +188,8 @@ struct mpmcq_queue {
  * @data: the message
  *
  * Written by the owner of the index only.  Receives also read @word of the message at the head,
- * to see whether it fits: see claim_from() and mpmcq_claim_ready().
+ * to see whether it fits: see claim_from() and mpmcq_claim_ready().  Peeks read all of it, of any
+ * message in a ring: see peek.c.
  *
  * The word:
  *	bits 0-30	length in bytes
@@ -199,6 +203,21 @@ struct mpmcq_slot {
 	u64 generation;
 	u64 word;
 	u8 data[];
+};
+
+/**
+ * struct mpmcq_stamp - when a message was sent, and by whom
+ * @sent_ns: by CLOCK_BOOTTIME
+ * @uid: effective user id of who opened the sending file, in the initial user namespace
+ * @gid: effective group id
+ *
+ * At the end of a slot, in queues with %MPMCQ_STAMP.  Written by the owner of the index; @sent_ns is
+ * also read to say how old the next message is.
+ */
+struct mpmcq_stamp {
+	u64 sent_ns;
+	u32 uid;
+	u32 gid;
 };
 
 #define MPMCQ_LEN		(BIT_ULL(31) - 1)
@@ -251,6 +270,20 @@ struct mpmcq_claim {
 };
 
 #define MPMCQ_ID_STEP	4
+
+#define MPMCQ_SEQ_SHIFT	20	/* the index below, the generation above */
+
+/* What names a message in its queue. */
+static inline u64 mpmcq_seq(u32 index, u64 generation)
+{
+	return generation << MPMCQ_SEQ_SHIFT | index;
+}
+
+static inline struct mpmcq_stamp *mpmcq_stamp_of(const struct mpmcq_queue *q,
+						 const struct mpmcq_slot *slot)
+{
+	return (void *)slot + q->stride - sizeof(struct mpmcq_stamp);
+}
 
 /* Inline also where nothing may be called, see packed.c. */
 static __always_inline struct mpmcq_slot *mpmcq_slot(const struct mpmcq_queue *q, u32 index)
@@ -308,9 +341,11 @@ u32 mpmcq_queue_depth(const struct mpmcq_queue *q);
 u32 mpmcq_queue_dead(const struct mpmcq_queue *q);
 u32 mpmcq_queue_leased(const struct mpmcq_queue *q);
 u32 mpmcq_queue_parked(const struct mpmcq_queue *q);
+u64 mpmcq_queue_oldest_ns(struct mpmcq_queue *q);
 u64 mpmcq_queue_counter(const struct mpmcq_queue *q, enum mpmcq_counter which);
 u64 mpmcq_queue_sent(const struct mpmcq_queue *q);
 u64 mpmcq_queue_received(const struct mpmcq_queue *q);
+u32 mpmcq_queue_readers_asleep(const struct mpmcq_queue *q);
 
 /* queue.c */
 int mpmcq_claim_slot_else(struct mpmcq_queue *q, struct iov_iter *from, size_t bytes,
@@ -326,11 +361,12 @@ void mpmcq_publish_due(struct mpmcq_queue *q);
 void mpmcq_free(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
 void mpmcq_free_one(struct mpmcq_queue *q, u32 index);
 void mpmcq_hand_back_one(struct mpmcq_queue *q, u32 index);
+void mpmcq_hand_back_slot(struct mpmcq_queue *q, const struct mpmcq_claim *claim);
 void mpmcq_hand_back(struct mpmcq_queue *q, const struct mpmcq_claim *claim, unsigned int first);
 void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 flags,
 		     u32 delay_ms);
 void mpmcq_set_aside(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 reason);
-void mpmcq_lay_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
+void mpmcq_return_dead(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
 void mpmcq_revive_these(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
 u32 mpmcq_revive(struct mpmcq_queue *q, u32 max);
 u32 mpmcq_purge(struct mpmcq_queue *q, u32 max);

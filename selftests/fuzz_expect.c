@@ -360,7 +360,7 @@ const char *misinformed(const struct mpmcq_info *info, __u32 size, const struct 
 	CHECK(msg_size, info->msg_size == q->like.msg_size);
 	CHECK_COUNT(depth, waiting(q, false));
 	CHECK(flags, info->flags == q->like.flags);
-	CHECK(features, info->features == 2 * MPMCQ_FEATURE_FORWARD - 1);
+	CHECK(features, info->features == 2 * MPMCQ_FEATURE_META - 1);
 	CHECK(modes, info->modes == f->modes);
 	CHECK(closed, exact ? info->closed == q->closed : info->closed <= 1);
 	CHECK_COUNT(dead, q->dead.n);
@@ -419,6 +419,7 @@ void check_create(const struct mpmcq_create *c, bool on_directory, struct expect
 {
 	__u32 capacity = capacity_of(c), msg_size = msg_size_of(c);
 	__u32 flags = MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_DELAY | MPMCQ_START_LEASE |
+		      MPMCQ_STAMP |
 		      (c->name ? MPMCQ_EXIST_OK : 0);
 
 	if (capacity & (capacity - 1) || capacity < 2 || capacity > 1048576 ||
@@ -448,7 +449,7 @@ bool is_like(const struct queue *q, const struct mpmcq_create *c)
 void check_attach(const struct mpmcq_attach *a, const struct open_file *f, struct expected *e)
 {
 	__u32 access = a->open_flags & O_ACCMODE;
-	__u32 modes = MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | MPMCQ_MODE_DEAD;
+	__u32 modes = MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | MPMCQ_MODE_DEAD | MPMCQ_MODE_META;
 
 	if (!are_open_flags(a->open_flags) || a->modes & ~modes ||
 	    (a->max_held && !(a->modes & MPMCQ_MODE_LEASE)) || a->max_held > MPMCQ_MAX_HELD_MAX)

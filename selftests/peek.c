@@ -151,7 +151,8 @@ TEST_F(peek, name_lasts)
 	ASSERT_EQ(0, result(ioctl(self->fd, MPMCQ_IOC_CLOSE, MPMCQ_CLOSE_DUE)));
 	EXPECT_TRUE(comes_true(!peek_seq(self->fd, READY, SEQ, seq, 1, &got)));
 	EXPECT_EQ(0, reopen_queue(self->fd));
-	EXPECT_EQ(-ESTALE, peek_seq(self->fd, PARKED, SEQ, seq, 1, &got));
+	EXPECT_EQ(-ENOENT, peek_seq(self->fd, PARKED, SEQ, seq, 1, &got));
+	EXPECT_EQ(-ESTALE, peek_seq(self->fd, PARKED, NEXT, seq, 1, &got));
 
 	ASSERT_EQ(1, take_packed(self->le, 1, LEN, 1, &msg));
 	EXPECT_EQ(-ENOENT, peek_seq(self->fd, READY, SEQ, seq, 1, &got));
@@ -197,7 +198,8 @@ TEST_F(peek, parked)
 	}
 	EXPECT_EQ(-ENOENT, peek_seq(self->fd, PARKED, NEXT, seq, 0, &got));
 	EXPECT_EQ(-ESTALE, peek_seq(self->fd, PARKED, NEXT, seq + (1 << 20), 0, &got));
-	EXPECT_EQ(-ESTALE, peek_seq(self->fd, PARKED, SEQ, UINT64_MAX, 0, &got));
+	EXPECT_EQ(-ENOENT, peek_seq(self->fd, PARKED, SEQ, UINT64_MAX, 0, &got));
+	EXPECT_EQ(-ESTALE, peek_seq(self->fd, PARKED, NEXT, UINT64_MAX, 0, &got));
 	EXPECT_EQ(5, info_of(self->fd).parked);
 }
 

@@ -13,17 +13,19 @@
 #define LEASE	MPMCQ_MODE_LEASE
 #define PACKED	MPMCQ_MODE_PACKED
 #define DEAD	MPMCQ_MODE_DEAD
+#define META	MPMCQ_MODE_META
 
 static unsigned char large[MSG_SIZE_MAX];
 
 /* What programs of 32 and of 64 bits have to agree about. */
-static_assert(sizeof(struct mpmcq_info) == 168, "info");
+static_assert(sizeof(struct mpmcq_info) == 176, "info");
 static_assert(offsetof(struct mpmcq_info, features) == MPMCQ_INFO_SIZE_VER0, "info");
 static_assert(offsetof(struct mpmcq_info, modes) == 32, "info");
 static_assert(offsetof(struct mpmcq_info, number) == 64, "info");
 static_assert(offsetof(struct mpmcq_info, sent) == 80, "info");
 static_assert(offsetof(struct mpmcq_info, dropped) == 120, "info");
 static_assert(sizeof(struct mpmcq_msg) == 24, "msg");
+static_assert(sizeof(struct mpmcq_meta) == 48, "meta");
 static_assert(sizeof(struct mpmcq_mode) == 24, "mode");
 static_assert(sizeof(struct mpmcq_settle) == 32, "settle");
 static_assert(sizeof(struct mpmcq_create) == 48, "create");
@@ -88,7 +90,7 @@ static const struct request requests[] = {
 	}, {
 		"MODE", MPMCQ_IOC_MODE, ARGS(mode),
 		.zero = {
-			{ offsetof(struct mpmcq_mode, modes), ~(PACKED | LEASE) },
+			{ offsetof(struct mpmcq_mode, modes), ~(PACKED | LEASE | META) },
 			{ offsetof(struct mpmcq_mode, max_held), -1 },
 			{ offsetof(struct mpmcq_mode, reserved), -1 },
 		},
@@ -108,7 +110,7 @@ static const struct request requests[] = {
 			{
 				offsetof(struct mpmcq_create, flags),
 				~(MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_DELAY |
-				  MPMCQ_START_LEASE),
+				  MPMCQ_START_LEASE | MPMCQ_STAMP),
 			},
 			{ offsetof(struct mpmcq_create, open_flags), OTHER_OPEN_FLAGS },
 			{ offsetof(struct mpmcq_create, mode), -1 },
@@ -120,7 +122,7 @@ static const struct request requests[] = {
 			{
 				offsetof(struct mpmcq_create, flags),
 				~(MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_DELAY |
-				  MPMCQ_START_LEASE),
+				  MPMCQ_START_LEASE | MPMCQ_STAMP),
 			},
 			{ offsetof(struct mpmcq_create, open_flags), OTHER_OPEN_FLAGS },
 			{ offsetof(struct mpmcq_create, mode), -1 },
@@ -134,7 +136,7 @@ static const struct request requests[] = {
 			{
 				offsetof(struct mpmcq_create, flags),
 				~(MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_DELAY |
-				  MPMCQ_START_LEASE | MPMCQ_EXIST_OK),
+				  MPMCQ_START_LEASE | MPMCQ_STAMP | MPMCQ_EXIST_OK),
 			},
 			{ offsetof(struct mpmcq_create, open_flags), -1 },
 			{ offsetof(struct mpmcq_create, mode), ~0777 },
@@ -143,7 +145,7 @@ static const struct request requests[] = {
 		"ATTACH", MPMCQ_IOC_ATTACH, ARGS(attach), .good = DESCRIPTOR,
 		.zero = {
 			{ offsetof(struct mpmcq_attach, open_flags), OTHER_OPEN_FLAGS },
-			{ offsetof(struct mpmcq_attach, modes), ~(PACKED | LEASE | DEAD) },
+			{ offsetof(struct mpmcq_attach, modes), ~(PACKED | LEASE | DEAD | META) },
 			{ offsetof(struct mpmcq_attach, max_held), -1 },
 		},
 	}, {
@@ -570,7 +572,7 @@ TEST_F(request, in_use)
 	EXPECT_EQ(0, any_ioctl(variant->compat, le, MPMCQ_IOC_INFO, at));
 	EXPECT_EQ(LEASE | PACKED, info->modes);
 	EXPECT_EQ(3, info->held);
-	EXPECT_EQ(2 * MPMCQ_FEATURE_FORWARD - 1, info->features);
+	EXPECT_EQ(2 * MPMCQ_FEATURE_META - 1, info->features);
 
 	*end = (struct mpmcq_settle){
 		.size = sizeof(*end), .op = MPMCQ_SETTLE_ACK, .ids = at + 512, .count = 1,
@@ -766,6 +768,7 @@ TEST(told_by_fdinfo)
 		{ PACKED | LEASE, "packed lease" }, { DEAD, "dead" },
 		{ PACKED | DEAD, "packed dead" }, { LEASE | DEAD, "lease dead" },
 		{ PACKED | LEASE | DEAD, "packed lease dead" },
+		{ PACKED | META, "packed meta" }, { PACKED | LEASE | META, "packed lease meta" },
 	};
 	int fd = make_queue(.capacity = 4, .msg_size = 64, .open_flags = O_RDWR), file;
 	char number[16];
@@ -825,7 +828,7 @@ TEST(told_by_info)
 		  MPMCQ_FEATURE_CLOSE | MPMCQ_FEATURE_ATTACH | MPMCQ_FEATURE_CREATE |
 		  MPMCQ_FEATURE_FILES | MPMCQ_FEATURE_DROP | MPMCQ_FEATURE_DELAY |
 		  MPMCQ_FEATURE_TIMEOUT | MPMCQ_FEATURE_START |
-		  MPMCQ_FEATURE_PEEK | MPMCQ_FEATURE_FORWARD, info.features);
+		  MPMCQ_FEATURE_PEEK | MPMCQ_FEATURE_FORWARD | MPMCQ_FEATURE_META, info.features);
 	EXPECT_EQ(LEASE | PACKED, info.modes);
 	EXPECT_EQ(0, info.closed);
 	EXPECT_EQ(1, info.dead);

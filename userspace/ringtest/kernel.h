@@ -32,6 +32,7 @@ typedef unsigned int gfp_t;
 
 #define ERESTARTSYS		512
 #define U32_MAX			UINT32_MAX
+#define U64_MAX			UINT64_MAX
 #define INT_MAX			__INT_MAX__
 #define GFP_KERNEL		0
 #define GFP_KERNEL_ACCOUNT	0
@@ -58,6 +59,7 @@ typedef unsigned int gfp_t;
 #define min(a, b)		((a) < (b) ? (a) : (b))
 #define max(a, b)		((a) > (b) ? (a) : (b))
 #define min_t(type, a, b)	min((type)(a), (type)(b))
+#define max_t(type, a, b)	max((type)(a), (type)(b))
 
 #define ERR_PTR(error)		((void *)(long)(error))
 #define PTR_ERR(p)		((long)(p))
@@ -136,6 +138,14 @@ struct mutex {
 typedef struct {
 	u8 b[16];
 } uuid_t;
+
+/* Nobody asks who sends. */
+struct cred {
+	unsigned int euid, egid;
+};
+
+#define __kuid_val(uid)		(uid)
+#define __kgid_val(gid)		(gid)
 
 #define uuid_gen(uuid)		((void)(uuid))
 
@@ -318,6 +328,7 @@ static inline void schedule(void)
 typedef uint64_t ktime_t;
 
 #define ktime_get()			0
+#define ktime_get_boottime_ns()		0
 #define ktime_add_ms(time, ms)		((time) + (ms))
 #define HRTIMER_MODE_ABS		0
 #define schedule_hrtimeout_range(until, slack, mode)	((void)(until), shim_schedule_timed())

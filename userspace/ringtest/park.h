@@ -63,7 +63,7 @@ static inline bool mpmcq_park_add(struct mpmcq_park *p, const u32 *indices, unsi
 	return true;
 }
 
-static inline unsigned int mpmcq_park_take(struct mpmcq_park *p, u32 *indices, unsigned int max)
+static inline unsigned int mpmcq_park_remove_due(struct mpmcq_park *p, u32 *indices, unsigned int max)
 {
 	unsigned int n;
 
@@ -80,7 +80,8 @@ static inline unsigned int mpmcq_park_take(struct mpmcq_park *p, u32 *indices, u
 static inline void mpmcq_park_all_due(struct mpmcq_park *p, int closings)
 {
 	step();
-	p->all_due = closings;
+	if (closings - p->all_due > 0)
+		p->all_due = closings;
 }
 
 /* Nothing that is parked is peeked at here. */

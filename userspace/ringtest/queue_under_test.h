@@ -327,7 +327,7 @@ static ssize_t send_value(u64 value, bool is_long, unsigned int missing, bool ba
 	struct iov_iter from = { .count = is_long ? LEN_LONG : LEN_SHORT, .value = value,
 				 .missing = missing, .bad = bad };
 
-	return mpmcq_send(queue, &from, wait_ms);
+	return mpmcq_send(queue, &from, wait_ms, NULL);
 }
 
 /* A message that is parked. */

@@ -24,6 +24,7 @@
 #define MPMCQ_AUTO_CLOSE	0x02	/* close when the last writer goes */
 #define MPMCQ_DELAY		0x04	/* messages may wait for a time, see mpmcq_msg.delay_ms */
 #define MPMCQ_START_LEASE	0x08	/* what is opened for reading begins with a lease */
+#define MPMCQ_STAMP		0x10	/* messages know when and by whom they were sent */
 /* struct mpmcq_create, flags: about the call, not kept with the queue. */
 #define MPMCQ_EXIST_OK		0x10000	/* succeed if there is such a queue already */
 
@@ -31,6 +32,7 @@
 #define MPMCQ_MODE_PACKED	0x01	/* many messages a call, see struct mpmcq_msg */
 #define MPMCQ_MODE_LEASE	0x02	/* what is read is held until acknowledged */
 #define MPMCQ_MODE_DEAD		0x04	/* reads take dead messages; only for ATTACH */
+#define MPMCQ_MODE_META		0x08	/* with PACKED: headers are struct mpmcq_meta */
 
 /* What the kernel can do: struct mpmcq_info, features. */
 #define MPMCQ_FEATURE_PACKED	0x01ULL
@@ -46,6 +48,7 @@
 #define MPMCQ_FEATURE_START	0x400ULL
 #define MPMCQ_FEATURE_PEEK	0x800ULL
 #define MPMCQ_FEATURE_FORWARD	0x1000ULL
+#define MPMCQ_FEATURE_META	0x2000ULL	/* and MPMCQ_STAMP */
 
 /**
  * struct mpmcq_info - what a queue is like, and an open file of it
@@ -78,7 +81,9 @@
  *	their message
  * @suspects: out: messages so far that came back because a file ended or a deadline passed, or
  *	were revived
- * @readers_asleep: out: tasks that wait in a read
+ * @oldest_ns: out: age of the oldest message that waits, in nanoseconds; 0 if there is none, or in a
+ *	queue without MPMCQ_STAMP
+ * @readers_asleep: out: tasks that wait in a read, also of dead messages
  * @writers_asleep: out: tasks that wait in a write
  * @uuid: out: names the queue in the world, as seq of struct mpmcq_peek does a message in the queue
  *
@@ -114,6 +119,7 @@ struct mpmcq_info {
 	__aligned_u64 dropped;
 	__aligned_u64 redelivered;
 	__aligned_u64 suspects;
+	__aligned_u64 oldest_ns;
 	__u32 readers_asleep;
 	__u32 writers_asleep;
 	__u8 uuid[16];
@@ -159,9 +165,32 @@ struct mpmcq_msg {
 	(sizeof(struct mpmcq_msg) + (((len) + (__u64)7) & ~(__u64)7))
 
 /**
+ * struct mpmcq_meta - what stands before each message with MPMCQ_MODE_META
+ * @msg: as without
+ * @seq: read: names the message in this queue, from its sending on to its end
+ * @age_ns: read: how long ago it was sent, in nanoseconds; 0 in a queue without MPMCQ_STAMP
+ * @uid: read: effective user id with which the sender opened its file, as the user namespace of
+ *	who opened the reading file has it; 65534 if it has none, or without MPMCQ_STAMP
+ * @gid: read: effective group id, likewise
+ *
+ * Written: all but @msg is ignored.
+ */
+struct mpmcq_meta {
+	struct mpmcq_msg msg;
+	__aligned_u64 seq;
+	__aligned_u64 age_ns;
+	__u32 uid;
+	__u32 gid;
+};
+
+/* Bytes that a message of @len bytes takes in a packed buffer with MPMCQ_MODE_META. */
+#define MPMCQ_META_SPACE(len) \
+	(sizeof(struct mpmcq_meta) + (((len) + (__u64)7) & ~(__u64)7))
+
+/**
  * struct mpmcq_mode - how an open file reads and writes from now on
  * @size: size of this struct, in bytes
- * @modes: MPMCQ_MODE_PACKED, MPMCQ_MODE_LEASE
+ * @modes: MPMCQ_MODE_PACKED, MPMCQ_MODE_LEASE, MPMCQ_MODE_META
  * @max_held: with MPMCQ_MODE_LEASE, how many messages may be held at a time, up to
  *	MPMCQ_MAX_HELD_MAX, and cut to the queue's capacity; 0 for
  *	MPMCQ_MAX_HELD_DEFAULT; without it, 0
@@ -280,7 +309,7 @@ struct mpmcq_create {
  * struct mpmcq_attach - another open file of the same queue
  * @size: size of this struct, in bytes
  * @open_flags: as in struct mpmcq_create; no access that the first file lacks
- * @modes: MPMCQ_MODE_PACKED, MPMCQ_MODE_LEASE, MPMCQ_MODE_DEAD
+ * @modes: MPMCQ_MODE_PACKED, MPMCQ_MODE_LEASE, MPMCQ_MODE_DEAD, MPMCQ_MODE_META
  * @max_held: as in struct mpmcq_mode
  * @rcv_timeout_ms: as in struct mpmcq_mode
  * @snd_timeout_ms: as in struct mpmcq_mode
@@ -320,8 +349,8 @@ struct mpmcq_dead {
  * @reserved: 0
  *
  * The message is sent there as a new one, and done with here, or neither.  The call waits for room
- * as a write to @fd does, and the lease runs on meanwhile.  After an error the message is held as
- * before, if its time is not up: then it fails with ENOENT.
+ * as a write to @fd does, and the lease runs on meanwhile: it fails with ENOENT if there is room,
+ * but the message is not held any more.  After an error nothing has been done to the message.
  */
 struct mpmcq_forward {
 	__u32 size;
@@ -365,8 +394,8 @@ struct mpmcq_forward {
  * @reason: out: of a dead message, MPMCQ_REASON_REJECTED and the like, else 0
  * @reserved2: out: 0
  *
- * Fails with ENOENT if there is no such message there, with ESTALE if a parked one is to be found by
- * one that is not parked any more, with EAGAIN if others took each message that was about to be
+ * Fails with ENOENT if there is no such message there, with ESTALE if it is to be the one after one
+ * that is not parked, or not any more, with EAGAIN if others took each message that was about to be
  * copied, and with EMSGSIZE if it is longer than the buffer.  After EMSGSIZE all but the buffer
  * is filled in.
  */
