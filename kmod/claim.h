@@ -37,7 +37,7 @@ static inline bool mpmcq_was_open(const struct mpmcq_queue *q)
 /**
  * mpmcq_claim_slot() - take one empty slot
  * @q: the queue
- * @from: what will be copied into it; NULL if that is in memory
+ * @from: what will be copied into it
  * @bytes: how much of it
  * @wait_ms: as of struct mpmcq_claim
  *

@@ -201,7 +201,7 @@ void mpmcq_park_all_due(struct mpmcq_park *p, int closings)
  *
  * Context: process; not to sleep before mpmcq_park_unlock().
  */
-void mpmcq_park_lock(struct mpmcq_park *p)
+void mpmcq_park_lock(struct mpmcq_park *p) __acquires(&p->lock)
 {
 	spin_lock(&p->lock);
 }
@@ -212,7 +212,7 @@ void mpmcq_park_lock(struct mpmcq_park *p)
  *
  * Context: process.
  */
-void mpmcq_park_unlock(struct mpmcq_park *p)
+void mpmcq_park_unlock(struct mpmcq_park *p) __releases(&p->lock)
 {
 	spin_unlock(&p->lock);
 }

@@ -51,8 +51,8 @@ bool mpmcq_park_add(struct mpmcq_park *p, const u32 *indices, unsigned int n, u3
 unsigned int mpmcq_park_remove_due(struct mpmcq_park *p, u32 *indices, unsigned int max);
 void mpmcq_park_all_due(struct mpmcq_park *p, int closings);
 
-void mpmcq_park_lock(struct mpmcq_park *p);
-void mpmcq_park_unlock(struct mpmcq_park *p);
+void mpmcq_park_lock(struct mpmcq_park *p) __acquires(&p->lock);
+void mpmcq_park_unlock(struct mpmcq_park *p) __releases(&p->lock);
 int mpmcq_park_first(const struct mpmcq_park *p);
 int mpmcq_park_after(const struct mpmcq_park *p, u32 index);
 bool mpmcq_park_has(const struct mpmcq_park *p, u32 index);

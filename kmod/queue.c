@@ -816,7 +816,7 @@ static int claim_slots_else(struct mpmcq_queue *q, struct mpmcq_claim *claim,
 /**
  * mpmcq_claim_slot_else() - what mpmcq_claim_slot() does when it has found nothing free
  * @q: the queue
- * @from: what will be copied into it; NULL if that is in memory
+ * @from: what will be copied into it
  * @bytes: how much of it
  * @wait_ms: as of struct mpmcq_claim
  *

@@ -149,10 +149,10 @@ struct mpmcq_counters {
  * @counters: for each of nr_cpu_ids CPUs, read any time.  Not alloc_percpu(), which takes
  *	more time than all else that a small queue needs
  *
- * Every index is at every moment in one ring, parked, or in the hands of one
- * operation or lease.  Its taker owns the slot until he puts or parks it; others only
- * read there, and find out whether what they read is whole: see struct mpmcq_slot.  What is not said otherwise
- * is written once, by mpmcq_queue_create().
+ * Every index is at every moment in one ring, parked, or in the hands of one operation or lease.
+ * Its taker owns the slot until he puts or parks it; others only read there, and find out whether
+ * what they read is whole: see struct mpmcq_slot.  What is not said otherwise is written once, by
+ * mpmcq_queue_create().
  */
 struct mpmcq_queue {
 	struct mpmcq_config config;
@@ -211,8 +211,8 @@ struct mpmcq_slot {
  * @uid: effective user id of who opened the sending file, in the initial user namespace
  * @gid: effective group id
  *
- * At the end of a slot, in queues with %MPMCQ_STAMP.  Written by the owner of the index; @sent_ns is
- * also read to say how old the next message is.
+ * At the end of a slot, in queues with %MPMCQ_STAMP.  Written by the owner of the index.
+ * Others read @sent_ns, to say how old the next message is.
  */
 struct mpmcq_stamp {
 	u64 sent_ns;

@@ -271,7 +271,7 @@ TEST_F(forward, deadline_meanwhile)
 	close(from);
 }
 
-/* If the lease ends just before the slot is there, the message that was dropped for it is not lost. */
+/* If the lease ends before there is a slot, the message that was dropped for it is not lost. */
 TEST_F(forward, drops_nothing_in_vain)
 {
 	int to = make_queue(.capacity = 2, .msg_size = 32, .flags = MPMCQ_DROP_OLDEST,

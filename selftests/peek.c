@@ -272,7 +272,8 @@ TEST_F(peek, races)
 	}
 	for (i = 0; i < ROUNDS; i++) {
 		req = (struct mpmcq_peek){
-			.where = READY, .position = i % 3, .buf = (unsigned long)buf, .buf_len = SIZE,
+			.where = READY, .position = i % 3,
+			.buf = (unsigned long)buf, .buf_len = SIZE,
 		};
 		switch (peek(self->fd, &req)) {
 		case 0:

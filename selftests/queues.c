@@ -610,7 +610,8 @@ TEST_F(request, in_use)
 TEST(health)
 {
 	int fd = make_queue(.capacity = 2, .msg_size = 64, .open_flags = O_RDWR | O_NONBLOCK), i;
-	int wait = attach(fd, O_RDWR, 0, 0), le = attach(fd, O_RDWR | O_NONBLOCK, LEASE | PACKED, 0);
+	int le = attach(fd, O_RDWR | O_NONBLOCK, LEASE | PACKED, 0);
+	int wait = attach(fd, O_RDWR, 0, 0);
 	unsigned char buf[2][LEN];
 	struct mpmcq_info info;
 	struct mpmcq_msg msg;

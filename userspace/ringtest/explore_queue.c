@@ -39,8 +39,8 @@
  *	that can be fetched and never written,
  *	h receive and keep the message, H the same, but a suspect only if nothing is kept;
  *	then, with those that are kept,
- *	a acknowledge, b give back to the front, B to the tail, V with a delay, z as the end of an open
- *	file does, d set aside,
+ *	a acknowledge, b give back to the front, B to the tail, V with a delay, z as the end of
+ *	an open file does, d set aside,
  *	D receive a dead message, v revive all of them, x purge all,
  *	c close, C close with all due, p reopen,
  *	i poll until there is something to read, e the same exclusively, w until there is
@@ -191,7 +191,7 @@ static const struct scenario scenarios[] = {
 	{ "delay, close, then all due", 1, 0, { "T", "rr", "c", "Cj" }, 3, 4, DELAY },
 	{ "delay, close with all due, reopen", 1, 0, { "T", "qq", "Cjp" }, ALL, ALL, DELAY },
 	{ "give back with a delay, close", 1, 1, { "hVj", "r", "c" }, ALL, ALL, DELAY },
-	{ "give back with a delay, close with all due", 1, 1, { "hV", "r", "Cj" }, ALL, ALL, DELAY },
+	{ "give back with a delay, all due", 1, 1, { "hV", "r", "Cj" }, ALL, ALL, DELAY },
 	{ "delay, drop", 1, 1, { "Tj", "s", "s" }, 4, ALL, DELAY | DROP },
 
 	{ "peek, reader that sends again", 1, 1, { "P", "rs" }, ALL, ALL },

@@ -158,26 +158,17 @@ struct cred {
  * WRITE_ONCE() is no step: what is stored so is for nobody else before a later step of its thread.
  */
 #define READ_ONCE(x)							\
-	((__typeof__(x))_Generic((x), u32: shim_read_u32, u64: shim_read_u64,	\
-				 default: shim_read_pointer)(&(x)))
+	((__typeof__(x))shim_read(&(x), sizeof(x),			\
+				  __builtin_types_compatible_p(__typeof__(x), u64)))
 #define WRITE_ONCE(x, value)	((x) = (value))
 #define smp_store_release(p, v)	shim_store(p, v)
 
-static inline u32 shim_read_u32(const void *p)
+static inline u64 shim_read(const void *p, size_t size, bool is_u64)
 {
+	if (size == sizeof(u64) && !is_u64)
+		return *(const uintptr_t *)p;
 	step_at(p);
-	return saw(*(const u32 *)p);
-}
-
-static inline u64 shim_read_u64(const void *p)
-{
-	step_at(p);
-	return saw(*(const u64 *)p);
-}
-
-static inline uintptr_t shim_read_pointer(const void *p)
-{
-	return *(const uintptr_t *)p;
+	return saw(is_u64 ? *(const u64 *)p : *(const u32 *)p);
 }
 
 static inline void shim_store(u64 *p, u64 value)
@@ -193,6 +184,7 @@ static inline void smp_mb(void)
 
 #define smp_mb__after_atomic()	smp_mb()
 #define smp_wmb()		smp_mb()
+/* Who copies what another one writes finds that out. */
 #define data_race(expression)	(expression)
 
 /*

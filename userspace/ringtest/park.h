@@ -63,7 +63,8 @@ static inline bool mpmcq_park_add(struct mpmcq_park *p, const u32 *indices, unsi
 	return true;
 }
 
-static inline unsigned int mpmcq_park_remove_due(struct mpmcq_park *p, u32 *indices, unsigned int max)
+static inline unsigned int mpmcq_park_remove_due(struct mpmcq_park *p, u32 *indices,
+						 unsigned int max)
 {
 	unsigned int n;
 

@@ -81,8 +81,8 @@
  *	their message
  * @suspects: out: messages so far that came back because a file ended or a deadline passed, or
  *	were revived
- * @oldest_ns: out: age of the oldest message that waits, in nanoseconds; 0 if there is none, or in a
- *	queue without MPMCQ_STAMP
+ * @oldest_ns: out: age of the oldest message that waits, in nanoseconds; 0 if there is none, or
+ *	in a queue without MPMCQ_STAMP
  * @readers_asleep: out: tasks that wait in a read, also of dead messages
  * @writers_asleep: out: tasks that wait in a write
  * @uuid: out: names the queue in the world, as seq of struct mpmcq_peek does a message in the queue
