@@ -62,6 +62,9 @@ struct data {
 	unsigned int cmd;
 	struct mpmcq_settle settle;
 	struct mpmcq_dead dead;
+	struct mpmcq_forward forward;
+	struct mpmcq_peek peek;
+	int target;			/* of forwards */
 	struct mpmcq_msg msg[MANY];
 	__u64 id[MANY];
 
@@ -1060,6 +1063,78 @@ TEST_F_TIMEOUT(own, touch, 200)
 	ids(_metadata, &self->data, "TOUCH", MPMCQ_SETTLE_TOUCH);
 }
 
+/* One message that is held, and what is to be sent in its place */
+static void prepare_forward(struct data *d)
+{
+	put_packed(d->packer, 1, LEN, 1);
+	take_packed(d->reader, 1, LEN, 1, d->msg);
+	fill(d->buf, LONGEST, 2);
+	d->forward = (struct mpmcq_forward) {
+		.size = sizeof(d->forward), .fd = d->target, .id = d->msg[0].id,
+		.buf = (unsigned long)d->buf, .len = LONGEST,
+	};
+}
+
+static int run_forward(struct data *d)
+{
+	return result(ioctl(d->reader, MPMCQ_IOC_FORWARD, &d->forward));
+}
+
+/* It is there, or still here. */
+static bool verify_forward(struct data *d, int ret)
+{
+	bool there = take_msg(d->target, LONGEST, 2) == LONGEST;
+
+	return there == !ret && info_of(d->reader).held == !!ret &&
+	       ack_all(d->reader) == !!ret && all_slots_free(d) &&
+	       put_all(d->target, LEN, 0) == 2 && take_all(d->target) == 2;
+}
+
+TEST_F_TIMEOUT(own, forward, 200)
+{
+	const struct operation op = {
+		"FORWARD", 4, prepare_forward, run_forward, { -EFAULT, -ENOMEM }, verify_forward
+	};
+	struct data *d = &self->data;
+
+	d->reader = attach(d->fd, O_RDONLY | O_NONBLOCK, MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE, 1);
+	d->target = make_queue(.capacity = 2, .msg_size = LONGEST, .open_flags = O_RDWR | O_NONBLOCK);
+	ASSERT_LE(0, d->reader);
+	ASSERT_LE(0, d->target);
+	all_points(d, &op);
+	close(d->target);
+}
+
+static void prepare_peek(struct data *d)
+{
+	put_msg(d->nb, LONGEST, 3);
+	memset(d->buf, JUNK, LONGEST);
+	d->peek = (struct mpmcq_peek) {
+		.size = sizeof(d->peek), .where = MPMCQ_PEEK_READY,
+		.buf = (unsigned long)d->buf, .buf_len = LONGEST,
+	};
+}
+
+static int run_peek(struct data *d)
+{
+	return result(ioctl(d->fd, MPMCQ_IOC_PEEK, &d->peek));
+}
+
+static bool verify_peek(struct data *d, int ret)
+{
+	return (ret || (d->peek.len == LONGEST && is_filled(d->buf, LONGEST, 3))) &&
+	       take_msg(d->nb, LONGEST, 3) == LONGEST && all_slots_free(d);
+}
+
+TEST_F_TIMEOUT(own, peek, 200)
+{
+	const struct operation op = {
+		"PEEK", 5, prepare_peek, run_peek, { -EFAULT, -ENOMEM }, verify_peek
+	};
+
+	all_points(&self->data, &op);
+}
+
 /* Dead messages; how many were moved can be read, but perhaps not written. */
 static void prepare_dead(struct data *d)
 {
@@ -1494,7 +1569,7 @@ static int make_closing(struct data *d)
 	struct mpmcq_create create = d->create;
 	int ret;
 
-	create.flags = MPMCQ_AUTO_CLOSE;
+	create.flags = MPMCQ_AUTO_CLOSE | (d->create.flags & (MPMCQ_START_LEASE | MPMCQ_DELAY));
 	ret = result(ioctl(d->named ? d->dir : d->fd, MPMCQ_IOC_CREATE, &create));
 	return ret || !d->named ? ret : open_at(d->dir, NAME, O_RDWR | O_NONBLOCK);
 }
@@ -1585,6 +1660,21 @@ static int attach_one(struct data *d)
 	fd = run_attach(d);
 	close(d->reader);
 	return fd;
+}
+
+/* A table goes with the open file where the queue's readers begin with a lease. */
+TEST_F_TIMEOUT(make, open_with_a_lease, 200)
+{
+	const struct operation op = {
+		"open of a queue whose readers begin with a lease", 4, prepare_closing,
+		run_open_name, { -EFAULT, -ENOMEM }, verify_another
+	};
+
+	give_name(&self->data);
+	self->data.create.flags = MPMCQ_START_LEASE | MPMCQ_DELAY;
+	self->data.attach.modes = MPMCQ_MODE_LEASE;
+	self->data.attach.max_held = 1;
+	all_points(&self->data, &op);
 }
 
 static void attach_all(struct __test_metadata *_metadata, struct data *d, const long *limit)

@@ -10,11 +10,12 @@
 #include "queue.h"
 #include "transport.h"
 
-static int ours_open(struct channel *c, size_t size)
+static int open_with(struct channel *c, size_t size, __u32 flags)
 {
 	struct mpmcq_create create = {
 		.capacity = ROOM,
 		.msg_size = size,
+		.flags = flags,
 		.open_flags = O_RDWR,
 	};
 
@@ -25,6 +26,16 @@ static int ours_open(struct channel *c, size_t size)
 	c->capacity = ROOM;
 	c->size = size;
 	return 0;
+}
+
+static int ours_open(struct channel *c, size_t size)
+{
+	return open_with(c, size, 0);
+}
+
+static int stamp_open(struct channel *c, size_t size)
+{
+	return open_with(c, size, MPMCQ_STAMP);
 }
 
 static int ours_finish(struct channel *c)
@@ -67,6 +78,17 @@ const struct transport mpmcq_transport = {
 	.text = "a private queue, plain",
 	.kind = KIND_OURS,
 	.open = ours_open,
+	.send = fd_send,
+	.finish = ours_finish,
+	.receive = fd_receive,
+	.close = fd_close,
+};
+
+const struct transport stamp_transport = {
+	.name = "stamp",
+	.text = "a private queue that knows when and by whom each message was sent",
+	.kind = KIND_OURS,
+	.open = stamp_open,
 	.send = fd_send,
 	.finish = ours_finish,
 	.receive = fd_receive,

@@ -34,12 +34,16 @@ static const struct transport floor_transport = {
 };
 
 static const char *const names[] = {
-	"floor", "mpmcq", "packed", "lease", "pipe", "mqueue", "sysv", "seqpacket", "dgram",
+	"floor", "mpmcq", "stamp", "packed", "lease", "pipe", "mqueue", "sysv", "seqpacket", "dgram",
 };
 
 static const struct transport *find(const char *name)
 {
-	return strcmp(name, floor_transport.name) ? transport_find(name) : &floor_transport;
+	if (!strcmp(name, floor_transport.name))
+		return &floor_transport;
+	if (!strcmp(name, stamp_transport.name))
+		return &stamp_transport;
+	return transport_find(name);
 }
 
 /* Fills in @ways, of which there are at most MAX_WAYS; returns how many. */
