@@ -69,7 +69,9 @@ static int forward_here(struct mpmcq_queue *q, struct mpmcq_holder *h,
  *
  * Return: 0; -ENOENT if it is not held, or not any more when there is a slot; -EMSGSIZE if it is
  * longer than @to allows; -EOPNOTSUPP for a delay if @to has none; and those of
- * mpmcq_claim_slots() but -EFAULT.  After an error nothing has been done to it or @to.
+ * mpmcq_claim_slots() but -EFAULT.  After an error it is held as before, if
+ * its lease has not ended, and no message of @to is lost: one that was dropped for the slot is
+ * among the returned ones then.
  * Context: process; may sleep if it may wait.
  */
 int mpmcq_forward(struct mpmcq_queue *from, struct mpmcq_holder *h, struct mpmcq_queue *to,

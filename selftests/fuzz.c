@@ -711,7 +711,7 @@ TEST_F(control, arguments)
 	EXPECT_EQ(-EINVAL, create_refused(.capacity = 1));
 	EXPECT_EQ(-EINVAL, create_refused(.capacity = 12));
 	EXPECT_EQ(-EINVAL, create_refused(.msg_size = 65537));
-	EXPECT_EQ(-EINVAL, create_refused(.flags = 4));
+	EXPECT_EQ(-EINVAL, create_refused(.flags = 32));
 	EXPECT_EQ(-EINVAL, create_refused(.flags = MPMCQ_EXIST_OK));
 	EXPECT_EQ(-EINVAL, create_refused(.mode = 0600));
 	EXPECT_EQ(-EINVAL, named_refused(.mode = 01000));

@@ -442,14 +442,16 @@ bool is_like(const struct queue *q, const struct mpmcq_create *c)
 {
 	return c->flags & MPMCQ_EXIST_OK && q->like.capacity == capacity_of(c) &&
 	       q->like.msg_size == msg_size_of(c) &&
-	       q->like.flags == (c->flags & ~MPMCQ_EXIST_OK) &&
-	       q->like.max_deliveries == c->max_deliveries && q->like.lease_ms == c->lease_ms;
+	       !((q->like.flags ^ c->flags) & ~(MPMCQ_EXIST_OK | MPMCQ_START_LEASE)) &&
+	       q->like.max_deliveries == c->max_deliveries &&
+	       q->like.lease_ms == c->lease_ms && q->like.retry_ms == c->retry_ms &&
+	       q->like.retry_max_ms == c->retry_max_ms;
 }
 
 void check_attach(const struct mpmcq_attach *a, const struct open_file *f, struct expected *e)
 {
 	__u32 access = a->open_flags & O_ACCMODE;
-	__u32 modes = MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | MPMCQ_MODE_DEAD | MPMCQ_MODE_META;
+	__u32 modes = MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | MPMCQ_MODE_DEAD;
 
 	if (!are_open_flags(a->open_flags) || a->modes & ~modes ||
 	    (a->max_held && !(a->modes & MPMCQ_MODE_LEASE)) || a->max_held > MPMCQ_MAX_HELD_MAX)

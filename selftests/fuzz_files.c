@@ -147,7 +147,7 @@ void call_attach(struct worker *w)
 		req.modes &= ~MPMCQ_MODE_LEASE;
 	req.max_held = draw_max_held(w, req.modes);
 	if (one_in(w, 32))
-		req.modes ^= 1U << (3 + draw(w, 29));
+		req.modes ^= 1U << (4 + draw(w, 28));
 	if (one_in(w, 32))
 		req.open_flags ^= 1U << draw(w, 32);
 	if (one_in(w, 64) && !f->queue->ordered)

@@ -17,7 +17,7 @@ void call_mode(struct worker *w)
 
 	req.max_held = draw_max_held(w, req.modes);
 	if (one_in(w, 32))
-		req.modes ^= 1U << (2 + draw(w, 30));
+		req.modes ^= 1U << (one_in(w, 4) ? 2 : 4 + draw(w, 28));
 	if (one_in(w, 32))
 		req.reserved = 1U << draw(w, 32);
 	if (one_in(w, 64))

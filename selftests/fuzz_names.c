@@ -239,7 +239,9 @@ static void draw_create(struct worker *w, struct mpmcq_create *c, __u64 name,
 		c->msg_size = 65537 + draw(w, 2) * draw(w, 1U << 31);
 		break;
 	case 2:
+		/* Files that begin with a lease are not modelled. */
 		c->flags ^= 1U << draw(w, 32);
+		c->flags &= ~MPMCQ_START_LEASE;
 		break;
 	case 3:
 		c->open_flags ^= 1U << draw(w, 32);

@@ -177,10 +177,10 @@ __u64 least_bytes(const struct mpmcq_create *c)
 	return (__u64)(c->capacity ? c->capacity : 1024) * (c->msg_size ? c->msg_size : 1024);
 }
 
-/* A slot takes at most 56 bytes besides the message, and 32 more where it may be parked. */
+/* A slot takes at most 56 bytes besides the message, 32 more to be parked, 16 for a stamp. */
 __u64 most_bytes(const struct stage *stage, const struct mpmcq_create *c)
 {
-	__u64 slot = 56 + (c->flags & MPMCQ_DELAY ? 32 : 0);
+	__u64 slot = 56 + (c->flags & MPMCQ_DELAY ? 32 : 0) + (c->flags & MPMCQ_STAMP ? 16 : 0);
 
 	return least_bytes(c) + (c->capacity ? c->capacity : 1024) * slot + stage->overhead;
 }

@@ -77,14 +77,14 @@
  * @returned: out: messages given back so far
  * @rejected: out: messages set aside so far
  * @dropped: out: messages dropped so far to make room
- * @redelivered: out: deliveries so far to files with MPMCQ_MODE_LEASE that were not the first of
- *	their message
- * @suspects: out: messages so far that came back because a file ended or a deadline passed, or
- *	were revived
- * @oldest_ns: out: age of the oldest message that waits, in nanoseconds; 0 if there is none, or
- *	in a queue without MPMCQ_STAMP
+ * @redelivered: out: deliveries so far to files with MPMCQ_MODE_LEASE of messages that had been
+ *	delivered so before, as @deliveries of struct mpmcq_msg counts
+ * @suspects: out: messages so far that are to be read again after a file ended, after a deadline, or
+ *	after they were revived
+ * @oldest_ns: out: age of the older of the first returned and the first ready message, in
+ *	nanoseconds; 0 if none waits, or in a queue without MPMCQ_STAMP
  * @readers_asleep: out: tasks that wait in a read, also of dead messages
- * @writers_asleep: out: tasks that wait in a write
+ * @writers_asleep: out: tasks that wait for room, in a write or MPMCQ_IOC_FORWARD
  * @uuid: out: names the queue in the world, as seq of struct mpmcq_peek does a message in the queue
  *
  * A caller with a shorter struct than the kernel's gets the part it knows.  A
@@ -170,7 +170,8 @@ struct mpmcq_msg {
  * @seq: read: names the message in this queue, from its sending on to its end
  * @age_ns: read: how long ago it was sent, in nanoseconds; 0 in a queue without MPMCQ_STAMP
  * @uid: read: effective user id with which the sender opened its file, as the user namespace of
- *	who opened the reading file has it; 65534 if it has none, or without MPMCQ_STAMP
+ *	who opened the reading file has it; if it has none, or without MPMCQ_STAMP, 65534 or
+ *	what /proc/sys/kernel/overflowuid says
  * @gid: read: effective group id, likewise
  *
  * Written: all but @msg is ignored.
@@ -350,7 +351,7 @@ struct mpmcq_dead {
  *
  * The message is sent there as a new one, and done with here, or neither.  The call waits for room
  * as a write to @fd does, and the lease runs on meanwhile: it fails with ENOENT if there is room,
- * but the message is not held any more.  After an error nothing has been done to the message.
+ * but the message is not held any more.  After an error the call has done nothing to the message.
  */
 struct mpmcq_forward {
 	__u32 size;
