@@ -79,8 +79,8 @@
  * @dropped: out: messages dropped so far to make room
  * @redelivered: out: deliveries so far to files with MPMCQ_MODE_LEASE of messages that had been
  *	delivered so before, as @deliveries of struct mpmcq_msg counts
- * @suspects: out: messages so far that are to be read again after a file ended, after a deadline, or
- *	after they were revived
+ * @suspects: out: messages so far that are to be read again after a file ended or a deadline
+ *	passed, or were revived
  * @oldest_ns: out: age of the older of the first returned and the first ready message, in
  *	nanoseconds; 0 if none waits, or in a queue without MPMCQ_STAMP
  * @readers_asleep: out: tasks that wait in a read, also of dead messages
