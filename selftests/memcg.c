@@ -80,7 +80,7 @@ TEST_F(memcg, queue)
 		{ .capacity = 1 << 20, .msg_size = 1, .open_flags = O_RDWR },
 		{ .capacity = 1 << 10, .msg_size = 65536, .open_flags = O_RDWR },
 	};
-	const long least[] = { 16 * MIB + 4 * 8 * MIB, 64 * MIB };
+	const long least[] = { 24 * MIB + 4 * 8 * MIB, 64 * MIB };
 	int i, fd;
 
 	for (i = 0; i < 2 && charged() >= 0; i++) {

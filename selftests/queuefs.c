@@ -192,7 +192,7 @@ TEST_F(fs, bad_configuration)
 {
 	const struct mpmcq_create bad[] = {
 		{ .capacity = 3 }, { .capacity = 1 }, { .capacity = 2097152 },
-		{ .msg_size = 65537 }, { .lease_ms = 1U << 31 }, { .flags = 0x4 },
+		{ .msg_size = 65537 }, { .lease_ms = 1U << 31 }, { .flags = 0x20 },
 		{ .flags = 0x8000 }, { .flags = 0x20000 }, { .flags = 1U << 31 },
 		{ .open_flags = O_RDWR }, { .open_flags = O_WRONLY }, { .open_flags = O_NONBLOCK },
 		{ .open_flags = O_CLOEXEC }, { .mode = 01000 }, { .mode = 02755 },
