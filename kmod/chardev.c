@@ -116,7 +116,7 @@ static struct file *open_again(const struct file *file, u32 open_flags)
 int mpmcq_get_create_args(struct mpmcq_create *args, struct mpmcq_config *config,
 			  const void __user *uargs)
 {
-	int ret = mpmcq_copy_args(args, sizeof(*args), sizeof(*args), uargs);
+	int ret = mpmcq_copy_args(args, sizeof(*args), MPMCQ_CREATE_SIZE_VER0, uargs);
 
 	if (ret < 0)
 		return ret;
@@ -202,7 +202,7 @@ static bool attach_args_valid(const struct mpmcq_attach *args)
 static int ioctl_attach(const struct file *file, const void __user *uargs)
 {
 	struct mpmcq_attach args;
-	int fd, ret = mpmcq_copy_args(&args, sizeof(args), sizeof(args), uargs);
+	int fd, ret = mpmcq_copy_args(&args, sizeof(args), MPMCQ_ATTACH_SIZE_VER0, uargs);
 	struct file *new;
 	fmode_t access;
 
@@ -268,7 +268,7 @@ static int ioctl_forward(const struct file *file, const void __user *uargs)
 
 	if (!(file->f_mode & FMODE_READ))
 		return -EBADF;
-	ret = mpmcq_copy_args(&args, sizeof(args), sizeof(args), uargs);
+	ret = mpmcq_copy_args(&args, sizeof(args), MPMCQ_FORWARD_SIZE_VER0, uargs);
 	if (ret < 0)
 		return ret;
 	if (args.flags || args.reserved || !args.buf != !args.len)
@@ -293,9 +293,9 @@ static int ioctl_forward(const struct file *file, const void __user *uargs)
 
 static void get_info(const struct mpmcq_file *f, struct mpmcq_info *info)
 {
+	u32 modes = mpmcq_file_modes(f);
 	struct mpmcq_holder *h = smp_load_acquire(&f->holder);	/* USE */
 	struct mpmcq_queue *q = f->queue;
-	u32 modes = mpmcq_file_modes(f);
 
 	*info = (struct mpmcq_info) {
 		.version = MPMCQ_VERSION_CODE(MPMCQ_MAJOR, MPMCQ_MINOR, MPMCQ_PATCH),

@@ -270,7 +270,10 @@ static u64 all_taken(const struct mpmcq_queue *q)
 	return ever_taken(&q->ready) + ever_taken(&q->returned) + ever_taken(&q->dead);
 }
 
-/* What rings have counted, less @which, if both stay the same for a moment. */
+/*
+ * What rings have counted, less @which, if they stay the same while that is summed up.  An estimate
+ * while messages come and go, as the looks have no order.
+ */
 static u64 count_less(const struct mpmcq_queue *q, u64 (*all)(const struct mpmcq_queue *q),
 		      enum mpmcq_counter which)
 {

@@ -59,7 +59,8 @@ static int replace_start(struct mpmcq_file *f, u32 modes, u32 max_held)
 		return -EBUSY;
 	old = READ_ONCE(f->modes);
 	if (!(old & MPMCQ_MODE_STARTED))
-		ret = old == modes && mpmcq_holder_max(f->holder) == max_held ? 0 : -EBUSY;
+		ret = old != modes || (modes & MPMCQ_MODE_LEASE &&
+				       mpmcq_holder_max(f->holder) != max_held) ? -EBUSY : 0;
 	else if (modes & MPMCQ_MODE_LEASE)
 		ret = make_holder(f, f->start, max_held, modes & MPMCQ_MODE_DEAD);
 	if (!ret && old & MPMCQ_MODE_STARTED)
@@ -120,11 +121,13 @@ int mpmcq_file_set_modes(struct mpmcq_file *f, u32 modes, u32 max_held)
  * mpmcq_file_modes() - modes of an open file, as its user knows them
  * @f: the file's
  *
+ * What these need is there afterwards.
+ *
  * Context: any.
  */
 u32 mpmcq_file_modes(const struct mpmcq_file *f)
 {
-	return READ_ONCE(f->modes) & ~MPMCQ_MODE_STARTED;
+	return smp_load_acquire(&f->modes) & ~MPMCQ_MODE_STARTED;	/* USE */
 }
 
 /**
@@ -602,7 +605,7 @@ static int ioctl_mode(struct file *file, void __user *arg)
 {
 	struct mpmcq_file *f = file->private_data;
 	struct mpmcq_mode args;
-	int ret = mpmcq_copy_args(&args, sizeof(args), sizeof(args), arg);
+	int ret = mpmcq_copy_args(&args, sizeof(args), MPMCQ_MODE_SIZE_VER0, arg);
 
 	if (ret < 0)
 		return ret;
@@ -692,7 +695,7 @@ static int ioctl_settle(struct file *file, struct mpmcq_settle __user *uargs)
 
 	if (!(file->f_mode & FMODE_READ))
 		return -EBADF;
-	ret = mpmcq_copy_args(&args, sizeof(args), sizeof(args), uargs);
+	ret = mpmcq_copy_args(&args, sizeof(args), MPMCQ_SETTLE_SIZE_VER0, uargs);
 	if (ret < 0)
 		return ret;
 	if (!settle_args_valid(&args, reads_dead(f)))
@@ -726,7 +729,7 @@ static int ioctl_dead(struct file *file, unsigned int cmd, struct mpmcq_dead __u
 
 	if (!(file->f_mode & FMODE_READ) || (revive && !(file->f_mode & FMODE_WRITE)))
 		return -EBADF;
-	ret = mpmcq_copy_args(&args, sizeof(args), sizeof(args), uargs);
+	ret = mpmcq_copy_args(&args, sizeof(args), MPMCQ_DEAD_SIZE_VER0, uargs);
 	if (ret < 0)
 		return ret;
 	if (args.flags)
@@ -791,7 +794,7 @@ static int ioctl_peek(struct file *file, struct mpmcq_peek __user *uargs)
 
 	if (!(file->f_mode & FMODE_READ))
 		return -EBADF;
-	ret = mpmcq_copy_args(&args, sizeof(args), sizeof(args), uargs);
+	ret = mpmcq_copy_args(&args, sizeof(args), MPMCQ_PEEK_SIZE_VER0, uargs);
 	if (ret < 0)
 		return ret;
 	if (!peek_args_valid(&args))

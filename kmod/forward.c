@@ -10,7 +10,8 @@
  *	6  free the slot here
  *
  * The lease runs on until step 3.  If it has ended by then, by its deadline or by another thread,
- * the slot goes back and the call fails.  From step 3 on nobody else finds the message, and nothing
+ * the slot goes back and the call fails; a message that was dropped for it is not brought back, as
+ * later ones may have been read by then.  From step 3 on nobody else finds the message, and nothing
  * can fail or sleep: a new payload was copied from the user before step 1.  So the message is in
  * one queue or in both, and in both only between steps 5 and 6, while the forwarder has it.  No two
  * locks are held at once.
@@ -70,8 +71,8 @@ static int forward_here(struct mpmcq_queue *q, struct mpmcq_holder *h,
  * Return: 0; -ENOENT if it is not held, or not any more when there is a slot; -EMSGSIZE if it is
  * longer than @to allows; -EOPNOTSUPP for a delay if @to has none; and those of
  * mpmcq_claim_slots() but -EFAULT.  After an error it is held as before, if
- * its lease has not ended, and no message of @to is lost: one that was dropped for the slot is
- * among the returned ones then.
+ * its lease has not ended.  If it has, @to may have dropped a message for the slot, as it may at any
+ * write.
  * Context: process; may sleep if it may wait.
  */
 int mpmcq_forward(struct mpmcq_queue *from, struct mpmcq_holder *h, struct mpmcq_queue *to,
@@ -97,7 +98,7 @@ int mpmcq_forward(struct mpmcq_queue *from, struct mpmcq_holder *h, struct mpmcq
 	if (ret < 0)
 		return ret;
 	if (!mpmcq_holder_release(h, msg->id, &mine)) {
-		mpmcq_hand_back_slot(to, &claim);
+		mpmcq_free_one(to, index);
 		return -ENOENT;
 	}
 	slot = mpmcq_slot(to, index);

@@ -401,7 +401,8 @@ static void add_meta(struct mpmcq_queue *q, u32 index, const struct cred *cred,
 	bool stamped = q->config.flags & MPMCQ_STAMP;
 
 	meta->seq = mpmcq_seq(index, slot->generation);
-	meta->age_ns = stamped ? ktime_get_boottime_ns() - stamp->sent_ns : 0;
+	/* Another processor's clock may have been ahead. */
+	meta->age_ns = stamped ? max_t(s64, ktime_get_boottime_ns() - stamp->sent_ns, 0) : 0;
 	meta->uid = from_kuid_munged(cred->user_ns,
 				     stamped ? KUIDT_INIT(stamp->uid) : INVALID_UID);
 	meta->gid = from_kgid_munged(cred->user_ns,
@@ -548,6 +549,14 @@ static int receive_batch(struct mpmcq_queue *q, struct iov_iter *to, struct mpmc
 	return done == claim->n ? done : ret;
 }
 
+/* As with sockets, a call with a timeout is not restarted. */
+static int interrupted(const struct mpmcq_claim *claim)
+{
+	bool limited = claim->wait_ms && claim->wait_ms != MPMCQ_WAIT_FOREVER;
+
+	return limited ? -EINTR : -ERESTARTSYS;
+}
+
 /**
  * mpmcq_packed_receive() - take as many messages as there are and fit
  * @q: the queue
@@ -579,7 +588,7 @@ ssize_t mpmcq_packed_receive(struct mpmcq_queue *q, struct iov_iter *to,
 		/* Another thread may have made room by now. */
 		if (ret == -ENOBUFS && iov_iter_count(to) == all && !mpmcq_holder_full(h)) {
 			if (signal_pending(current))
-				return claim->wait_ms == MPMCQ_WAIT_FOREVER ? -ERESTARTSYS : -EINTR;
+				return interrupted(claim);
 			cond_resched();
 			continue;
 		}

@@ -1002,25 +1002,6 @@ void mpmcq_hand_back_one(struct mpmcq_queue *q, u32 index)
 }
 
 /**
- * mpmcq_hand_back_slot() - undo a claim of one slot that nothing has been written to
- * @q: the queue
- * @claim: the claim; if a message was dropped for it, that comes back
- *
- * Context: any.
- */
-void mpmcq_hand_back_slot(struct mpmcq_queue *q, const struct mpmcq_claim *claim)
-{
-	if (!claim->dropped) {
-		mpmcq_free_one(q, claim->index[0]);
-		return;
-	}
-	/* The hand-back counts the take. */
-	mpmcq_count(q, MPMCQ_DROPPED, -1);
-	mpmcq_count(q, MPMCQ_UNDELIVERED, -1);
-	mpmcq_hand_back_one(q, claim->index[0]);
-}
-
-/**
  * mpmcq_hand_back() - undo a claim of messages that could not be delivered
  * @q: the queue
  * @claim: the claim
@@ -1422,7 +1403,10 @@ u32 mpmcq_queue_next_len(struct mpmcq_queue *q, bool dead)
 	return max(look_for_message(q, len_in, &claim), 0);
 }
 
-/* When the next message of a ring was sent; U64_MAX if there is none. */
+/*
+ * When the next message of a ring was sent; U64_MAX if there is none.  As with lengths, see
+ * claim_from(): a later message's stamp is stored after BEGIN, which releases, and WRITE.
+ */
 static u64 sent_in(struct mpmcq_queue *q, struct index_ring *ring)
 {
 	u64 sent;

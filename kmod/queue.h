@@ -135,9 +135,6 @@ struct mpmcq_counters {
  * @writers_open: open files with write access
  * @closings: how often the queue was closed and reopened; odd while it is closed.
  *	Written by compare-and-swap, see mpmcq_queue_close()
- * @redelivered: deliveries to readers who kept the message, not for the first time
- * @suspects: how many messages were made suspects.  Both are for what is rare, so that the counters
- *	of a CPU fit one cache line
  * @free: indices of empty slots
  * @ready: indices of messages, in the order sent
  * @returned: indices of messages handed back; read before @ready
@@ -146,6 +143,9 @@ struct mpmcq_counters {
  * @writers: who waits for an empty slot
  * @dead_readers: who waits for a message in @dead
  * @late: wakes, a tick later, those whom a put left to others to wake; armed by any putter
+ * @redelivered: deliveries to readers who kept the message, not for the first time
+ * @suspects: how many messages were made suspects.  Both are for what is rare, so that the counters
+ *	of a CPU fit one cache line
  * @counters: for each of nr_cpu_ids CPUs, read any time.  Not alloc_percpu(), which takes
  *	more time than all else that a small queue needs
  *
@@ -167,8 +167,6 @@ struct mpmcq_queue {
 	struct mutex writers_lock;	/* see above */
 	unsigned int writers_open;
 	atomic_t closings;
-	atomic64_t redelivered;
-	atomic64_t suspects;
 	struct index_ring free;
 	struct index_ring ready;
 	struct index_ring returned;
@@ -177,6 +175,8 @@ struct mpmcq_queue {
 	struct mpmcq_waiters writers;
 	struct mpmcq_waiters dead_readers;
 	struct timer_list late;
+	atomic64_t redelivered;
+	atomic64_t suspects;
 	struct mpmcq_counters counters[];
 };
 
@@ -361,7 +361,6 @@ void mpmcq_publish_due(struct mpmcq_queue *q);
 void mpmcq_free(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
 void mpmcq_free_one(struct mpmcq_queue *q, u32 index);
 void mpmcq_hand_back_one(struct mpmcq_queue *q, u32 index);
-void mpmcq_hand_back_slot(struct mpmcq_queue *q, const struct mpmcq_claim *claim);
 void mpmcq_hand_back(struct mpmcq_queue *q, const struct mpmcq_claim *claim, unsigned int first);
 void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 flags,
 		     u32 delay_ms);

@@ -271,39 +271,6 @@ TEST_F(forward, deadline_meanwhile)
 	close(from);
 }
 
-/* If the lease ends before there is a slot, the message that was dropped for it is not lost. */
-TEST_F(forward, drops_nothing_in_vain)
-{
-	int to = make_queue(.capacity = 2, .msg_size = 32, .flags = MPMCQ_DROP_OLDEST,
-			    .open_flags = O_RDWR | O_NONBLOCK);
-	int held = attach(to, O_RDONLY | O_NONBLOCK, LEASE | PACKED, 0);
-	int wait = attach(to, O_WRONLY, 0, 0);
-	struct forward_call c = { .from = self->le, .to = wait };
-	struct mpmcq_msg msg[2];
-	struct mpmcq_info info;
-	struct call call;
-
-	ASSERT_LE(0, held);
-	ASSERT_LE(0, wait);
-	c.id = hold_one(self->from, self->le, 9).id;
-	ASSERT_EQ(LEN, put_msg(to, LEN, 1));
-	ASSERT_EQ(LEN, put_msg(to, LEN, 2));
-	ASSERT_EQ(2, take_packed(held, 2, LEN, 1, msg));
-	ASSERT_EQ(0, start_call(&call, forward_by_thread, self->le, &c, 0));
-	wait_all_asleep(&call, 1, SYS_ioctl);
-	EXPECT_EQ(1, ack(self->le, c.id));
-	EXPECT_EQ(1, nack(held, msg[0].id));
-	EXPECT_EQ(-ENOENT, finish_call(&call));
-	info = info_of(to);
-	EXPECT_EQ(0, info.dropped);
-	EXPECT_EQ(0, info.received - 2);
-	EXPECT_EQ(LEN, take_msg(to, LEN, 1));
-	EXPECT_EQ(1, ack(held, msg[1].id));
-	close(wait);
-	close(held);
-	close(to);
-}
-
 /* To a queue that drops its oldest; and dead messages, from where they can go nowhere else. */
 TEST_F(forward, dead_to_one_that_drops)
 {

@@ -381,6 +381,9 @@ const char *misinformed(const struct mpmcq_info *info, __u32 size, const struct 
 	CHECK_SUM(returned, RETURNED);
 	CHECK_SUM(rejected, REJECTED);
 	CHECK_SUM(dropped, DROPPED);
+	CHECK(oldest_ns, q->like.flags & MPMCQ_STAMP || !info->oldest_ns);
+	CHECK(readers_asleep, !exact || !info->readers_asleep);
+	CHECK(writers_asleep, !exact || !info->writers_asleep);
 #undef CHECK_SUM
 #undef CHECK_COUNT
 #undef CHECK
@@ -487,7 +490,7 @@ void check_settle(const struct mpmcq_settle *s, const struct open_file *f, struc
 	bool all = s->flags & MPMCQ_SETTLE_ALL;
 	__u32 flags = MPMCQ_SETTLE_ALL, both = MPMCQ_SETTLE_FRONT | MPMCQ_SETTLE_DELAY;
 
-	if (s->op == MPMCQ_SETTLE_NACK)
+	if (s->op == MPMCQ_SETTLE_NACK && !has_mode(f, MPMCQ_MODE_DEAD))
 		flags |= both | MPMCQ_SETTLE_UNTRIED;
 	if (!s->op || s->op >= MPMCQ_SETTLE_REVIVE || s->flags & ~flags ||
 	    (s->flags & both) == both || (s->delay_ms && !(s->flags & MPMCQ_SETTLE_DELAY)) ||

@@ -157,7 +157,7 @@ static void draw_settle(struct worker *w, struct mpmcq_settle *req, const __u64 
 		req->flags |= 16;
 		break;
 	case 5:
-		req->op = one_in(w, 2) ? 0 : 5 + draw(w, 1U << 31);
+		req->op = one_in(w, 2) ? 0 : 6 + draw(w, 1U << 31);
 		break;
 	case 6:
 		req->delay_ms = 1U << draw(w, 32);

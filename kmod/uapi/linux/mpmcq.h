@@ -125,7 +125,15 @@ struct mpmcq_info {
 	__u8 uuid[16];
 };
 
+/* Sizes of the structs when they were first published: no kernel takes less. */
 #define MPMCQ_INFO_SIZE_VER0	24	/* up to and with @flags */
+#define MPMCQ_MODE_SIZE_VER0	24
+#define MPMCQ_SETTLE_SIZE_VER0	32
+#define MPMCQ_CREATE_SIZE_VER0	48
+#define MPMCQ_ATTACH_SIZE_VER0	24
+#define MPMCQ_DEAD_SIZE_VER0	16
+#define MPMCQ_FORWARD_SIZE_VER0	40
+#define MPMCQ_PEEK_SIZE_VER0	72
 
 #define MPMCQ_VERSION_CODE(major, minor, patch) \
 	(((major) << 16) | ((minor) << 8) | (patch))
