@@ -1098,7 +1098,8 @@ TEST_F_TIMEOUT(own, forward, 200)
 	struct data *d = &self->data;
 
 	d->reader = attach(d->fd, O_RDONLY | O_NONBLOCK, MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE, 1);
-	d->target = make_queue(.capacity = 2, .msg_size = LONGEST, .open_flags = O_RDWR | O_NONBLOCK);
+	d->target = make_queue(.capacity = 2, .msg_size = LONGEST,
+			       .open_flags = O_RDWR | O_NONBLOCK);
 	ASSERT_LE(0, d->reader);
 	ASSERT_LE(0, d->target);
 	all_points(d, &op);

@@ -34,7 +34,8 @@ static const struct transport floor_transport = {
 };
 
 static const char *const names[] = {
-	"floor", "mpmcq", "stamp", "packed", "lease", "pipe", "mqueue", "sysv", "seqpacket", "dgram",
+	"floor", "mpmcq", "stamp", "packed", "lease", "pipe", "mqueue", "sysv", "seqpacket",
+	"dgram",
 };
 
 static const struct transport *find(const char *name)
