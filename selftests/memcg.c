@@ -117,10 +117,13 @@ TEST_F(memcg, leases)
 	close(fd);
 }
 
-/* Small queues: a page or more each, and the open file and the charge. */
+/*
+ * Small queues: a page or more each, and the open file and the charge.  Processors charge some pages
+ * ahead, so not all of the latter is seen.
+ */
 TEST_F(memcg, small_queues)
 {
-	enum { QUEUES = 500 };
+	enum { QUEUES = 900 };
 	int i, fd[QUEUES];
 	long before = charged();
 
@@ -130,7 +133,7 @@ TEST_F(memcg, small_queues)
 		fd[i] = make_queue(.capacity = 2, .msg_size = 1, .open_flags = O_RDWR);
 		ASSERT_LE(0, fd[i]);
 	}
-	EXPECT_LE(QUEUES * (4096 + 256), charged() - before);
+	EXPECT_LE(QUEUES * (4096 + 128), charged() - before);
 	for (i = 0; i < QUEUES; i++)
 		close(fd[i]);
 }
