@@ -173,7 +173,7 @@ TEST_F(delay, for_ever)
 	unsigned char buf[LEN];
 
 	EXPECT_EQ(1, put_one(self->pk, FOR_EVER, 1));
-	EXPECT_EQ(1, put_one(self->pk, FOR_EVER - 1, 0));
+	EXPECT_EQ(1, put_one(self->pk, FOR_EVER - 60000, 0));
 	usleep(50000);
 	EXPECT_EQ(2, parked(self->fd));
 	EXPECT_EQ(-EAGAIN, take_msg(self->fd, LEN, 0));
