@@ -118,8 +118,8 @@ TEST_F(memcg, leases)
 }
 
 /*
- * Small queues: a page or more each, and the open file and the charge.  Processors charge some pages
- * ahead, so not all of the latter is seen.
+ * Small queues: a page or more each, and the open file and the charge.  Processors charge some
+ * pages ahead, so not all of the latter is seen.
  */
 TEST_F(memcg, small_queues)
 {
