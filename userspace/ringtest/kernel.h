@@ -184,8 +184,8 @@ static inline void smp_mb(void)
 
 #define smp_mb__after_atomic()	smp_mb()
 #define smp_wmb()		smp_mb()
-/* Who copies what another one writes finds that out. */
-#define data_race(expression)	(expression)
+/* A copy of what another thread may be writing. */
+#define data_race(expression)	(step(), (expression))
 
 /*
  * Whether there are any signals, any pollers, and anybody who closes or reopens the
