@@ -367,21 +367,22 @@ static void chardev_show_fdinfo(struct seq_file *m, struct file *file)
 {
 	static const char *const modes[] = { "packed", "lease", "dead", "meta" };	/* by bit */
 	const struct mpmcq_file *f = file->private_data;
-	struct mpmcq_info info;
+	const u32 *held = mpmcq_holder_held(smp_load_acquire(&f->holder));	/* USE */
+	const struct mpmcq_queue *q = f->queue;
+	u32 bits = mpmcq_file_modes(f);
 	unsigned int i;
 
-	get_info(f, &info);
 	seq_puts(m, "queue:\t");
 	seq_file_path(m, file, "\n\\");
-	seq_printf(m, "\nnumber:\t%u\n", info.number);
+	seq_printf(m, "\nnumber:\t%u\n", q->number);
 	seq_printf(m, "capacity:\t%u\nmsg_size:\t%u\ndepth:\t%u\n",
-		   info.capacity, info.msg_size, info.depth);
-	seq_printf(m, "modes:\t%s", info.modes ? "" : "plain");
+		   q->config.capacity, q->config.msg_size, mpmcq_queue_depth(q));
+	seq_printf(m, "modes:\t%s", bits ? "" : "plain");
 	for (i = 0; i < ARRAY_SIZE(modes); i++)
-		if (info.modes & BIT(i))
-			seq_printf(m, "%s%s", info.modes & (BIT(i) - 1) ? " " : "", modes[i]);
+		if (bits & BIT(i))
+			seq_printf(m, "%s%s", bits & (BIT(i) - 1) ? " " : "", modes[i]);
 	seq_putc(m, '\n');
-	seq_printf(m, "held:\t%u\n", info.held);
+	seq_printf(m, "held:\t%u\n", held ? READ_ONCE(*held) : 0);
 }
 
 /*

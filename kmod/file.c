@@ -83,8 +83,8 @@ static int replace_start(struct mpmcq_file *f, u32 modes, u32 max_held)
  * HOLDER and MODES release, USE acquires; litmus tests HOLDER+USE and MODES+USE.
  *
  * Return: 0; -EINVAL for modes that do not go together, or for @max_held without a lease or out of
- * range; -EBUSY if there is a lease
- * already and this is not the same; -ENOMEM, and those of mpmcq_charge().
+ * range; -EBUSY if there is a lease already and this is not the same; -ENOMEM, and those of
+ * mpmcq_charge().
  * Context: may sleep.
  */
 int mpmcq_file_set_modes(struct mpmcq_file *f, u32 modes, u32 max_held)

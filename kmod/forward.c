@@ -22,24 +22,11 @@
 #include <linux/kernel.h>
 #include <linux/string.h>
 
-#include <linux/mpmcq.h>
-
 #include "forward.h"
 #include "lease.h"
 #include "message.h"
 #include "queue.h"
 #include "trace.h"
-
-static void send_slot(struct mpmcq_queue *q, u32 index, const struct mpmcq_forwarding *msg)
-{
-	if (q->config.flags & MPMCQ_STAMP)
-		mpmcq_slot_stamp(q, mpmcq_slot(q, index), msg->cred);
-	trace_mpmcq_send(q->number, mpmcq_len(mpmcq_slot(q, index)));
-	if (msg->delay_ms)
-		mpmcq_publish_later(q, &index, 1, msg->delay_ms);
-	else
-		mpmcq_publish_one(q, index);
-}
 
 /* To the end of the same queue; the lease keeps its end away meanwhile. */
 static int forward_here(struct mpmcq_queue *q, struct mpmcq_holder *h,
@@ -57,7 +44,7 @@ static int forward_here(struct mpmcq_queue *q, struct mpmcq_holder *h,
 	if (msg->data)
 		memcpy(slot->data, msg->data, len);
 	mpmcq_slot_fill(slot, len);
-	send_slot(q, index, msg);
+	mpmcq_send_slots(q, &index, 1, msg->delay_ms, msg->cred);
 	return 0;
 }
 
@@ -105,7 +92,7 @@ int mpmcq_forward(struct mpmcq_queue *from, struct mpmcq_holder *h, struct mpmcq
 	memcpy(slot->data, msg->data ?: mpmcq_slot(from, mine)->data, len);
 	mpmcq_slot_fill(slot, len);
 	trace_mpmcq_forward(from->number, to->number, len);
-	send_slot(to, index, msg);
+	mpmcq_send_slots(to, &index, 1, msg->delay_ms, msg->cred);
 	mpmcq_free_one(from, mine);
 	return 0;
 }

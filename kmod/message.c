@@ -134,17 +134,13 @@ int mpmcq_fetch_pages(struct iov_iter *to, size_t bytes, unsigned int *tries)
 	return 0;
 }
 
-/**
- * mpmcq_slot_stamp() - note when the message in a slot is sent, and by whom
- * @q: the queue, which has %MPMCQ_STAMP
- * @slot: a slot in the caller's hands
- * @cred: of who opened the file, not of who calls: a program that another one started with its
- *	standard error on a queue does not vouch for what it writes there
- *
- * Context: any.
+/*
+ * Notes when the message in a slot is sent, and by whom: who opened the file, not who calls.  A
+ * program that another one started with its standard error on a queue does not vouch for what it
+ * writes there.
  */
-void mpmcq_slot_stamp(const struct mpmcq_queue *q, const struct mpmcq_slot *slot,
-		      const struct cred *cred)
+static void mpmcq_slot_stamp(const struct mpmcq_queue *q, const struct mpmcq_slot *slot,
+			     const struct cred *cred)
 {
 	struct mpmcq_stamp *stamp = mpmcq_stamp_of(q, slot);
 
@@ -154,11 +150,38 @@ void mpmcq_slot_stamp(const struct mpmcq_queue *q, const struct mpmcq_slot *slot
 }
 
 /**
+ * mpmcq_send_slots() - send what is in slots, with all that goes with that
+ * @q: the queue
+ * @indices: slots in the caller's hands, with their messages' data and lengths
+ * @n: how many; at least 1
+ * @delay_ms: how long nobody may receive them, in milliseconds; 0 unless @q has %MPMCQ_DELAY
+ * @cred: of who opened the file
+ *
+ * Context: process.
+ */
+void mpmcq_send_slots(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 delay_ms,
+		      const struct cred *cred)
+{
+	unsigned int i;
+
+	if (q->config.flags & MPMCQ_STAMP)
+		for (i = 0; i < n; i++)
+			mpmcq_slot_stamp(q, mpmcq_slot(q, indices[i]), cred);
+	if (trace_mpmcq_send_enabled())
+		for (i = 0; i < n; i++)
+			trace_mpmcq_send(q->number, mpmcq_len(mpmcq_slot(q, indices[i])));
+	if (delay_ms)
+		mpmcq_publish_later(q, indices, n, delay_ms);
+	else
+		mpmcq_publish(q, indices, n);
+}
+
+/**
  * mpmcq_send() - queue one message
  * @q: the queue
  * @from: the message, all that is in the iterator
  * @wait_ms: for an empty slot, as of struct mpmcq_claim
- * @cred: as of mpmcq_slot_stamp(), if the queue has that
+ * @cred: of who opened the file
  *
  * Return: length of the message; -EINVAL if that is 0, -EMSGSIZE if it is more
  * than the queue's msg_size; -EPIPE if the queue is closed; -EAGAIN if it is full

@@ -38,9 +38,8 @@ static __always_inline void mpmcq_slot_fill(struct mpmcq_slot *slot, u32 len)
 	smp_store_release(&slot->word, len);	/* LEN */
 }
 
-void mpmcq_slot_stamp(const struct mpmcq_queue *q, const struct mpmcq_slot *slot,
+void mpmcq_send_slots(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 delay_ms,
 		      const struct cred *cred);
-
 ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
 		   const struct cred *cred);
 ssize_t mpmcq_receive_now(struct mpmcq_queue *q, struct iov_iter *to);

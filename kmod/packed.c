@@ -257,23 +257,6 @@ static unsigned int copy_batch_in(struct mpmcq_queue *q, const struct mpmcq_clai
 	return i;
 }
 
-static void publish_batch(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 delay_ms,
-			  const struct cred *cred)
-{
-	unsigned int i;
-
-	if (q->config.flags & MPMCQ_STAMP)
-		for (i = 0; i < n; i++)
-			mpmcq_slot_stamp(q, mpmcq_slot(q, indices[i]), cred);
-	if (trace_mpmcq_send_enabled())
-		for (i = 0; i < n; i++)
-			trace_mpmcq_send(q->number, mpmcq_len(mpmcq_slot(q, indices[i])));
-	if (delay_ms)
-		mpmcq_publish_later(q, indices, n, delay_ms);
-	else
-		mpmcq_publish(q, indices, n);
-}
-
 /*
  * Sends a batch: as many as there would be if all were as long as the first and had its delay,
  * but no more than half of the free slots, or others would find the queue full for messages
@@ -301,7 +284,7 @@ static int send_batch(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
 
 	done = copy_batch_in(q, &claim, from, header, msg);
 	if (done)
-		publish_batch(q, indices, done, msg.delay_ms, by->cred);
+		mpmcq_send_slots(q, indices, done, msg.delay_ms, by->cred);
 	if (done == claim.n)
 		return done;
 	mpmcq_free(q, indices + done, claim.n - done);

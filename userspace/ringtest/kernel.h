@@ -104,6 +104,7 @@ struct timer_list {
 
 /* What is traced can be told from what the calls return. */
 #define trace_mpmcq_send(queue, len)			((void)0)
+#define trace_mpmcq_send_enabled()			false
 #define trace_mpmcq_receive(queue, len)			((void)0)
 #define trace_mpmcq_drop(queue, len)			((void)0)
 #define trace_mpmcq_return(queue, len, deliveries)	((void)0)
