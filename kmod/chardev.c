@@ -33,7 +33,7 @@
 			MPMCQ_FEATURE_CLOSE | MPMCQ_FEATURE_ATTACH | MPMCQ_FEATURE_CREATE | \
 			MPMCQ_FEATURE_FILES | MPMCQ_FEATURE_DROP | MPMCQ_FEATURE_DELAY | \
 			MPMCQ_FEATURE_TIMEOUT | MPMCQ_FEATURE_START | MPMCQ_FEATURE_PEEK | \
-			MPMCQ_FEATURE_FORWARD | MPMCQ_FEATURE_META)
+			MPMCQ_FEATURE_FORWARD | MPMCQ_FEATURE_META | MPMCQ_FEATURE_LEVELS)
 
 #define MPMCQ_CONFIG_FLAGS (MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE | MPMCQ_DELAY | \
 			    MPMCQ_START_LEASE | MPMCQ_STAMP)
@@ -120,7 +120,7 @@ int mpmcq_get_create_args(struct mpmcq_create *args, struct mpmcq_config *config
 
 	if (ret < 0)
 		return ret;
-	if (args->flags & ~(MPMCQ_CONFIG_FLAGS | MPMCQ_EXIST_OK))
+	if (args->flags & ~(MPMCQ_CONFIG_FLAGS | MPMCQ_EXIST_OK) || args->reserved)
 		return -EINVAL;
 	*config = (struct mpmcq_config) {
 		.capacity = args->capacity ?: MPMCQ_CAPACITY_DEFAULT,
@@ -130,6 +130,7 @@ int mpmcq_get_create_args(struct mpmcq_create *args, struct mpmcq_config *config
 		.lease_ms = args->lease_ms,
 		.retry_ms = args->retry_ms,
 		.retry_max_ms = args->retry_max_ms,
+		.levels = args->levels ?: 1,
 	};
 	return 0;
 }
@@ -190,7 +191,7 @@ static int ioctl_create(const void __user *uargs)
 
 static bool attach_args_valid(const struct mpmcq_attach *args)
 {
-	return open_flags_valid(args->open_flags) &&
+	return open_flags_valid(args->open_flags) && !args->reserved &&
 		!(args->modes & ~(MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | MPMCQ_MODE_DEAD |
 				  MPMCQ_MODE_META));
 }
@@ -229,6 +230,9 @@ static int ioctl_attach(const struct file *file, const void __user *uargs)
 	if (ret)
 		goto err_file;
 	mpmcq_file_set_timeouts(new->private_data, args.rcv_timeout_ms, args.snd_timeout_ms);
+	ret = mpmcq_file_set_priority(new->private_data, args.priority);
+	if (ret)
+		goto err_file;
 	fd_install(fd, new);
 	return fd;
 
@@ -239,31 +243,51 @@ err_fd:
 	return ret;
 }
 
-/* Sends what @file holds to the queue of @target. */
-static int forward(const struct file *file, const struct file *target,
-		   const struct mpmcq_forward *args, const void *data)
+/* Sends what @file holds to the queue of @target, and sets seq of @args. */
+static int forward(const struct file *file, struct file *target, struct mpmcq_forward *args,
+		   const void *data)
 {
 	const struct mpmcq_file *f = file->private_data, *to;
 	struct mpmcq_holder *h = smp_load_acquire(&f->holder);	/* USE */
 	struct mpmcq_forwarding msg = {
 		.id = args->id, .data = data, .len = args->len, .delay_ms = args->delay_ms,
-		.cred = target->f_cred,
+		.cred = target->f_cred, .priority = args->priority,
 	};
+
+	int ret;
 
 	if (!(target->f_mode & FMODE_WRITE))
 		return -EBADF;
 	if (target->f_op != &mpmcq_fops)
 		return -EINVAL;
+	ret = mpmcq_may_write(target, args->len);
+	if (ret < 0)
+		return ret;
 	to = target->private_data;
 	msg.wait_ms = target->f_flags & O_NONBLOCK ? 0 : READ_ONCE(to->snd_wait_ms);
-	return h ? mpmcq_forward(f->queue, h, to->queue, &msg) : -ENOENT;
+	ret = h ? mpmcq_forward(f->queue, h, to->queue, &msg) : -ENOENT;
+	args->seq = msg.seq;
+	return ret;
 }
 
-static int ioctl_forward(const struct file *file, const void __user *uargs)
+static int forward_to_fd(const struct file *file, struct mpmcq_forward *args, const void *data)
+{
+	struct file *target = fget(args->fd);
+	int ret;
+
+	if (!target)
+		return -EBADF;
+	ret = forward(file, target, args, data);
+	if (!ret)
+		fsnotify_modify(target);	/* as write(2) does */
+	fput(target);
+	return ret;
+}
+
+static int ioctl_forward(const struct file *file, struct mpmcq_forward __user *uargs)
 {
 	struct mpmcq_forward args;
 	void *data = NULL;
-	struct file *target;
 	int ret;
 
 	if (!(file->f_mode & FMODE_READ))
@@ -271,24 +295,27 @@ static int ioctl_forward(const struct file *file, const void __user *uargs)
 	ret = mpmcq_copy_args(&args, sizeof(args), MPMCQ_FORWARD_SIZE_VER0, uargs);
 	if (ret < 0)
 		return ret;
-	if (args.flags || args.reserved || !args.buf != !args.len)
+	if (args.flags || !args.buf != !args.len)
 		return -EINVAL;
 	if (args.len > MPMCQ_MSG_SIZE_MAX)
 		return -EMSGSIZE;
-	target = fget(args.fd);
-	if (!target)
-		return -EBADF;
+	args.seq = 0;
+	if (put_user(args.seq, &uargs->seq))
+		return -EFAULT;
 	if (args.buf)
 		data = mpmcq_dup_user(u64_to_user_ptr(args.buf), args.len);
-	ret = PTR_ERR_OR_ZERO(data);
-	if (!ret) {
-		ret = forward(file, target, &args, data);
-		kvfree(data);
-	}
-	if (!ret)
-		fsnotify_modify(target);	/* as write(2) does */
-	fput(target);
-	return ret;
+	if (IS_ERR(data))
+		return PTR_ERR(data);
+	ret = forward_to_fd(file, &args, data);
+	kvfree(data);
+	/* That failed only if the page has gone since. */
+	return !ret && put_user(args.seq, &uargs->seq) ? -EFAULT : ret;
+}
+
+/* As the user knows it. */
+static u32 timeout_of(u32 wait_ms)
+{
+	return wait_ms == MPMCQ_WAIT_FOREVER ? 0 : wait_ms;
 }
 
 static void get_info(const struct mpmcq_file *f, struct mpmcq_info *info)
@@ -316,14 +343,18 @@ static void get_info(const struct mpmcq_file *f, struct mpmcq_info *info)
 		.parked = mpmcq_queue_parked(q),
 		.retry_ms = q->config.retry_ms,
 		.retry_max_ms = q->config.retry_max_ms,
+		.levels = q->config.levels,
+		.priority = READ_ONCE(f->by.priority),
+		.rcv_timeout_ms = timeout_of(READ_ONCE(f->rcv_wait_ms)),
+		.snd_timeout_ms = timeout_of(READ_ONCE(f->snd_wait_ms)),
 		.sent = mpmcq_queue_sent(q),
 		.received = mpmcq_queue_received(q),
 		.acked = mpmcq_queue_counter(q, MPMCQ_ACKED),
 		.returned = mpmcq_queue_counter(q, MPMCQ_RETURNED),
-		.rejected = mpmcq_queue_counter(q, MPMCQ_SET_ASIDE),
+		.set_aside = mpmcq_queue_counter(q, MPMCQ_SET_ASIDE),
 		.dropped = mpmcq_queue_counter(q, MPMCQ_DROPPED),
 		.redelivered = atomic64_read(&q->redelivered),
-		.suspects = atomic64_read(&q->suspects),
+		.suspected = atomic64_read(&q->suspected),
 		.oldest_ns = mpmcq_queue_oldest_ns(q),
 		.readers_asleep = mpmcq_queue_readers_asleep(q),
 		.writers_asleep = atomic_read(&q->writers.asleep),

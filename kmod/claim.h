@@ -11,7 +11,7 @@
 /**
  * mpmcq_delivery_id() - name a delivery
  * @q: the queue
- * @ring: where the message was, one of the three rings of messages
+ * @ring: where the message was, one of the rings of messages
  * @pos: the position there, which is taken but once
  *
  * Context: any.
@@ -19,7 +19,10 @@
 static inline u64 mpmcq_delivery_id(const struct mpmcq_queue *q, const struct index_ring *ring,
 				    s64 pos)
 {
-	return pos * MPMCQ_ID_STEP + (ring == &q->returned ? 1 : ring == &q->dead ? 2 : 0);
+	unsigned int which = ring == &q->ready ? 0 : ring == &q->returned ? 1 :
+			     ring == &q->dead ? 2 : 3 + (ring - q->lower);
+
+	return pos * MPMCQ_ID_STEP + which;
 }
 
 /**
@@ -40,12 +43,13 @@ static inline bool mpmcq_was_open(const struct mpmcq_queue *q)
  * @from: what will be copied into it
  * @bytes: how much of it
  * @wait_ms: as of struct mpmcq_claim
+ * @priority: as of struct mpmcq_claim
  *
  * Return: the index, which is now in the caller's hands; the errors of mpmcq_claim_slots().
  * Context: may sleep if it may wait, or if pages of @from are missing.
  */
 static inline int mpmcq_claim_slot(struct mpmcq_queue *q, struct iov_iter *from, size_t bytes,
-				   u32 wait_ms)
+				   u32 wait_ms, u32 priority)
 {
 	int index;
 
@@ -53,7 +57,7 @@ static inline int mpmcq_claim_slot(struct mpmcq_queue *q, struct iov_iter *from,
 		return -EPIPE;
 	index = index_ring_take(&q->free);
 	if (unlikely(index == INDEX_RING_EMPTY))
-		return mpmcq_claim_slot_else(q, from, bytes, wait_ms);
+		return mpmcq_claim_slot_else(q, from, bytes, wait_ms, priority);
 	if (likely(mpmcq_was_open(q)))
 		return index;
 	mpmcq_free_one(q, index);

@@ -57,6 +57,16 @@ static inline size_t fault_in_iov_iter_writeable(const struct iov_iter *i, size_
 }
 #endif
 
+/* Whether security modules let @file be written, as write(2) asks them. */
+static inline int mpmcq_may_write(struct file *file, size_t bytes)
+{
+#ifdef HAVE_RW_VERIFY_AREA	/* from 6.1 on */
+	return rw_verify_area(WRITE, file, NULL, bytes);
+#else
+	return 0;	/* they were asked when it was opened or passed */
+#endif
+}
+
 /* Makes an iterator over one buffer of the user's; @iov is to stay as long. */
 static inline void mpmcq_buffer_init(struct iov_iter *i, unsigned int direction,
 				     struct iovec *iov, void __user *buf, size_t len)

@@ -23,7 +23,10 @@
 /* What the inode and the directory entry of a queue with a name take, rounded up. */
 #define MPMCQ_FILE_BYTES	2048
 
-/* What a slot costs beyond the message: what goes before it, an entry in each ring. */
+/*
+ * What a slot costs beyond the message, if there is one level: what goes before it, an entry in each
+ * ring.
+ */
 static_assert(sizeof(struct mpmcq_slot) + 4 * sizeof(atomic64_t) <= 56);
 
 /* Up to here a queue is made of neighbouring pages, where there are some. */
@@ -47,6 +50,7 @@ static bool config_valid(const struct mpmcq_config *config)
 	return is_power_of_2(config->capacity) && config->capacity >= MPMCQ_CAPACITY_MIN &&
 		config->capacity <= MPMCQ_CAPACITY_MAX && config->msg_size &&
 		config->msg_size <= MPMCQ_MSG_SIZE_MAX && config->lease_ms <= INT_MAX &&
+		config->levels && config->levels <= MPMCQ_LEVELS_MAX &&
 		config->max_deliveries <= MPMCQ_MAX_DELIVERIES_MAX &&
 		(!config->retry_max_ms ||
 		 (config->retry_ms && config->retry_max_ms >= config->retry_ms));
@@ -58,16 +62,22 @@ static size_t stride_of(const struct mpmcq_config *config)
 	       (config->flags & MPMCQ_STAMP ? sizeof(struct mpmcq_stamp) : 0);
 }
 
+/* Free, returned, dead, and ready for each level. */
+static unsigned int rings_of(const struct mpmcq_config *config)
+{
+	return 3 + config->levels;
+}
+
 /*
  * All memory that a queue takes without its name; with a valid config less than 2^37, so it cannot
- * overflow on the 64-bit kernels that main.c accepts.  Queue, counters, entries of the rings, slots
+ * overflow on the 64-bit kernels that main.c accepts.  Queue, counters, rings, their entries, slots
  * and what is parked are one piece: many queues are small.
  */
 static size_t bytes_of(const struct mpmcq_config *config)
 {
-	size_t slot = 4 * sizeof(atomic64_t) + stride_of(config);
+	size_t slot = rings_of(config) * sizeof(atomic64_t) + stride_of(config);
 	size_t bytes = sizeof(struct mpmcq_queue) + nr_cpu_ids * sizeof(struct mpmcq_counters) +
-		       config->capacity * slot;
+		       (config->levels - 1) * sizeof(struct index_ring) + config->capacity * slot;
 
 	if (config->flags & MPMCQ_DELAY)
 		bytes += mpmcq_park_bytes(config->capacity);
@@ -109,11 +119,14 @@ static void init_rings(struct mpmcq_queue *q)
 {
 	u32 capacity = q->config.capacity;
 	unsigned int order = ilog2(capacity);
+	u32 i;
 
 	index_ring_init(&q->free, q->entries, order, capacity);
 	index_ring_init(&q->ready, q->entries + capacity, order, 0);
 	index_ring_init(&q->returned, q->entries + 2 * capacity, order, 0);
 	index_ring_init(&q->dead, q->entries + 3 * capacity, order, 0);
+	for (i = 1; i < q->config.levels; i++)
+		index_ring_init(&q->lower[i - 1], q->entries + (3 + i) * capacity, order, 0);
 }
 
 static void publish_due(struct work_struct *work)
@@ -168,8 +181,10 @@ struct mpmcq_queue *mpmcq_queue_create(const struct mpmcq_config *config,
 	q->charge = charge;
 	q->config = *config;
 	q->stride = stride_of(config);
-	q->entries = (atomic64_t *)&q->counters[nr_cpu_ids];
-	q->slots = q->entries + 4 * config->capacity;
+	q->lower = config->levels > 1 ? (struct index_ring *)&q->counters[nr_cpu_ids] : NULL;
+	q->entries = (void *)&q->counters[nr_cpu_ids] +
+		     (config->levels - 1) * sizeof(struct index_ring);
+	q->slots = q->entries + rings_of(config) * config->capacity;
 	q->number = atomic_inc_return(&number);
 	uuid_gen(&q->uuid);
 	kref_init(&q->refs);
@@ -228,8 +243,11 @@ void mpmcq_queue_put(struct mpmcq_queue *q)
  */
 u32 mpmcq_queue_depth(const struct mpmcq_queue *q)
 {
-	return min(index_ring_count(&q->returned) + index_ring_count(&q->ready),
-		   q->config.capacity);
+	u32 i, n = index_ring_count(&q->returned) + index_ring_count(&q->ready);
+
+	for (i = 1; i < q->config.levels; i++)
+		n += index_ring_count(&q->lower[i - 1]);
+	return min(n, q->config.capacity);
 }
 
 /**
@@ -262,12 +280,22 @@ static u64 ever_taken(const struct index_ring *ring)
 
 static u64 all_put(const struct mpmcq_queue *q)
 {
-	return ever_put(&q->ready);
+	u64 n = ever_put(&q->ready);
+	u32 i;
+
+	for (i = 1; i < q->config.levels; i++)
+		n += ever_put(&q->lower[i - 1]);
+	return n;
 }
 
 static u64 all_taken(const struct mpmcq_queue *q)
 {
-	return ever_taken(&q->ready) + ever_taken(&q->returned) + ever_taken(&q->dead);
+	u64 n = ever_taken(&q->ready) + ever_taken(&q->returned) + ever_taken(&q->dead);
+	u32 i;
+
+	for (i = 1; i < q->config.levels; i++)
+		n += ever_taken(&q->lower[i - 1]);
+	return n;
 }
 
 /*

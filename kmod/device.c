@@ -43,7 +43,7 @@ MPMCQ_ATTR(sent, mpmcq_queue_sent(q));
 MPMCQ_ATTR(received, mpmcq_queue_received(q));
 MPMCQ_ATTR(acked, mpmcq_queue_counter(q, MPMCQ_ACKED));
 MPMCQ_ATTR(returned, mpmcq_queue_counter(q, MPMCQ_RETURNED));
-MPMCQ_ATTR(rejected, mpmcq_queue_counter(q, MPMCQ_SET_ASIDE));
+MPMCQ_ATTR(set_aside, mpmcq_queue_counter(q, MPMCQ_SET_ASIDE));
 MPMCQ_ATTR(dropped, mpmcq_queue_counter(q, MPMCQ_DROPPED));
 
 static struct attribute *mpmcq_attrs[] = {
@@ -60,7 +60,7 @@ static struct attribute *mpmcq_attrs[] = {
 	&dev_attr_received.attr,
 	&dev_attr_acked.attr,
 	&dev_attr_returned.attr,
-	&dev_attr_rejected.attr,
+	&dev_attr_set_aside.attr,
 	&dev_attr_dropped.attr,
 	NULL
 };

@@ -145,6 +145,28 @@ void mpmcq_file_set_timeouts(struct mpmcq_file *f, u32 rcv_timeout_ms, u32 snd_t
 }
 
 /**
+ * mpmcq_file_set_priority() - give plain writes another priority from now on
+ * @f: the file's
+ * @priority: the higher, the earlier
+ *
+ * A higher one may let the file drop what it must not drop before, and that is news for who polls.
+ *
+ * Return: 0; -EINVAL if the queue has no such level.
+ * Context: any.
+ */
+int mpmcq_file_set_priority(struct mpmcq_file *f, u32 priority)
+{
+	u32 before = READ_ONCE(f->by.priority);
+
+	if (priority >= f->queue->config.levels)
+		return -EINVAL;
+	WRITE_ONCE(f->by.priority, priority);
+	if (priority > before && f->queue->config.flags & MPMCQ_DROP_OLDEST)
+		mpmcq_wake_writers_pollers(f->queue);
+	return 0;
+}
+
+/**
  * mpmcq_file_create() - what an open file will need
  * @q: the queue
  * @reads: whether it will be open for reading
@@ -199,6 +221,7 @@ void mpmcq_file_destroy(struct mpmcq_file *f)
  */
 void mpmcq_file_begin(struct file *file, struct mpmcq_file *f)
 {
+	f->by.cred = file->f_cred;
 	file->private_data = f;
 	if (file->f_mode & FMODE_WRITE)
 		mpmcq_queue_add_writer(f->queue);
@@ -299,7 +322,7 @@ static ssize_t read_packed(struct file *file, struct iov_iter *to, u32 modes, u3
 		/* Who must not wait is told that there is none yet. */
 		.held = file->f_flags & O_NONBLOCK ? NULL : mpmcq_holder_held(h),
 	};
-	const struct mpmcq_packer by = {
+	const struct mpmcq_caller by = {
 		.cred = file->f_cred, .meta = modes & MPMCQ_MODE_META,
 	};
 
@@ -406,13 +429,13 @@ static __always_inline ssize_t write_from(struct file *file, struct iov_iter *fr
 	u32 modes = READ_ONCE(f->modes);
 
 	if (modes & MPMCQ_MODE_PACKED) {
-		const struct mpmcq_packer by = {
+		const struct mpmcq_caller by = {
 			.cred = file->f_cred, .meta = modes & MPMCQ_MODE_META,
 		};
 
 		return mpmcq_packed_send(f->queue, from, wait_ms, &by);
 	}
-	return mpmcq_send(f->queue, from, wait_ms, file->f_cred);
+	return mpmcq_send(f->queue, from, wait_ms, &f->by);
 }
 
 /**
@@ -517,7 +540,7 @@ __poll_t mpmcq_file_poll(struct file *file, poll_table *wait)
 		else if (mpmcq_queue_drained(q, reads_dead(f)))
 			mask |= EPOLLHUP;
 	}
-	if ((file->f_mode & FMODE_WRITE) && mpmcq_queue_writable(q))
+	if ((file->f_mode & FMODE_WRITE) && mpmcq_queue_writable(q, READ_ONCE(f->by.priority)))
 		mask |= q->writers.events;
 	return mask;
 }
@@ -606,20 +629,22 @@ static int ioctl_mode(struct file *file, void __user *arg)
 	struct mpmcq_file *f = file->private_data;
 	struct mpmcq_mode args;
 	int ret = mpmcq_copy_args(&args, sizeof(args), MPMCQ_MODE_SIZE_VER0, arg);
+	u32 dead;
 
 	if (ret < 0)
 		return ret;
-	if (args.reserved ||
-	    args.modes & ~(MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | MPMCQ_MODE_META))
+	dead = READ_ONCE(f->modes) & MPMCQ_MODE_DEAD;	/* never changes */
+	if (args.priority >= f->queue->config.levels ||
+	    args.modes & ~(MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | MPMCQ_MODE_META | dead))
 		return -EINVAL;
 	if (args.modes & MPMCQ_MODE_LEASE && !(file->f_mode & FMODE_READ))
 		return -EBADF;
 
-	ret = mpmcq_file_set_modes(f, args.modes | (READ_ONCE(f->modes) & MPMCQ_MODE_DEAD),
-				   args.max_held);
-	if (!ret)
-		mpmcq_file_set_timeouts(f, args.rcv_timeout_ms, args.snd_timeout_ms);
-	return ret;
+	ret = mpmcq_file_set_modes(f, args.modes | dead, args.max_held);
+	if (ret)
+		return ret;
+	mpmcq_file_set_timeouts(f, args.rcv_timeout_ms, args.snd_timeout_ms);
+	return mpmcq_file_set_priority(f, args.priority);
 }
 
 static bool settle_args_valid(const struct mpmcq_settle *args, bool dead)
@@ -746,7 +771,7 @@ static bool peek_args_valid(const struct mpmcq_peek *args)
 	bool named = args->flags == MPMCQ_PEEK_SEQ || (args->flags == MPMCQ_PEEK_NEXT && parked);
 
 	if (args->where < MPMCQ_PEEK_READY || args->where > MPMCQ_PEEK_PARKED ||
-	    (args->flags && !named) || args->reserved)
+	    (args->flags && !named) || (args->priority && args->where != MPMCQ_PEEK_READY))
 		return false;
 	if (named)
 		return !args->position && args->seq;
@@ -755,7 +780,8 @@ static bool peek_args_valid(const struct mpmcq_peek *args)
 
 static int peek(struct mpmcq_queue *q, const struct mpmcq_peek *args, struct mpmcq_peeked *p)
 {
-	const struct index_ring *ring = args->where == MPMCQ_PEEK_READY ? &q->ready :
+	const struct index_ring *ring = args->where == MPMCQ_PEEK_READY ?
+				mpmcq_ready_ring(q, args->priority) :
 				args->where == MPMCQ_PEEK_RETURNED ? &q->returned : &q->dead;
 
 	if (args->where == MPMCQ_PEEK_PARKED)
@@ -774,7 +800,7 @@ static int put_peeked(struct mpmcq_peek *args, const struct mpmcq_peeked *p,
 	args->delay_ms = p->left_ms;
 	args->state = p->word & MPMCQ_SUSPECT ? MPMCQ_STATE_SUSPECT : 0;
 	args->reason = (p->word & MPMCQ_REASON) >> MPMCQ_REASON_SHIFT;
-	args->reserved2 = 0;
+	args->msg_priority = mpmcq_word_priority(p->word);
 	if (args->len <= args->buf_len &&
 	    copy_to_user(u64_to_user_ptr(args->buf), p->data, args->len))
 		return -EFAULT;
@@ -797,7 +823,7 @@ static int ioctl_peek(struct file *file, struct mpmcq_peek __user *uargs)
 	ret = mpmcq_copy_args(&args, sizeof(args), MPMCQ_PEEK_SIZE_VER0, uargs);
 	if (ret < 0)
 		return ret;
-	if (!peek_args_valid(&args))
+	if (!peek_args_valid(&args) || args.priority >= f->queue->config.levels)
 		return -EINVAL;
 	p.room = min(args.buf_len, f->queue->config.msg_size);
 	p.data = kvmalloc(p.room, GFP_KERNEL_ACCOUNT);

@@ -8,6 +8,7 @@
 #include <linux/poll.h>
 
 #include "lease.h"
+#include "message.h"
 
 struct mpmcq_queue;
 
@@ -20,6 +21,7 @@ struct mpmcq_queue;
  * @modes: %MPMCQ_MODE_PACKED and the like, and %MPMCQ_MODE_STARTED; MPMCQ_MODE_DEAD never changes
  * @rcv_wait_ms: how long a read may wait, as of struct mpmcq_claim
  * @snd_wait_ms: how long a write may
+ * @by: for calls; its @meta is not used
  * @room: pollers who wait for room to hold another message
  * @async_lock: keeps the file in all of the lists for SIGIO, or in none
  * @reading: bit 0 is set while a read with an implied acknowledgment is under way, or a change of
@@ -36,6 +38,7 @@ struct mpmcq_file {
 	u32 modes;
 	u32 rcv_wait_ms;
 	u32 snd_wait_ms;
+	struct mpmcq_caller by;
 	struct mpmcq_room room;
 	struct mutex async_lock;	/* see above */
 	unsigned long reading;
@@ -50,6 +53,7 @@ struct mpmcq_file {
 struct mpmcq_file *mpmcq_file_create(struct mpmcq_queue *q, bool reads);
 int mpmcq_file_set_modes(struct mpmcq_file *f, u32 modes, u32 max_held);
 void mpmcq_file_set_timeouts(struct mpmcq_file *f, u32 rcv_timeout_ms, u32 snd_timeout_ms);
+int mpmcq_file_set_priority(struct mpmcq_file *f, u32 priority);
 u32 mpmcq_file_modes(const struct mpmcq_file *f);
 void mpmcq_file_destroy(struct mpmcq_file *f);
 void mpmcq_file_begin(struct file *file, struct mpmcq_file *f);

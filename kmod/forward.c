@@ -28,23 +28,34 @@
 #include "queue.h"
 #include "trace.h"
 
-/* To the end of the same queue; the lease keeps its end away meanwhile. */
-static int forward_here(struct mpmcq_queue *q, struct mpmcq_holder *h,
-			const struct mpmcq_forwarding *msg, u32 len)
+/*
+ * Sends what is in a slot, with @len bytes of data or those of @msg.  The name is told before, as
+ * others may take the message and its slot at once.
+ */
+static void send_as_new(struct mpmcq_queue *q, u32 index, const void *data, u32 len,
+			struct mpmcq_forwarding *msg)
 {
-	struct mpmcq_slot *slot;
+	struct mpmcq_slot *slot = mpmcq_slot(q, index);
+
+	mpmcq_slot_begin(slot);
+	if (data)
+		memcpy(slot->data, data, len);
+	mpmcq_slot_fill(slot, len | (u64)msg->priority << MPMCQ_PRIORITY_SHIFT);
+	msg->seq = mpmcq_seq(index, slot->generation);
+	mpmcq_send_slots(q, &index, 1, msg->delay_ms, msg->cred);
+}
+
+/* To the end of the same queue, in its own slot; the lease keeps the queue's end away meanwhile. */
+static int forward_here(struct mpmcq_queue *q, struct mpmcq_holder *h,
+			struct mpmcq_forwarding *msg, u32 len)
+{
 	u32 index;
 
 	if (mpmcq_queue_closed(q))
 		return -EPIPE;
 	if (!mpmcq_holder_release(h, msg->id, &index))
 		return -ENOENT;
-	slot = mpmcq_slot(q, index);
-	mpmcq_slot_begin(slot);
-	if (msg->data)
-		memcpy(slot->data, msg->data, len);
-	mpmcq_slot_fill(slot, len);
-	mpmcq_send_slots(q, &index, 1, msg->delay_ms, msg->cred);
+	send_as_new(q, index, msg->data, len, msg);
 	return 0;
 }
 
@@ -56,25 +67,29 @@ static int forward_here(struct mpmcq_queue *q, struct mpmcq_holder *h,
  * @msg: which, and how
  *
  * Return: 0; -ENOENT if it is not held, or not any more when there is a slot; -EMSGSIZE if it is
- * longer than @to allows; -EOPNOTSUPP for a delay if @to has none; and those of
- * mpmcq_claim_slots() but -EFAULT.  After an error it is held as before, if its lease has not
+ * longer than @to allows; -EINVAL if @to has no such level; -EOPNOTSUPP for a delay if @to has
+ * none; and those of mpmcq_claim_slots() but -EFAULT.  After an error it is held as before, if its lease has not
  * ended.  If it has, @to may have dropped a message for the slot, as it may at any write.
  * Context: process; may sleep if it may wait.
  */
 int mpmcq_forward(struct mpmcq_queue *from, struct mpmcq_holder *h, struct mpmcq_queue *to,
-		  const struct mpmcq_forwarding *msg)
+		  struct mpmcq_forwarding *msg)
 {
-	int ret, len = mpmcq_holder_len(h, msg->id);
-	u32 index, mine;
-	struct mpmcq_claim claim = { .wait_ms = msg->wait_ms, .max = 1, .index = &index };
-	struct mpmcq_slot *slot;
+	int ret = mpmcq_holder_len(h, msg->id);
+	u32 index, mine, len;
+	struct mpmcq_claim claim = {
+		.wait_ms = msg->wait_ms, .priority = msg->priority, .max = 1, .index = &index,
+	};
 
-	if (len < 0)
-		return len;
+	if (ret < 0)
+		return ret;
+	len = ret;
 	if (msg->data)
 		len = msg->len;
 	if (len > to->config.msg_size)
 		return -EMSGSIZE;
+	if (msg->priority >= to->config.levels)
+		return -EINVAL;
 	if (msg->delay_ms && !to->park)
 		return -EOPNOTSUPP;
 	if (to == from)
@@ -87,12 +102,8 @@ int mpmcq_forward(struct mpmcq_queue *from, struct mpmcq_holder *h, struct mpmcq
 		mpmcq_free_one(to, index);
 		return -ENOENT;
 	}
-	slot = mpmcq_slot(to, index);
-	mpmcq_slot_begin(slot);
-	memcpy(slot->data, msg->data ?: mpmcq_slot(from, mine)->data, len);
-	mpmcq_slot_fill(slot, len);
 	trace_mpmcq_forward(from->number, to->number, len);
-	mpmcq_send_slots(to, &index, 1, msg->delay_ms, msg->cred);
+	send_as_new(to, index, msg->data ?: mpmcq_slot(from, mine)->data, len, msg);
 	mpmcq_free_one(from, mine);
 	return 0;
 }

@@ -13,20 +13,24 @@ struct mpmcq_queue;
  * @id: names the delivery to the holder
  * @data: what is to be sent in its place; NULL for the message itself
  * @len: of @data, in bytes; at least 1
+ * @priority: there
  * @delay_ms: how long it is parked there, in milliseconds; 0 for not at all
  * @cred: of who opened the file for the other queue
  * @wait_ms: for an empty slot, as of struct mpmcq_claim
+ * @seq: out: names the new message there
  */
 struct mpmcq_forwarding {
 	u64 id;
 	const void *data;
 	const struct cred *cred;
 	u32 len;
+	u32 priority;
 	u32 delay_ms;
 	u32 wait_ms;
+	u64 seq;
 };
 
 int mpmcq_forward(struct mpmcq_queue *from, struct mpmcq_holder *h, struct mpmcq_queue *to,
-		  const struct mpmcq_forwarding *msg);
+		  struct mpmcq_forwarding *msg);
 
 #endif /* _MPMCQ_FORWARD_H */

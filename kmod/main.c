@@ -70,6 +70,7 @@ static int __init mpmcq_init(void)
 {
 	struct mpmcq_config config = {
 		.max_deliveries = MPMCQ_MAX_DELIVERIES_DEFAULT,
+		.levels = 1,
 		.admin_closes = true,
 	};
 	int ret = check_parameters();

@@ -181,7 +181,7 @@ void mpmcq_send_slots(struct mpmcq_queue *q, const u32 *indices, unsigned int n,
  * @q: the queue
  * @from: the message, all that is in the iterator
  * @wait_ms: for an empty slot, as of struct mpmcq_claim
- * @cred: of who opened the file
+ * @by: the open file
  *
  * Return: length of the message; -EINVAL if that is 0, -EMSGSIZE if it is more
  * than the queue's msg_size; -EPIPE if the queue is closed; -EAGAIN if it is full
@@ -190,9 +190,10 @@ void mpmcq_send_slots(struct mpmcq_queue *q, const u32 *indices, unsigned int n,
  * Context: may sleep if it may wait, or if pages of @from are missing.
  */
 ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
-		   const struct cred *cred)
+		   const struct mpmcq_caller *by)
 {
 	size_t len = iov_iter_count(from);
+	u32 priority = READ_ONCE(by->priority);
 	unsigned int tries = 0;
 	int ret = 0;
 	u32 index;
@@ -203,15 +204,16 @@ ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
 		return -EMSGSIZE;
 
 	while (!ret) {
-		ret = mpmcq_claim_slot(q, from, len, wait_ms);
+		ret = mpmcq_claim_slot(q, from, len, wait_ms, priority);
 		if (ret < 0)
 			break;
 		index = ret;
 		mpmcq_slot_begin(mpmcq_slot(q, index));
 		if (copy_in(mpmcq_slot(q, index), len, from)) {
 			if (unlikely(q->config.flags & MPMCQ_STAMP))
-				mpmcq_slot_stamp(q, mpmcq_slot(q, index), cred);
-			mpmcq_slot_fill(mpmcq_slot(q, index), len);
+				mpmcq_slot_stamp(q, mpmcq_slot(q, index), by->cred);
+			mpmcq_slot_fill(mpmcq_slot(q, index),
+					len | (u64)priority << MPMCQ_PRIORITY_SHIFT);
 			trace_mpmcq_send(q->number, len);
 			mpmcq_publish_one(q, index);
 			return len;

@@ -9,6 +9,18 @@
 struct cred;
 
 /**
+ * struct mpmcq_caller - what an open file has to say of what it sends, and wants to know
+ * @cred: of who opened it
+ * @priority: of what plain writes send
+ * @meta: of packed calls: headers are struct mpmcq_meta
+ */
+struct mpmcq_caller {
+	const struct cred *cred;
+	u32 priority;
+	bool meta;
+};
+
+/**
  * mpmcq_slot_begin() - begin another message in a slot
  * @slot: a slot in the caller's hands
  *
@@ -24,24 +36,24 @@ static __always_inline void mpmcq_slot_begin(struct mpmcq_slot *slot)
 }
 
 /**
- * mpmcq_slot_fill() - enter the length of the message in a slot
+ * mpmcq_slot_fill() - enter what is known of the message in a slot
  * @slot: a slot in the caller's hands
- * @len: length in bytes
+ * @word: length in bytes, and perhaps a priority, see struct mpmcq_slot
  *
  * Inline also where nothing may be called, see packed.c.
  *
  * Context: any.
  */
-static __always_inline void mpmcq_slot_fill(struct mpmcq_slot *slot, u32 len)
+static __always_inline void mpmcq_slot_fill(struct mpmcq_slot *slot, u64 word)
 {
 	/* Pairs with RECHECK of index_ring.h. */
-	smp_store_release(&slot->word, len);	/* LEN */
+	smp_store_release(&slot->word, word);	/* LEN */
 }
 
 void mpmcq_send_slots(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 delay_ms,
 		      const struct cred *cred);
 ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
-		   const struct cred *cred);
+		   const struct mpmcq_caller *by);
 ssize_t mpmcq_receive_now(struct mpmcq_queue *q, struct iov_iter *to);
 ssize_t mpmcq_receive_kept_now(struct mpmcq_queue *q, struct iov_iter *to, u32 *index, u64 *id);
 ssize_t mpmcq_receive(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *claim);

@@ -55,7 +55,7 @@ static size_t space_with(u32 header, u32 len)
 	return header + padded(len);
 }
 
-static u32 header_size(const struct mpmcq_packer *by)
+static u32 header_size(const struct mpmcq_caller *by)
 {
 	return by->meta ? sizeof(struct mpmcq_meta) : sizeof(struct mpmcq_msg);
 }
@@ -63,7 +63,7 @@ static u32 header_size(const struct mpmcq_packer *by)
 /* Whether a header is right, and @rest bytes behind it enough for its message. */
 static int check_header(const struct mpmcq_queue *q, const struct mpmcq_msg *msg, size_t rest)
 {
-	if (!msg->len || msg->flags || msg->reserved)
+	if (!msg->len || msg->flags || msg->priority >= q->config.levels)
 		return -EINVAL;
 	/* Not EOPNOTSUPP: io_uring takes that of a write for EAGAIN. */
 	if (msg->delay_ms && !q->park)
@@ -132,18 +132,18 @@ missing:
 	return false;
 }
 
-/* What counts of a header: the length, the delay, and whether anything else is not 0. */
+/* What counts of a header; the flags are 0 in @more. */
 static __always_inline bool get_header(const struct mpmcq_msg __user *from, u32 *len,
 				       u32 *delay_ms, u32 *more)
 {
 	u16 flags;
-	u8 reserved;
+	u8 priority;
 
 	unsafe_get_user(*len, &from->len, missing);
 	unsafe_get_user(flags, &from->flags, missing);
-	unsafe_get_user(reserved, &from->reserved, missing);
+	unsafe_get_user(priority, &from->priority, missing);
 	unsafe_get_user(*delay_ms, &from->delay_ms, missing);
-	*more = flags | reserved;
+	*more = flags << 8 | priority;
 	return true;
 missing:
 	return false;
@@ -160,8 +160,8 @@ static __always_inline u64 pair(u32 first, u32 second)
 }
 
 /*
- * The header of a message that is not dead.  Three words, as a store for each field makes a packed
- * message take 2 % more instructions (make bench-exact).
+ * The header of a message that is not dead and of the lowest priority.  Three words, as a store for
+ * each field makes a packed message take 2 % more instructions (make bench-exact).
  */
 static __always_inline bool put_header(struct mpmcq_msg __user *to, u32 len, u64 id,
 				       u32 deliveries)
@@ -178,10 +178,11 @@ missing:
 
 /*
  * Copies short messages into slots, from the @i-th on, and moves on past them, until one is
- * not short, wrong or not there, or has another delay.  Returns which that is.
+ * not short, wrong or not there, or has another priority or delay than @like.  Returns which that is.
  */
 static unsigned int copy_short_in(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
-				  unsigned int i, struct iov_iter *from, u32 delay_ms)
+				  unsigned int i, struct iov_iter *from,
+				  const struct mpmcq_msg *like)
 {
 	const char __user *buf = mpmcq_user_words(from);
 	size_t count = iov_iter_count(from), at = 0;
@@ -194,13 +195,13 @@ static unsigned int copy_short_in(struct mpmcq_queue *q, const struct mpmcq_clai
 		struct mpmcq_slot *slot = mpmcq_slot(q, claim->index[i]);
 		u32 len, delay, more;
 
-		if (!get_header(header, &len, &delay, &more) || !len || more || len > longest ||
-		    delay != delay_ms || count - at < space_of(len))
+		if (!get_header(header, &len, &delay, &more) || !len || len > longest ||
+		    more != like->priority || delay != like->delay_ms || count - at < space_of(len))
 			break;
 		mpmcq_slot_begin(slot);
 		if (!get_words(slot->data, header + 1, padded(len)))
 			break;
-		mpmcq_slot_fill(slot, len);
+		mpmcq_slot_fill(slot, len | (u64)like->priority << MPMCQ_PRIORITY_SHIFT);
 		at += space_of(len);
 	}
 	user_read_access_end();
@@ -209,18 +210,18 @@ static unsigned int copy_short_in(struct mpmcq_queue *q, const struct mpmcq_clai
 }
 
 /*
- * Copies any message with the delay of @msg into a slot and moves on past it; false if that cannot
- * be.  @msg has its header then.
+ * Copies any message with the priority and delay of @msg into a slot and moves on past it; false if
+ * that cannot be.  @msg has its header then.
  */
 static bool copy_one_in(struct mpmcq_queue *q, struct mpmcq_slot *slot, struct iov_iter *from,
 			u32 header, struct mpmcq_msg *msg)
 {
-	u32 delay_ms = msg->delay_ms;
+	const struct mpmcq_msg like = *msg;
 	size_t copied;
 
 	if (fetch_header(q, from, header, msg) < 0)
 		return false;
-	if (msg->delay_ms != delay_ms) {
+	if (msg->delay_ms != like.delay_ms || msg->priority != like.priority) {
 		iov_iter_revert(from, header);
 		return false;
 	}
@@ -231,13 +232,13 @@ static bool copy_one_in(struct mpmcq_queue *q, struct mpmcq_slot *slot, struct i
 		return false;
 	}
 	iov_iter_advance(from, padded(msg->len) - msg->len);
-	mpmcq_slot_fill(slot, msg->len);
+	mpmcq_slot_fill(slot, msg->len | (u64)msg->priority << MPMCQ_PRIORITY_SHIFT);
 	return true;
 }
 
 /*
  * Copies messages into slots and moves on past them; returns how many.  The header of the first is
- * @msg.  All have its delay, and each is likely to be as long as the one before.
+ * @msg.  All have its priority and delay, and each is likely to be as long as the one before.
  */
 static unsigned int copy_batch_in(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 				  struct iov_iter *from, u32 header, struct mpmcq_msg msg)
@@ -247,7 +248,7 @@ static unsigned int copy_batch_in(struct mpmcq_queue *q, const struct mpmcq_clai
 	pagefault_disable();
 	while (i < claim->n) {
 		if (msg.len <= MPMCQ_SHORT && header == sizeof(msg))
-			i = copy_short_in(q, claim, i, from, msg.delay_ms);
+			i = copy_short_in(q, claim, i, from, &msg);
 		if (i == claim->n ||
 		    !copy_one_in(q, mpmcq_slot(q, claim->index[i]), from, header, &msg))
 			break;
@@ -258,12 +259,12 @@ static unsigned int copy_batch_in(struct mpmcq_queue *q, const struct mpmcq_clai
 }
 
 /*
- * Sends a batch: as many as there would be if all were as long as the first and had its delay,
+ * Sends a batch: as many as there would be if all were as the first one,
  * but no more than half of the free slots, or others would find the queue full for messages
  * that are not there.  Returns how many messages, 0 if pages are to be fetched first.
  */
 static int send_batch(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
-		      const struct mpmcq_packer *by)
+		      const struct mpmcq_caller *by)
 {
 	const u32 header = header_size(by);
 	size_t count = iov_iter_count(from);
@@ -277,6 +278,7 @@ static int send_batch(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
 		return ret;
 	iov_iter_revert(from, header);
 	claim.max = min_t(size_t, count / space_with(header, msg.len), MPMCQ_BATCH);
+	claim.priority = msg.priority;
 	claim.max = clamp(index_ring_count(&q->free) / 2, 1U, claim.max);
 	ret = mpmcq_claim_slots(q, &claim, from, header + msg.len);
 	if (ret < 0)
@@ -306,7 +308,7 @@ static int send_batch(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
  * Context: may sleep.
  */
 ssize_t mpmcq_packed_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
-			  const struct mpmcq_packer *by)
+			  const struct mpmcq_caller *by)
 {
 	size_t all = iov_iter_count(from);
 	unsigned int tries = 0;
@@ -332,6 +334,7 @@ static __always_inline struct mpmcq_msg header_of(const struct mpmcq_slot *slot,
 		.len = mpmcq_word_len(slot->word),
 		.id = claim->id + i * MPMCQ_ID_STEP,
 		.deliveries = mpmcq_word_deliveries(slot->word) + kept,
+		.priority = mpmcq_word_priority(slot->word),
 		.reason = (slot->word & MPMCQ_REASON) >> MPMCQ_REASON_SHIFT,
 	};
 }
@@ -355,7 +358,8 @@ static unsigned int copy_short_out(struct mpmcq_queue *q, const struct mpmcq_cla
 		size_t whole = round_down(len, MPMCQ_ALIGN);
 
 		/* Claims are of what fits: else this would write where nothing was checked. */
-		if (len > MPMCQ_SHORT || slot->word & MPMCQ_REASON || space_of(len) > count - at)
+		if (len > MPMCQ_SHORT || slot->word & (MPMCQ_REASON | MPMCQ_PRIORITY) ||
+		    space_of(len) > count - at)
 			break;
 		if (!put_header(header, len, claim->id + i * MPMCQ_ID_STEP,
 				mpmcq_word_deliveries(slot->word) + kept) ||
@@ -390,11 +394,12 @@ static void add_meta(struct mpmcq_queue *q, u32 index, const struct cred *cred,
 				     stamped ? KUIDT_INIT(stamp->uid) : INVALID_UID);
 	meta->gid = from_kgid_munged(cred->user_ns,
 				     stamped ? KGIDT_INIT(stamp->gid) : INVALID_GID);
+	meta->state = slot->word & MPMCQ_SUSPECT ? MPMCQ_STATE_SUSPECT : 0;
 }
 
 /* Copies the @i-th message out and moves on past it; false if pages are missing. */
 static bool copy_one_out(struct mpmcq_queue *q, const struct mpmcq_claim *claim, unsigned int i,
-			 struct iov_iter *to, bool kept, const struct mpmcq_packer *by)
+			 struct iov_iter *to, bool kept, const struct mpmcq_caller *by)
 {
 	const struct mpmcq_slot *slot = mpmcq_slot(q, claim->index[i]);
 	struct mpmcq_meta meta = { .msg = header_of(slot, claim, i, kept) };
@@ -417,7 +422,7 @@ static bool copy_one_out(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
  */
 static unsigned int copy_batch_out(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 				   unsigned int i, struct iov_iter *to, bool kept,
-				   const struct mpmcq_packer *by)
+				   const struct mpmcq_caller *by)
 {
 	pagefault_disable();
 	while (i < claim->n) {
@@ -487,7 +492,7 @@ static void finish_batch(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
  * were delivered; if not all, @ret has the error.  A dying reader sees none of them.
  */
 static unsigned int deliver_batch(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
-				  struct iov_iter *to, bool kept, const struct mpmcq_packer *by,
+				  struct iov_iter *to, bool kept, const struct mpmcq_caller *by,
 				  int *ret)
 {
 	unsigned int i, done = 0, before, tries = 0;
@@ -517,7 +522,7 @@ static unsigned int deliver_batch(struct mpmcq_queue *q, const struct mpmcq_clai
  * Receives a batch.  Returns how many messages, or an error; -ENOMSG if there will be no more.
  */
 static int receive_batch(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *claim,
-			 struct mpmcq_holder *h, u32 wait_ms, const struct mpmcq_packer *by)
+			 struct mpmcq_holder *h, u32 wait_ms, const struct mpmcq_caller *by)
 {
 	unsigned int done;
 	int ret;
@@ -555,7 +560,7 @@ static int interrupted(const struct mpmcq_claim *claim)
  */
 ssize_t mpmcq_packed_receive(struct mpmcq_queue *q, struct iov_iter *to,
 			     struct mpmcq_claim *claim, struct mpmcq_holder *h,
-			     const struct mpmcq_packer *by)
+			     const struct mpmcq_caller *by)
 {
 	size_t all = iov_iter_count(to);
 	u32 indices[MPMCQ_BATCH];

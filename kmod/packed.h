@@ -4,26 +4,16 @@
 
 #include <linux/types.h>
 
-struct cred;
 struct iov_iter;
+struct mpmcq_caller;
 struct mpmcq_claim;
 struct mpmcq_holder;
 struct mpmcq_queue;
 
-/**
- * struct mpmcq_packer - the open file of a packed call
- * @cred: of who opened it
- * @meta: whether its headers are struct mpmcq_meta
- */
-struct mpmcq_packer {
-	const struct cred *cred;
-	bool meta;
-};
-
 ssize_t mpmcq_packed_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
-			  const struct mpmcq_packer *by);
+			  const struct mpmcq_caller *by);
 ssize_t mpmcq_packed_receive(struct mpmcq_queue *q, struct iov_iter *to,
 			     struct mpmcq_claim *claim, struct mpmcq_holder *h,
-			     const struct mpmcq_packer *by);
+			     const struct mpmcq_caller *by);
 
 #endif /* _MPMCQ_PACKED_H */

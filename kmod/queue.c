@@ -259,9 +259,10 @@ static noinline void wake_task(struct mpmcq_queue *q, struct mpmcq_waiters *w, b
 /* What a waiter looks for when it has left the wait queue. */
 typedef bool (*left_fn)(struct mpmcq_queue *q, bool dead);
 
+/* Of the highest level, as others may be of that. */
 static bool slot_left(struct mpmcq_queue *q, bool dead)
 {
-	return mpmcq_queue_writable(q);
+	return mpmcq_queue_writable(q, q->config.levels - 1);
 }
 
 /*
@@ -296,7 +297,9 @@ void mpmcq_wake_late(struct timer_list *late)
 
 /*
  * Returns true if the put of @n indices at @pos may skip its wake-up: an earlier put's wake-up is
- * still pending, and the woken task will chain it.  Call after the WAKE barrier.
+ * still pending, and the woken task will chain it.  With several levels of priority it is not so:
+ * the woken task may find the earlier message in another ring, or behind it.  Call after the WAKE
+ * barrier.
  */
 static noinline bool rely_on_others(struct mpmcq_queue *q, const struct index_ring *ring,
 				    s64 pos, unsigned int n)
@@ -304,7 +307,7 @@ static noinline bool rely_on_others(struct mpmcq_queue *q, const struct index_ri
 	s64 before = pos - index_ring_head(ring);
 	s64 quarter = -(s64)max(q->config.capacity / 4, 1U);
 
-	if (IS_ENABLED(CONFIG_PREEMPT_RT) || before <= 0 ||
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) || q->lower || before <= 0 ||
 	    ((before - 1) & quarter) != ((before + n - 1) & quarter))
 		return false;
 	smp_mb();	/* LATE */
@@ -313,15 +316,26 @@ static noinline bool rely_on_others(struct mpmcq_queue *q, const struct index_ri
 }
 
 /*
+ * Whether one of those who poll may be unable to take what was put: a full holder, see lease.c; or
+ * who sends below what may be dropped.
+ */
+static bool some_are_unable(const struct mpmcq_queue *q, const struct mpmcq_waiters *w)
+{
+	if (w == &q->writers)
+		return q->lower && q->config.flags & MPMCQ_DROP_OLDEST;
+	return atomic_read(&w->full_holders);
+}
+
+/*
  * Wakes pollers after a put of @n indices, and after WAKE.  An edge-triggered poller may have seen
  * the last put, so each put wakes all pollers that are not exclusive.  It wakes @n exclusive ones,
- * because they do not pass a wake-up on; and all if one of them may be unable to take what was put
- * (see lease.c), or if this is the end, of which every poller is told.
+ * because they do not pass a wake-up on; and all if one of them may be unable to take what was put,
+ * or if this is the end, of which every poller is told.
  */
 static noinline void wake_pollers(struct mpmcq_queue *q, struct mpmcq_waiters *w, unsigned int n,
 				  bool end)
 {
-	bool all = end || (w != &q->writers && atomic_read(&w->full_holders));
+	bool all = end || some_are_unable(q, w);
 
 	__wake_up(&w->pollers, TASK_INTERRUPTIBLE, all ? 0 : n,
 		  end ? NULL : poll_to_key(w->events));
@@ -355,11 +369,15 @@ static __always_inline unsigned int wake_for(struct mpmcq_queue *q, const struct
 					     s64 pos, unsigned int n)
 {
 	bool to_free = ring == &q->free, to_dead = ring == &q->dead, end;
+	bool to_ready = !to_free && !to_dead && ring != &q->returned;
 	unsigned int sides = 0;
 
 	smp_mb();	/* WAKE */
 	end = (to_free || to_dead) && unlikely(has_ended(q));
-	if (to_free || (ring == &q->ready && q->config.flags & MPMCQ_DROP_OLDEST)) {
+	if (to_free || (to_ready && q->config.flags & MPMCQ_DROP_OLDEST)) {
+		/* The first that waits may be below the message, and must not drop it. */
+		if (to_ready && unlikely(q->lower))
+			wake_up_interruptible_all(&q->writers.tasks);
 		wake(q, &q->writers, to_free ? ring : NULL, pos, n, false);
 		sides |= WRITERS;
 	}
@@ -368,7 +386,7 @@ static __always_inline unsigned int wake_for(struct mpmcq_queue *q, const struct
 		sides |= DEAD_READERS;
 	}
 	if (!(to_free || to_dead) || end) {
-		wake(q, &q->readers, ring == &q->ready ? ring : NULL, pos, n, end);
+		wake(q, &q->readers, to_ready ? ring : NULL, pos, n, end);
 		sides |= READERS;
 	}
 	return sides;
@@ -481,6 +499,66 @@ static __always_inline int look_in(struct mpmcq_queue *q, struct index_ring *fir
 	return ret;
 }
 
+/*
+ * Looks in several rings, in this order.
+ *
+ * There is none only if all were empty at one moment: if each was empty twice, and nothing has come
+ * and gone there in between, for then its head would have moved.  The moment is that between the
+ * two passes.
+ */
+static noinline int look_in_all(struct mpmcq_queue *q, struct index_ring *const *rings,
+				unsigned int n, look_fn look, struct mpmcq_claim *claim)
+{
+	s64 seen[MPMCQ_LEVELS_MAX + 1] = { }, pos;
+	unsigned int i, same = 0;
+	int ret;
+
+	while (same < n) {
+		same = 0;
+		for (i = 0; i < n; i++) {
+			ret = look(q, rings[i], claim, &pos);
+			if (ret != -EAGAIN)
+				return ret;
+			/* Positions begin after 0. */
+			same += pos == seen[i];
+			seen[i] = pos;
+		}
+	}
+	return -EAGAIN;
+}
+
+/* Those that came back first, of whatever level, and then from the highest level on. */
+static noinline int look_in_levels(struct mpmcq_queue *q, look_fn look, struct mpmcq_claim *claim)
+{
+	struct index_ring *rings[MPMCQ_LEVELS_MAX + 1] = { &q->returned, &q->ready };
+	unsigned int i;
+
+	for (i = 1; i < q->config.levels; i++)
+		rings[i + 1] = &q->lower[i - 1];
+	return look_in_all(q, rings, q->config.levels + 1, look, claim);
+}
+
+/* Empty slots first, and then the messages that may be dropped, from the lowest level on. */
+static noinline int look_for_slot_in_levels(struct mpmcq_queue *q, look_fn look,
+					    struct mpmcq_claim *claim)
+{
+	struct index_ring *rings[MPMCQ_LEVELS_MAX + 1] = { &q->free };
+	unsigned int i;
+
+	for (i = 0; i <= claim->priority; i++)
+		rings[i + 1] = mpmcq_ready_ring(q, i);
+	return look_in_all(q, rings, claim->priority + 2, look, claim);
+}
+
+/* Looks for an empty slot, or for a message to be dropped. */
+static __always_inline int look_for_slot(struct mpmcq_queue *q, look_fn look,
+					 struct mpmcq_claim *claim)
+{
+	if (unlikely(q->lower))
+		return look_for_slot_in_levels(q, look, claim);
+	return look_in(q, &q->free, &q->ready, look, claim);
+}
+
 /* Looks where the next message is. */
 static __always_inline int look_for_message(struct mpmcq_queue *q, look_fn look,
 					    struct mpmcq_claim *claim)
@@ -489,6 +567,8 @@ static __always_inline int look_for_message(struct mpmcq_queue *q, look_fn look,
 
 	if (claim->dead)
 		return look(q, &q->dead, claim, &pos);
+	if (unlikely(q->lower))
+		return look_in_levels(q, look, claim);
 	return look_in(q, &q->returned, &q->ready, look, claim);
 }
 
@@ -498,7 +578,7 @@ static int take_slots(struct mpmcq_queue *q, struct index_ring *ring, struct mpm
 {
 	unsigned int n;
 
-	claim->dropped = ring == &q->ready;
+	claim->dropped = ring != &q->free;
 	while (index_ring_peek(ring, pos) != INDEX_RING_EMPTY) {
 		n = index_ring_take_n(ring, claim->index, claim->dropped ? 1 : claim->max);
 		if (n)
@@ -543,7 +623,7 @@ static int take_slots_or_drop(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 	int n;
 
 	wakes_begin();
-	n = look_in(q, &q->free, &q->ready, take_slots, claim);
+	n = look_for_slot(q, take_slots, claim);
 	tell = n > 0 && claim->dropped &&
 		mpmcq_slot(q, claim->index[0])->word & MPMCQ_SUSPECT && suspect_taken(q);
 	wakes_end();
@@ -819,13 +899,17 @@ static int claim_slots_else(struct mpmcq_queue *q, struct mpmcq_claim *claim,
  * @from: what will be copied into it
  * @bytes: how much of it
  * @wait_ms: as of struct mpmcq_claim
+ * @priority: as of struct mpmcq_claim
  *
  * Return, context: as mpmcq_claim_slot().
  */
-int mpmcq_claim_slot_else(struct mpmcq_queue *q, struct iov_iter *from, size_t bytes, u32 wait_ms)
+int mpmcq_claim_slot_else(struct mpmcq_queue *q, struct iov_iter *from, size_t bytes, u32 wait_ms,
+			  u32 priority)
 {
 	u32 index;
-	struct mpmcq_claim claim = { .wait_ms = wait_ms, .max = 1, .index = &index };
+	struct mpmcq_claim claim = {
+		.wait_ms = wait_ms, .priority = priority, .max = 1, .index = &index,
+	};
 	int ret = claim_slots_else(q, &claim, from, bytes);
 
 	return ret < 0 ? ret : (int)index;
@@ -834,7 +918,7 @@ int mpmcq_claim_slot_else(struct mpmcq_queue *q, struct iov_iter *from, size_t b
 /**
  * mpmcq_claim_slots() - take empty slots
  * @q: the queue
- * @claim: @wait_ms, @max and @index; the rest is set here
+ * @claim: @wait_ms, @priority, @max and @index; the rest is set here
  * @from: what will be copied into them; NULL if that is in memory
  * @bytes: how much of it
  *
@@ -877,6 +961,21 @@ int mpmcq_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 	return ret;
 }
 
+/* Each into the ring of its level; neighbours of the same at once. */
+static noinline void put_by_priority(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
+{
+	unsigned int i, first = 0;
+
+	for (i = 1; i <= n; i++) {
+		u32 level = mpmcq_word_priority(mpmcq_slot(q, indices[first])->word);
+
+		if (i < n && mpmcq_word_priority(mpmcq_slot(q, indices[i])->word) == level)
+			continue;
+		mpmcq_put(q, mpmcq_ready_ring(q, level), indices + first, i - first);
+		first = i;
+	}
+}
+
 /**
  * mpmcq_publish() - send what is in slots
  * @q: the queue
@@ -887,7 +986,10 @@ int mpmcq_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim)
  */
 void mpmcq_publish(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
 {
-	mpmcq_put(q, &q->ready, indices, n);
+	if (unlikely(q->lower))
+		put_by_priority(q, indices, n);
+	else
+		mpmcq_put(q, &q->ready, indices, n);
 }
 
 /**
@@ -899,14 +1001,17 @@ void mpmcq_publish(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
  */
 void mpmcq_publish_one(struct mpmcq_queue *q, u32 index)
 {
-	mpmcq_put_one(q, &q->ready, index);
+	if (unlikely(q->lower))
+		put_by_priority(q, &index, 1);
+	else
+		mpmcq_put_one(q, &q->ready, index);
 }
 
 /* At the tail of what waits; they have been sent before. */
 static void put_again(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
 {
 	mpmcq_count(q, MPMCQ_PUT_AGAIN, n);
-	mpmcq_put(q, &q->ready, indices, n);
+	mpmcq_publish(q, indices, n);
 }
 
 /* Parks messages that have been sent, or puts them at the tail. */
@@ -1104,7 +1209,7 @@ void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, 
 		back[backs++] = indices[i];
 	}
 	if (flags & MPMCQ_CAME_BACK)
-		atomic64_add(n - asides, &q->suspects);
+		atomic64_add(n - asides, &q->suspected);
 	if (backs && flags & MPMCQ_SETTLE_FRONT)
 		mpmcq_put(q, &q->returned, back, backs);
 	else if (backs)
@@ -1141,9 +1246,9 @@ void mpmcq_revive_these(struct mpmcq_queue *q, const u32 *indices, unsigned int 
 	for (i = 0; i < n; i++) {
 		struct mpmcq_slot *slot = mpmcq_slot(q, indices[i]);
 
-		set_word(slot, mpmcq_word_len(slot->word) | MPMCQ_SUSPECT);
+		set_word(slot, (slot->word & (MPMCQ_LEN | MPMCQ_PRIORITY)) | MPMCQ_SUSPECT);
 	}
-	atomic64_add(n, &q->suspects);
+	atomic64_add(n, &q->suspected);
 	put_again(q, indices, n);
 }
 
@@ -1202,6 +1307,19 @@ u32 mpmcq_purge(struct mpmcq_queue *q, u32 max)
 void mpmcq_wake_readers_pollers(struct mpmcq_queue *q, bool dead)
 {
 	wake_pollers(q, dead ? &q->dead_readers : &q->readers, 0, false);
+}
+
+/**
+ * mpmcq_wake_writers_pollers() - wake all who poll for room
+ * @q: the queue
+ *
+ * By the lock of their wait queue: who begins to poll later sees what was stored before this.
+ *
+ * Context: any.
+ */
+void mpmcq_wake_writers_pollers(struct mpmcq_queue *q)
+{
+	wake_pollers(q, &q->writers, 0, false);
 }
 
 static void wake_all(struct mpmcq_queue *q, struct mpmcq_waiters *w)
@@ -1332,17 +1450,18 @@ bool mpmcq_queue_readable(struct mpmcq_queue *q, bool dead)
 /**
  * mpmcq_queue_writable() - whether a write would not wait
  * @q: the queue
+ * @priority: of what is to be written
  *
  * Context: any.
  */
-bool mpmcq_queue_writable(struct mpmcq_queue *q)
+bool mpmcq_queue_writable(struct mpmcq_queue *q, u32 priority)
 {
-	struct mpmcq_claim claim = { };
+	struct mpmcq_claim claim = { .priority = priority };
 
 	if (mpmcq_queue_closed(q))
 		return true;
 	if (q->config.flags & MPMCQ_DROP_OLDEST)
-		return look_in(q, &q->free, &q->ready, peek_at, &claim) != -EAGAIN;
+		return look_for_slot(q, peek_at, &claim) != -EAGAIN;
 	return !index_ring_empty(&q->free);
 }
 
@@ -1433,10 +1552,13 @@ static u64 sent_in(struct mpmcq_queue *q, struct index_ring *ring)
 u64 mpmcq_queue_oldest_ns(struct mpmcq_queue *q)
 {
 	u64 sent, now;
+	u32 i;
 
 	if (!(q->config.flags & MPMCQ_STAMP))
 		return 0;
-	sent = min(sent_in(q, &q->returned), sent_in(q, &q->ready));
+	sent = sent_in(q, &q->returned);
+	for (i = 0; i < q->config.levels; i++)
+		sent = min(sent, sent_in(q, mpmcq_ready_ring(q, i)));
 	now = ktime_get_boottime_ns();
 	return now > sent ? now - sent : 0;
 }

@@ -45,6 +45,7 @@ struct work_struct;
  *	in milliseconds; twice as long after each further one; 0 for not at all; else @flags has
  *	%MPMCQ_DELAY
  * @retry_max_ms: but no longer than this; 0 for no limit, else at least @retry_ms
+ * @levels: of priority, 1 to %MPMCQ_LEVELS_MAX
  * @admin_closes: closing and reopening it takes CAP_SYS_ADMIN; nothing to the queue
  */
 struct mpmcq_config {
@@ -55,6 +56,7 @@ struct mpmcq_config {
 	u32 lease_ms;
 	u32 retry_ms;
 	u32 retry_max_ms;
+	u32 levels;
 	bool admin_closes;
 };
 
@@ -127,7 +129,7 @@ struct mpmcq_counters {
  * @uuid: names the queue in the world, random
  * @stride: from one slot to the next, in bytes
  * @slots: the slots, one after the other
- * @entries: memory of the four rings
+ * @entries: memory of the rings
  * @park: messages that are parked; NULL without %MPMCQ_DELAY
  * @charge: its memory in the accounts; NULL if it is in none
  * @refs: open files, and the inode if it has one
@@ -136,7 +138,8 @@ struct mpmcq_counters {
  * @closings: how often the queue was closed and reopened; odd while it is closed.
  *	Written by compare-and-swap, see mpmcq_queue_close()
  * @free: indices of empty slots
- * @ready: indices of messages, in the order sent
+ * @ready: indices of messages, in the order sent; of the highest level of priority
+ * @lower: those of lower levels, from the next on; NULL if there is one level
  * @returned: indices of messages handed back; read before @ready
  * @dead: indices of messages set aside
  * @readers: who waits for a message
@@ -144,7 +147,7 @@ struct mpmcq_counters {
  * @dead_readers: who waits for a message in @dead
  * @late: wakes, a tick later, those whom a put left to others to wake; armed by any putter
  * @redelivered: deliveries to readers who kept the message, not for the first time
- * @suspects: how many messages were made suspects.  Both are for what is rare, so that the counters
+ * @suspected: how many messages were made suspects.  Both are for what is rare, so that the counters
  *	of a CPU fit one cache line
  * @counters: for each of nr_cpu_ids CPUs, read any time.  Not alloc_percpu(), which takes
  *	more time than all else that a small queue needs
@@ -169,6 +172,7 @@ struct mpmcq_queue {
 	atomic_t closings;
 	struct index_ring free;
 	struct index_ring ready;
+	struct index_ring *lower;
 	struct index_ring returned;
 	struct index_ring dead;
 	struct mpmcq_waiters readers;
@@ -176,7 +180,7 @@ struct mpmcq_queue {
 	struct mpmcq_waiters dead_readers;
 	struct timer_list late;
 	atomic64_t redelivered;
-	atomic64_t suspects;
+	atomic64_t suspected;
 	struct mpmcq_counters counters[];
 };
 
@@ -194,6 +198,7 @@ struct mpmcq_queue {
  * The word:
  *	bits 0-30	length in bytes
  *	bit 31		suspect, see lease.c
+ *	bits 32-33	priority
  *	bits 34-36	of a dead message: why, %MPMCQ_REASON_REJECTED and the like
  *	bits 40-63	deliveries to readers who kept it
  *
@@ -222,6 +227,8 @@ struct mpmcq_stamp {
 
 #define MPMCQ_LEN		(BIT_ULL(31) - 1)
 #define MPMCQ_SUSPECT		BIT_ULL(31)
+#define MPMCQ_PRIORITY_SHIFT	32
+#define MPMCQ_PRIORITY		(3ULL << MPMCQ_PRIORITY_SHIFT)
 #define MPMCQ_REASON_SHIFT	34
 #define MPMCQ_REASON		(7ULL << MPMCQ_REASON_SHIFT)
 #define MPMCQ_DELIVERY_SHIFT	40
@@ -245,6 +252,7 @@ struct mpmcq_stamp {
  * @holds: of messages: if the caller takes suspects alone, how many it has in hand, and
  *	%MPMCQ_SUSPECT if that is one; may change; else NULL
  * @suspect: out: of messages: one of them is a suspect
+ * @priority: of slots: of what is to be sent, so that nothing above is dropped for it
  * @drop: of slots: one may be had by dropping a message
  * @dropped: out: of slots: it was
  * @max: at most so many; 1 to %MPMCQ_BATCH
@@ -258,6 +266,7 @@ struct mpmcq_claim {
 	bool dropped;
 	bool suspect;
 	u32 wait_ms;
+	u32 priority;
 	u32 header;
 	u32 align;
 	size_t room;
@@ -269,7 +278,7 @@ struct mpmcq_claim {
 	u32 *index;
 };
 
-#define MPMCQ_ID_STEP	4
+#define MPMCQ_ID_STEP	8
 
 #define MPMCQ_SEQ_SHIFT	20	/* the index below, the generation above */
 
@@ -296,9 +305,28 @@ static __always_inline u32 mpmcq_word_len(u64 word)
 	return word & MPMCQ_LEN;
 }
 
+static __always_inline u32 mpmcq_word_priority(u64 word)
+{
+	return (word & MPMCQ_PRIORITY) >> MPMCQ_PRIORITY_SHIFT;
+}
+
 static __always_inline u32 mpmcq_word_deliveries(u64 word)
 {
 	return word >> MPMCQ_DELIVERY_SHIFT;
+}
+
+/**
+ * mpmcq_ready_ring() - where messages of a priority wait
+ * @q: the queue
+ * @priority: less than its levels
+ *
+ * Context: any.
+ */
+static inline struct index_ring *mpmcq_ready_ring(struct mpmcq_queue *q, u32 priority)
+{
+	u32 below = q->config.levels - 1 - priority;
+
+	return below ? &q->lower[below - 1] : &q->ready;
 }
 
 /**
@@ -349,7 +377,7 @@ u32 mpmcq_queue_readers_asleep(const struct mpmcq_queue *q);
 
 /* queue.c */
 int mpmcq_claim_slot_else(struct mpmcq_queue *q, struct iov_iter *from, size_t bytes,
-			  u32 wait_ms);
+			  u32 wait_ms, u32 priority);
 int mpmcq_claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct iov_iter *from,
 		      size_t bytes);
 int mpmcq_try_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim);
@@ -378,9 +406,10 @@ void mpmcq_queue_reopen(struct mpmcq_queue *q);
 void mpmcq_wake_late(struct timer_list *late);
 bool mpmcq_queue_readable(struct mpmcq_queue *q, bool dead);
 bool mpmcq_queue_drained(struct mpmcq_queue *q, bool dead);
-bool mpmcq_queue_writable(struct mpmcq_queue *q);
+bool mpmcq_queue_writable(struct mpmcq_queue *q, u32 priority);
 bool mpmcq_queue_next_is_suspect(struct mpmcq_queue *q);
 u32 mpmcq_queue_next_len(struct mpmcq_queue *q, bool dead);
 void mpmcq_wake_readers_pollers(struct mpmcq_queue *q, bool dead);
+void mpmcq_wake_writers_pollers(struct mpmcq_queue *q);
 
 #endif /* _MPMCQ_QUEUE_H */

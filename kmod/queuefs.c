@@ -102,7 +102,8 @@ static bool same_config(const struct mpmcq_config *a, const struct mpmcq_config 
 	return a->capacity == b->capacity && a->msg_size == b->msg_size &&
 		!((a->flags ^ b->flags) & ~MPMCQ_START_LEASE) &&
 		a->max_deliveries == b->max_deliveries && a->lease_ms == b->lease_ms &&
-		a->retry_ms == b->retry_ms && a->retry_max_ms == b->retry_max_ms;
+		a->retry_ms == b->retry_ms && a->retry_max_ms == b->retry_max_ms &&
+		a->levels == b->levels;
 }
 
 /* Returns what MPMCQ_IOC_CREATE returns for a name that exists. */

@@ -470,7 +470,7 @@ TEST_F(dead, leased_settled)
 	EXPECT_EQ(1, touch(h, msg[1].id));
 	EXPECT_EQ(1, reject(h, msg[1].id));
 	EXPECT_EQ(2, dead(self->fd));
-	EXPECT_EQ(2, info_of(h).rejected);
+	EXPECT_EQ(2, info_of(h).set_aside);
 	ASSERT_EQ(2, take_packed(h, 2, LEN, 0, msg));
 	EXPECT_EQ(-EINVAL, settle(h, MPMCQ_SETTLE_NACK, MPMCQ_SETTLE_FRONT, &msg[0].id, 1, NULL));
 	EXPECT_EQ(-EINVAL, settle(h, MPMCQ_SETTLE_NACK, MPMCQ_SETTLE_UNTRIED, &msg[0].id, 1,

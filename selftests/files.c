@@ -242,7 +242,7 @@ TEST_F(queue, sysfs_and_info)
 	EXPECT_SAME(received);
 	EXPECT_SAME(acked);
 	EXPECT_SAME(returned);
-	EXPECT_SAME(rejected);
+	EXPECT_SAME(set_aside);
 	EXPECT_SAME(dropped);
 	EXPECT_EQ(5, take_msg(self->fd, 5, 2));
 }

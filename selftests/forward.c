@@ -89,6 +89,42 @@ TEST_F(forward, itself)
 	close(le);
 }
 
+/* The call names the new message, and nothing if there is none. */
+TEST_F(forward, names_the_new_one)
+{
+	struct mpmcq_peek peek = { .size = sizeof(peek), .where = MPMCQ_PEEK_READY };
+	struct mpmcq_forward req = { .size = sizeof(req), .fd = self->to, .seq = 99 };
+	struct mpmcq_msg msg = hold_one(self->from, self->le, 3);
+	struct mpmcq_forward *fixed;
+
+	req.id = msg.id;
+	ASSERT_EQ(0, result(ioctl(self->le, MPMCQ_IOC_FORWARD, &req)));
+	ASSERT_EQ(0, result(ioctl(self->to, MPMCQ_IOC_PEEK, &peek)));
+	EXPECT_EQ(peek.found, req.seq);
+	ASSERT_EQ(LEN, take_msg(self->to, LEN, 3));
+	EXPECT_EQ(-ENOENT, result(ioctl(self->le, MPMCQ_IOC_FORWARD, &req)));
+	EXPECT_EQ(0, req.seq);
+
+	msg = hold_one(self->from, self->le, 4);
+	req.id = msg.id;
+	req.fd = self->from;
+	ASSERT_EQ(0, result(ioctl(self->le, MPMCQ_IOC_FORWARD, &req)));
+	ASSERT_EQ(0, result(ioctl(self->from, MPMCQ_IOC_PEEK, &peek)));
+	EXPECT_EQ(peek.found, req.seq);
+
+	/* Who cannot be told is refused, and the message stays held. */
+	ASSERT_EQ(1, take_packed(self->le, 1, LEN, 4, &msg));
+	fixed = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, fixed);
+	*fixed = req;
+	fixed->id = msg.id;
+	ASSERT_EQ(0, mprotect(fixed, 4096, PROT_READ));
+	EXPECT_EQ(-EFAULT, result(ioctl(self->le, MPMCQ_IOC_FORWARD, fixed)));
+	EXPECT_EQ(0, depth(self->from));
+	EXPECT_EQ(1, ack(self->le, msg.id));
+	munmap(fixed, 4096);
+}
+
 /* It is a new message, without a history. */
 TEST_F(forward, suspect)
 {
@@ -165,7 +201,7 @@ TEST_F(forward, fails)
 	EXPECT_EQ(-EBADF, forward_to(self->le, ro, msg.id));
 	EXPECT_EQ(-EINVAL, forward_to(self->le, file, msg.id));
 	EXPECT_EQ(-EINVAL, forward_to(self->le, self->to, msg.id, .flags = 1));
-	EXPECT_EQ(-EINVAL, forward_to(self->le, self->to, msg.id, .reserved = 1));
+	EXPECT_EQ(-EINVAL, forward_to(self->le, self->to, msg.id, .priority = 1));
 	EXPECT_EQ(-EINVAL, forward_to(self->le, self->to, msg.id, .len = 1));
 	EXPECT_EQ(-EINVAL, forward_to(self->le, self->to, msg.id, .buf = at));
 	EXPECT_EQ(-EFAULT, forward_to(self->le, self->to, msg.id, .buf = 1, .len = 1));
@@ -312,82 +348,6 @@ TEST_F(forward, makes_room)
 	EXPECT_EQ(0, forward_to(le, self->to, msg.id));
 	EXPECT_EQ(1, child_end(child));
 	close(le);
-}
-
-/* Forwards what it reads, and is killed at any moment; returns what kept it from that. */
-static int forward_on(int from, int to)
-{
-	int le = attach(from, O_RDONLY, LEASE | PACKED, 8), space = space_of(LEN), at, n;
-	unsigned char buf[8 * MPMCQ_MSG_SPACE(LEN)];
-	struct mpmcq_msg msg;
-	int ret = 0;
-
-	while (le >= 0 && !ret) {
-		n = read(le, buf, sizeof(buf));
-		for (at = 0; at < n && !ret; at += space) {
-			memcpy(&msg, buf + at, sizeof(msg));
-			ret = -forward_to(le, to, msg.id);
-		}
-	}
-	return ret;
-}
-
-/* Counts the messages in a queue that nobody uses any more, by their numbers. */
-static int count_seen(int fd, unsigned char *seen, int n)
-{
-	unsigned char buf[LEN];
-	int value;
-
-	close_queue(fd);
-	while (read(fd, buf, LEN) == LEN) {
-		memcpy(&value, buf, sizeof(value));
-		if (value < 0 || value >= n)
-			return -1;
-		seen[value]++;
-	}
-	return 0;
-}
-
-/* To and fro between two queues: each message is in one of them in the end, whoever dies. */
-TEST(killed_at_random)
-{
-	enum { MESSAGES = 500, WORKERS = 4, KILLS = 200 };
-	int q[2], i, kills, wrong = 0;
-	static unsigned char seen[MESSAGES];
-	unsigned int seed = time(NULL);
-	unsigned char buf[LEN] = { };
-	pid_t pid[WORKERS];
-
-	for (i = 0; i < 2; i++) {
-		q[i] = make_queue(.capacity = 1024, .msg_size = LEN, .open_flags = O_RDWR);
-		ASSERT_LE(0, q[i]);
-	}
-	for (i = 0; i < MESSAGES; i++) {
-		memcpy(buf, &i, sizeof(i));
-		ASSERT_EQ(LEN, put(q[0], buf, LEN));
-	}
-	TH_LOG("seed %u", seed);
-	for (i = 0; i < WORKERS; i++)
-		pid[i] = fork_child(forward_on(q[i % 2], q[!(i % 2)]));
-	for (kills = 0; kills < KILLS; kills++) {
-		usleep(rand_r(&seed) % 5000);
-		i = rand_r(&seed) % WORKERS;
-		kill(pid[i], SIGKILL);
-		EXPECT_EQ(-SIGKILL, child_end(pid[i]));
-		pid[i] = fork_child(forward_on(q[i % 2], q[!(i % 2)]));
-	}
-	for (i = 0; i < WORKERS; i++) {
-		kill(pid[i], SIGKILL);
-		EXPECT_EQ(-SIGKILL, child_end(pid[i]));
-	}
-	TH_LOG("%llu forwarded", info_of(q[0]).acked + info_of(q[1]).acked);
-	for (i = 0; i < 2; i++) {
-		EXPECT_EQ(0, count_seen(q[i], seen, MESSAGES));
-		close(q[i]);
-	}
-	for (i = 0; i < MESSAGES; i++)
-		wrong += seen[i] != 1;
-	EXPECT_EQ(0, wrong);
 }
 
 TEST_HARNESS_MAIN

@@ -344,7 +344,7 @@ static __u32 pack_one(FIXTURE_DATA(control) * self, __u32 number, __u32 len, __u
 TEST_F(control, packed)
 {
 	const int bad[] = {
-		offsetof(struct mpmcq_msg, flags), offsetof(struct mpmcq_msg, reserved),
+		offsetof(struct mpmcq_msg, flags), offsetof(struct mpmcq_msg, priority),
 		offsetof(struct mpmcq_msg, reason), offsetof(struct mpmcq_msg, delay_ms),
 		offsetof(struct mpmcq_msg, deliveries), sizeof(struct mpmcq_msg) + 20,
 		sizeof(struct mpmcq_msg) + 23,
@@ -732,7 +732,7 @@ TEST_F(control, arguments)
 	EXPECT_EQ(-EINVAL, mode_refused(.modes = MPMCQ_MODE_LEASE,
 					.max_held = MPMCQ_MAX_HELD_MAX + 1));
 	EXPECT_EQ(-EINVAL, mode_refused(.modes = MPMCQ_MODE_DEAD));
-	EXPECT_EQ(-EINVAL, mode_refused(.reserved = 1));
+	EXPECT_EQ(-EINVAL, mode_refused(.priority = 1));
 	EXPECT_EQ(0, settle_refused(ACK, .count = 1));
 	EXPECT_EQ(-EINVAL, settle_refused(ACK, .count = 0));
 	EXPECT_EQ(-EINVAL, settle_refused(ACK, .flags = MPMCQ_SETTLE_ALL, .count = 1));

@@ -31,7 +31,7 @@ void pack_message(struct worker *w, struct batch *b, __u32 len)
 	memset(&msg, JUNK, sizeof(msg));
 	msg.len = len;
 	msg.flags = 0;
-	msg.reserved = 0;
+	msg.priority = 0;
 	msg.delay_ms = 0;
 	memset(to, JUNK, space);
 	memcpy(to, &msg, sizeof(msg));
@@ -60,7 +60,7 @@ static size_t spoil_batch(struct worker *w, struct batch *b, const struct queue 
 		if (one_in(w, 2))
 			msg.flags = 1U << draw(w, 16);
 		else
-			msg.reserved = 1U << draw(w, 8);
+			msg.priority = 1U << draw(w, 8);
 		break;
 	case 2:
 		if (q->like.flags & MPMCQ_DELAY) {

@@ -360,7 +360,7 @@ const char *misinformed(const struct mpmcq_info *info, __u32 size, const struct 
 	CHECK(msg_size, info->msg_size == q->like.msg_size);
 	CHECK_COUNT(depth, waiting(q, false));
 	CHECK(flags, info->flags == q->like.flags);
-	CHECK(features, info->features == 2 * MPMCQ_FEATURE_META - 1);
+	CHECK(features, info->features == 2 * MPMCQ_FEATURE_LEVELS - 1);
 	CHECK(modes, info->modes == f->modes);
 	CHECK(closed, exact ? info->closed == q->closed : info->closed <= 1);
 	CHECK_COUNT(dead, q->dead.n);
@@ -379,7 +379,7 @@ const char *misinformed(const struct mpmcq_info *info, __u32 size, const struct 
 	CHECK_SUM(received, RECEIVED);
 	CHECK_SUM(acked, ACKED);
 	CHECK_SUM(returned, RETURNED);
-	CHECK_SUM(rejected, REJECTED);
+	CHECK_SUM(set_aside, SET_ASIDE);
 	CHECK_SUM(dropped, DROPPED);
 	CHECK(oldest_ns, q->like.flags & MPMCQ_STAMP || !info->oldest_ns);
 	CHECK(readers_asleep, !exact || !info->readers_asleep);
@@ -427,6 +427,7 @@ void check_create(const struct mpmcq_create *c, bool on_directory, struct expect
 
 	if (capacity & (capacity - 1) || capacity < 2 || capacity > 1048576 ||
 	    msg_size > 65536 || c->lease_ms > INT_MAX || c->flags & ~flags ||
+	    c->levels > MPMCQ_LEVELS_MAX || c->reserved ||
 	    c->max_deliveries > MPMCQ_MAX_DELIVERIES_MAX ||
 	    (c->retry_max_ms && c->retry_max_ms < (c->retry_ms ? c->retry_ms : UINT32_MAX)))
 		may_fail(e, -EINVAL);
@@ -448,7 +449,8 @@ bool is_like(const struct queue *q, const struct mpmcq_create *c)
 	       !((q->like.flags ^ c->flags) & ~(MPMCQ_EXIST_OK | MPMCQ_START_LEASE)) &&
 	       q->like.max_deliveries == c->max_deliveries &&
 	       q->like.lease_ms == c->lease_ms && q->like.retry_ms == c->retry_ms &&
-	       q->like.retry_max_ms == c->retry_max_ms;
+	       q->like.retry_max_ms == c->retry_max_ms &&
+	       q->like.levels == c->levels;
 }
 
 void check_attach(const struct mpmcq_attach *a, const struct open_file *f, struct expected *e)
@@ -467,9 +469,10 @@ void check_attach(const struct mpmcq_attach *a, const struct open_file *f, struc
 
 void check_mode(const struct mpmcq_mode *m, const struct open_file *f, struct expected *e)
 {
+	__u32 modes = MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | (f->modes & MPMCQ_MODE_DEAD);
 	bool lease = m->modes & MPMCQ_MODE_LEASE;
 
-	if (m->reserved || m->modes & ~(MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE) ||
+	if (m->priority || m->modes & ~modes ||
 	    (m->max_held && !lease) || m->max_held > MPMCQ_MAX_HELD_MAX)
 		may_fail(e, -EINVAL);
 	if (lease && !readable(f))
@@ -479,7 +482,7 @@ void check_mode(const struct mpmcq_mode *m, const struct open_file *f, struct ex
 void expect_mode(const struct mpmcq_mode *m, const struct open_file *f, struct expected *e)
 {
 	if (has_mode(f, MPMCQ_MODE_LEASE) &&
-	    (m->modes != f->modes || most_held(f->queue, m->max_held) != f->max_held))
+	    ((m->modes | (f->modes & MPMCQ_MODE_DEAD)) != f->modes || most_held(f->queue, m->max_held) != f->max_held))
 		may_fail(e, -EBUSY);
 	else
 		may_return(e, 0, 0);

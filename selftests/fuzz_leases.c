@@ -19,7 +19,7 @@ void call_mode(struct worker *w)
 	if (one_in(w, 32))
 		req.modes ^= 1U << (one_in(w, 4) ? 2 : 4 + draw(w, 28));
 	if (one_in(w, 32))
-		req.reserved = 1U << draw(w, 32);
+		req.priority = 1U << draw(w, 32);
 	if (one_in(w, 64))
 		draw_garbage(w, &req, sizeof(req));
 	if (q->ordered || has_mode(f, MPMCQ_MODE_DEAD))

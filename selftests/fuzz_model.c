@@ -201,7 +201,7 @@ static struct message take_nth(struct queue *q, bool dead, __u32 i)
 static void set_aside(struct queue *q, struct message m, __u8 reason)
 {
 	m.reason = reason;
-	count(q, REJECTED, 1);
+	count(q, SET_ASIDE, 1);
 	append(&q->dead, m);
 }
 
@@ -451,7 +451,7 @@ static bool is_labelled(struct world *world, const struct open_file *f, const st
 	static const unsigned char zeros[8];
 	__u32 kept = has_mode(f, MPMCQ_MODE_LEASE), max = f->queue->like.max_deliveries;
 
-	if (msg->flags || msg->reserved || msg->delay_ms || !is_new_id(world, f->queue, msg->id))
+	if (msg->flags || msg->priority || msg->delay_ms || !is_new_id(world, f->queue, msg->id))
 		return false;
 	if (memcmp(padding, zeros, MPMCQ_MSG_SPACE(m->len) - sizeof(*msg) - m->len))
 		return false;

@@ -11,14 +11,14 @@
 
 const char *const counters[] = {
 	[SENT] = "sent", [RECEIVED] = "received", [ACKED] = "acked", [RETURNED] = "returned",
-	[REJECTED] = "rejected", [DROPPED] = "dropped",
+	[SET_ASIDE] = "set_aside", [DROPPED] = "dropped",
 };
 
 __u64 counter_of(const struct mpmcq_info *info, enum count which)
 {
 	const __u64 counts[] = {
 		[SENT] = info->sent, [RECEIVED] = info->received, [ACKED] = info->acked,
-		[RETURNED] = info->returned, [REJECTED] = info->rejected,
+		[RETURNED] = info->returned, [SET_ASIDE] = info->set_aside,
 		[DROPPED] = info->dropped,
 	};
 
@@ -122,7 +122,7 @@ static void check_sysfs(struct worker *w, const struct queue *q)
 		{ "received", q->before[RECEIVED] + q->counts[RECEIVED] },
 		{ "acked", q->before[ACKED] + q->counts[ACKED] },
 		{ "returned", q->before[RETURNED] + q->counts[RETURNED] },
-		{ "rejected", q->before[REJECTED] + q->counts[REJECTED] },
+		{ "set_aside", q->before[SET_ASIDE] + q->counts[SET_ASIDE] },
 		{ "dropped", q->before[DROPPED] + q->counts[DROPPED] },
 	};
 	int i = draw(w, ARRAY_SIZE(attrs));

@@ -21,7 +21,7 @@ static int pack_meta(unsigned char *at, int len, unsigned int seed, __u32 delay_
 	memset(&meta, JUNK, sizeof(meta));
 	meta.msg.len = len;
 	meta.msg.flags = 0;
-	meta.msg.reserved = 0;
+	meta.msg.priority = 0;
 	meta.msg.delay_ms = delay_ms;
 	memset(at, JUNK, MPMCQ_META_SPACE(len));
 	memcpy(at, &meta, sizeof(meta));
@@ -117,7 +117,7 @@ TEST_F(meta, told)
 	}
 }
 
-/* It is the name by which PEEK finds it, and stays. */
+/* It is the name by which PEEK finds it, and stays; and a suspect is told. */
 TEST_F(meta, seq)
 {
 	int le = attach(self->fd, O_RDWR | O_NONBLOCK, PACKED | META | LEASE, 0);
@@ -134,6 +134,14 @@ TEST_F(meta, seq)
 	EXPECT_EQ(meta[0].seq, again.seq);
 	EXPECT_NE(meta[0].msg.id, again.msg.id);
 	EXPECT_LE(meta[0].age_ns, again.age_ns);
+	EXPECT_EQ(0, again.state | again.reserved);
+	close(le);
+	le = attach(self->fd, O_RDWR | O_NONBLOCK, PACKED | META | LEASE, 0);
+	ASSERT_LE(0, le);
+	ASSERT_EQ(1, take_meta(le, 1, LEN, 1, &again));
+	EXPECT_EQ(meta[0].seq, again.seq);
+	EXPECT_EQ(MPMCQ_STATE_SUSPECT, again.state);
+	EXPECT_EQ(0, again.reserved);
 	EXPECT_EQ(1, ack(le, again.msg.id));
 	close(le);
 }

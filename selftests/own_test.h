@@ -227,7 +227,7 @@ static inline int pack(void *at, int len, unsigned int seed)
 	memset(&msg, JUNK, sizeof(msg));
 	msg.len = len;
 	msg.flags = 0;
-	msg.reserved = 0;
+	msg.priority = 0;
 	msg.delay_ms = 0;
 	memset(at, JUNK, space_of(len));
 	memcpy(at, &msg, sizeof(msg));
@@ -249,7 +249,7 @@ static inline int unpack(const void *at, int room, int len, unsigned int seed,
 	if (room < space)
 		return -EBADMSG;
 	memcpy(msg, at, sizeof(*msg));
-	if (msg->len != (__u32)len || msg->flags || msg->reserved || msg->delay_ms ||
+	if (msg->len != (__u32)len || msg->flags || msg->priority || msg->delay_ms ||
 	    !is_filled(data, len, seed) || memcmp(data + len, zeros, space - sizeof(*msg) - len))
 		return -EBADMSG;
 	return space;

@@ -577,7 +577,7 @@ TEST_F(packed, bad_headers)
 	};
 	static const size_t zero[] = {
 		offsetof(struct mpmcq_msg, flags), offsetof(struct mpmcq_msg, flags) + 1,
-		offsetof(struct mpmcq_msg, reserved), offsetof(struct mpmcq_msg, delay_ms),
+		offsetof(struct mpmcq_msg, priority), offsetof(struct mpmcq_msg, delay_ms),
 		offsetof(struct mpmcq_msg, delay_ms) + 1,
 		offsetof(struct mpmcq_msg, delay_ms) + 2,
 		offsetof(struct mpmcq_msg, delay_ms) + 3,
@@ -598,7 +598,7 @@ TEST_F(packed, bad_headers)
 				    space_of(8), bad[i].error))
 			TH_LOG("length %u, short", bad[i].len);
 	}
-	/* Each bit of flags, reserved and delay_ms. */
+	/* Each bit of flags, priority and delay_ms. */
 	for (bit = 0; bit < 8 * (int)ARRAY_SIZE(zero); bit++) {
 		msg = (struct mpmcq_msg){ .len = 8 };
 		memset(large, 0, space_of(8));

@@ -50,7 +50,7 @@ static int peek_msg(int fd, struct mpmcq_peek *req, int len, unsigned int seed)
 	ret = peek(fd, req);
 	if (ret)
 		return is_junk(buf, sizeof(buf)) ? ret : -EBADMSG;
-	if (req->len != (__u32)len || !is_filled(buf, len, seed) || req->reserved2 ||
+	if (req->len != (__u32)len || !is_filled(buf, len, seed) ||
 	    !is_junk(buf + len, MARGIN))
 		return -EBADMSG;
 	return 0;
@@ -237,7 +237,7 @@ TEST_F(peek, bad)
 		{ .where = DEAD_ONES, .flags = SEQ | NEXT, .seq = 1 },
 		{ .where = PARKED, .flags = SEQ | NEXT, .seq = 1 },
 		{ .where = PARKED, .flags = 4, .seq = 1 }, { .where = PARKED, .position = 1 },
-		{ .where = READY, .reserved = 1 },
+		{ .where = READY, .priority = 1 },
 	};
 	int wo = attach(self->fd, O_WRONLY, 0, 0);
 	struct mpmcq_peek req;

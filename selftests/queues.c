@@ -18,23 +18,23 @@
 static unsigned char large[MSG_SIZE_MAX];
 
 /* What programs of 32 and of 64 bits have to agree about. */
-static_assert(sizeof(struct mpmcq_info) == 176, "info");
+static_assert(sizeof(struct mpmcq_info) == 192, "info");
 static_assert(offsetof(struct mpmcq_info, features) == MPMCQ_INFO_SIZE_VER0, "info");
 static_assert(offsetof(struct mpmcq_info, modes) == 32, "info");
 static_assert(offsetof(struct mpmcq_info, number) == 64, "info");
 static_assert(offsetof(struct mpmcq_info, sent) == 80, "info");
 static_assert(offsetof(struct mpmcq_info, dropped) == 120, "info");
 static_assert(sizeof(struct mpmcq_msg) == 24, "msg");
-static_assert(sizeof(struct mpmcq_meta) == 48, "meta");
+static_assert(sizeof(struct mpmcq_meta) == 56, "meta");
 static_assert(sizeof(struct mpmcq_mode) == 24, "mode");
 static_assert(sizeof(struct mpmcq_settle) == 32, "settle");
-static_assert(sizeof(struct mpmcq_create) == 48, "create");
-static_assert(offsetof(struct mpmcq_create, open_flags) == 32, "create");
-static_assert(offsetof(struct mpmcq_create, name) == 40, "create");
-static_assert(sizeof(struct mpmcq_attach) == 24, "attach");
+static_assert(sizeof(struct mpmcq_create) == 56, "create");
+static_assert(offsetof(struct mpmcq_create, open_flags) == 40, "create");
+static_assert(offsetof(struct mpmcq_create, name) == 48, "create");
+static_assert(sizeof(struct mpmcq_attach) == 32, "attach");
 static_assert(sizeof(struct mpmcq_dead) == 16, "dead");
 static_assert(sizeof(struct mpmcq_peek) == 72, "peek");
-static_assert(sizeof(struct mpmcq_forward) == 40, "forward");
+static_assert(sizeof(struct mpmcq_forward) == 48, "forward");
 static_assert(offsetof(struct mpmcq_peek, found) == 40, "peek");
 
 /*
@@ -92,7 +92,7 @@ static const struct request requests[] = {
 		.zero = {
 			{ offsetof(struct mpmcq_mode, modes), ~(PACKED | LEASE | META) },
 			{ offsetof(struct mpmcq_mode, max_held), -1 },
-			{ offsetof(struct mpmcq_mode, reserved), -1 },
+			{ offsetof(struct mpmcq_mode, priority), -1 },
 		},
 	}, {
 		SETTLE(ACK, MPMCQ_SETTLE_ALL)
@@ -572,7 +572,7 @@ TEST_F(request, in_use)
 	EXPECT_EQ(0, any_ioctl(variant->compat, le, MPMCQ_IOC_INFO, at));
 	EXPECT_EQ(LEASE | PACKED, info->modes);
 	EXPECT_EQ(3, info->held);
-	EXPECT_EQ(2 * MPMCQ_FEATURE_META - 1, info->features);
+	EXPECT_EQ(2 * MPMCQ_FEATURE_LEVELS - 1, info->features);
 
 	*end = (struct mpmcq_settle){
 		.size = sizeof(*end), .op = MPMCQ_SETTLE_ACK, .ids = at + 512, .count = 1,
@@ -638,14 +638,14 @@ TEST(health)
 	ASSERT_EQ(1, take_packed(le, 1, LEN, 0, &msg));
 	info = info_of(fd);
 	EXPECT_EQ(0, info.redelivered);
-	EXPECT_EQ(0, info.suspects);
+	EXPECT_EQ(0, info.suspected);
 	EXPECT_EQ(1, nack(le, msg.id));
-	EXPECT_EQ(0, info_of(fd).suspects);
+	EXPECT_EQ(0, info_of(fd).suspected);
 	ASSERT_EQ(1, take_packed(le, 1, LEN, 1, &msg));
 	close(le);
 	info = info_of(fd);
 	EXPECT_EQ(0, info.redelivered);
-	EXPECT_EQ(1, info.suspects);
+	EXPECT_EQ(1, info.suspected);
 	le = attach(fd, O_RDWR | O_NONBLOCK, LEASE | PACKED, 0);
 	ASSERT_EQ(1, take_packed(le, 1, LEN, 1, &msg));
 	EXPECT_EQ(1, info_of(fd).redelivered);
@@ -679,7 +679,7 @@ TEST(counters)
 	EXPECT_EQ(0, info.received);
 	EXPECT_EQ(0, info.acked);
 	EXPECT_EQ(0, info.returned);
-	EXPECT_EQ(0, info.rejected);
+	EXPECT_EQ(0, info.set_aside);
 	EXPECT_EQ(0, info.dropped);
 
 	le = attach(fd, O_RDONLY | O_NONBLOCK, LEASE | PACKED, 0);
@@ -702,7 +702,7 @@ TEST(counters)
 	info = info_of(fd);
 	EXPECT_EQ(1, info.acked);
 	EXPECT_EQ(2, info.returned);
-	EXPECT_EQ(1, info.rejected);
+	EXPECT_EQ(1, info.set_aside);
 	EXPECT_EQ(0, info.leased);
 	EXPECT_EQ(1, info.dead);
 	EXPECT_EQ(3, info.depth);
@@ -713,7 +713,7 @@ TEST(counters)
 	close(le);
 	info = info_of(fd);
 	EXPECT_EQ(3, info.returned);
-	EXPECT_EQ(2, info.rejected);
+	EXPECT_EQ(2, info.set_aside);
 	EXPECT_EQ(2, info.dead);
 	EXPECT_EQ(6, info.received);
 	EXPECT_EQ(0, info.dropped);
@@ -829,7 +829,8 @@ TEST(told_by_info)
 		  MPMCQ_FEATURE_CLOSE | MPMCQ_FEATURE_ATTACH | MPMCQ_FEATURE_CREATE |
 		  MPMCQ_FEATURE_FILES | MPMCQ_FEATURE_DROP | MPMCQ_FEATURE_DELAY |
 		  MPMCQ_FEATURE_TIMEOUT | MPMCQ_FEATURE_START |
-		  MPMCQ_FEATURE_PEEK | MPMCQ_FEATURE_FORWARD | MPMCQ_FEATURE_META, info.features);
+		  MPMCQ_FEATURE_PEEK | MPMCQ_FEATURE_FORWARD | MPMCQ_FEATURE_META |
+		  MPMCQ_FEATURE_LEVELS, info.features);
 	EXPECT_EQ(LEASE | PACKED, info.modes);
 	EXPECT_EQ(0, info.closed);
 	EXPECT_EQ(1, info.dead);

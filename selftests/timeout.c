@@ -76,11 +76,26 @@ FIXTURE_TEARDOWN(timeout)
 	close(self->fd);
 }
 
+/* Sets what is set. */
+static int set_as_told(int fd)
+{
+	struct mpmcq_info info = info_of(fd);
+	struct mpmcq_mode req = {
+		.size = sizeof(req), .modes = info.modes, .max_held = info.max_held,
+		.rcv_timeout_ms = info.rcv_timeout_ms, .snd_timeout_ms = info.snd_timeout_ms,
+		.priority = info.priority,
+	};
+
+	return result(ioctl(fd, MPMCQ_IOC_MODE, &req));
+}
+
 TEST_F(timeout, by_mode)
 {
 	unsigned char buf[LEN];
 
-	ASSERT_EQ(0, set_timeouts(self->wait, 0, SOON, 0));
+	ASSERT_EQ(0, set_timeouts(self->wait, 0, SOON, UINT32_MAX));
+	EXPECT_EQ(SOON, info_of(self->wait).rcv_timeout_ms);
+	EXPECT_EQ(0, info_of(self->wait).snd_timeout_ms);
 	EXPECT_TRUE(times_out(take(self->wait, buf, LEN), SOON));
 	ASSERT_EQ(2, put_all(self->fd, LEN, 0));
 	EXPECT_EQ(LEN, take(self->wait, buf, LEN));
@@ -109,6 +124,8 @@ TEST_F(timeout, in_each_mode)
 	for (i = 0; i < ARRAY_SIZE(modes); i++) {
 		fd = attach_timed(self->fd, O_RDWR, modes[i], SOON, SOON);
 		ASSERT_LE(0, fd);
+		/* What INFO tells is what MODE takes. */
+		EXPECT_EQ(0, set_as_told(fd));
 		EXPECT_TRUE(times_out(take(fd, buf, sizeof(buf)), SOON)) TH_LOG("%u", modes[i]);
 		if (!(modes[i] & DEAD)) {
 			ASSERT_EQ(2, put_all(self->fd, LEN, 0));

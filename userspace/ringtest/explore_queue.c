@@ -28,6 +28,7 @@
 /*
  * What a thread does, a letter each:
  *	s send, t send or EAGAIN, l send a long message, S send two at once,
+ *	W send with a higher priority,
  *	T send with a delay, j let what is parked be due,
  *	f send from a page that is missing, F from a bad address, y from a page that can be
  *	fetched and never read,
@@ -51,14 +52,14 @@
  * A signal ends the call that it interrupts; what comes next in the script is what
  * the process does then, if anything.
  */
-#define SENDS		"stlSfFyTE"
+#define SENDS		"stlSfFyTEW"
 #define RECEIVES	"rqkQKRgGYhHA"
 #define KEEPS		"hH"
 #define POLLS		"iewou"
 #define LOOKS		"nm"
 #define SIGNALS		"012345"
 #define TIMES_OUT	"678"
-#define HANDS_BACK	"GYbBVzdDvxT"	/* not in the order of a FIFO from then on */
+#define HANDS_BACK	"GYbBVzdDvxTW"	/* not in the order of a FIFO from then on */
 
 /*
  * The rings are @skew positions on at first, and @fill messages wait.  @flags,
@@ -71,6 +72,7 @@ struct scenario {
 	unsigned int brief, full;	/* bounds on preemptions */
 	u32 flags, max_deliveries;
 	unsigned int order;	/* of the capacity; 0 for 1 */
+	u32 levels;		/* 0 for 1 */
 };
 
 #define ALL	SEARCH_ALL
@@ -194,6 +196,22 @@ static const struct scenario scenarios[] = {
 	{ "give back with a delay, all due", 1, 1, { "hV", "r", "Cj" }, ALL, ALL, DELAY },
 	{ "delay, drop", 1, 1, { "Tj", "s", "s" }, 4, ALL, DELAY | DROP },
 
+	{ "levels, 1 reader", 1, 0, { "s", "W", "rr" }, ALL, ALL, .levels = 2 },
+	{ "levels, reader that steals", 1, 1, { "W", "qr", "r" }, ALL, ALL, .levels = 2 },
+	{ "levels, nobody waits", 1, 1, { "W", "qq", "q" }, ALL, ALL, .levels = 2 },
+	{ "levels, never empty", 1, 1, { "q", "Wrr", "s" }, 4, 6, .levels = 2 },
+	{ "levels, 2 readers", 1, 0, { "s", "W", "r", "r" }, 3, 4, .levels = 2 },
+	{ "levels, 2 readers, 3 of them", 1, 0, { "sW", "r", "r" }, 4, ALL, .levels = 3 },
+	{ "levels, poller", 1, 1, { "n", "Wrr" }, ALL, ALL, .levels = 2 },
+	{ "levels, poller that never reads", 1, 0, { "i", "s", "W", "r" }, 3, 4, .levels = 2 },
+	{ "levels, one that comes back", 1, 1, { "hB", "W", "rr" }, 4, ALL, .levels = 2 },
+	{ "levels, close", 1, 0, { "W", "rrr", "c", "s" }, 2, 4, .levels = 2 },
+	{ "levels, drop", 1, 2, { "W", "W", "r" }, 3, ALL, DROP, .levels = 2 },
+	{ "levels, drop, nothing below", 1, 0, { "WWs", "r" }, ALL, ALL, DROP, .levels = 2 },
+	{ "levels, drop, 2 writers asleep", 1, 2, { "ha", "hB", "W", "s" }, 2, 3, DROP,
+	  .levels = 2 },
+	{ "levels, drop, poller, never full", 1, 2, { "m", "Wrr" }, ALL, ALL, DROP, .levels = 2 },
+
 	{ "peek, reader that sends again", 1, 1, { "P", "rs" }, ALL, ALL },
 	{ "peek, reader, writer", 1, 2, { "P", "r", "s" }, ALL, ALL },
 	{ "peek twice, reader, writer", 1, 1, { "PP", "rr", "ss" }, 3, 5 },
@@ -274,6 +292,9 @@ static unsigned int state_now(void)
 {
 	unsigned int capacity = queue->config.capacity, free = filled(&queue->free);
 	unsigned int ready = filled(&queue->ready), state = 0;
+
+	for (unsigned int i = 1; i < queue->config.levels; i++)
+		ready += filled(&queue->lower[i - 1]);
 
 	if (!ready && !filled(&queue->returned))
 		state |= EMPTY;
@@ -409,7 +430,8 @@ static void do_send(unsigned int self, char what)
 	now.outcome[id] = SENDING;
 	ret = what == 'T' ? send_later(id) :
 	      send_value(now.ops[id].value, is_long, what == 'y' ? U32_MAX : what == 'f',
-			 what == 'F', what == 't' ? 0 : what == 'E' ? 1 : MPMCQ_WAIT_FOREVER);
+			 what == 'F', what == 't' ? 0 : what == 'E' ? 1 : MPMCQ_WAIT_FOREVER,
+			 what == 'W');
 	sent(id, ret, is_long ? LEN_LONG : LEN_SHORT, what, self);
 	end_drop(self, ret > 0);
 	if (ret > 0)
@@ -676,11 +698,11 @@ static void set_up(void)
 	memset(&now, 0, sizeof(now));
 	on_drop = NULL;
 	queue_set_up(scenario->order ?: 1, scenario->skew, scenario->flags,
-		     scenario->max_deliveries, uses());
+		     scenario->max_deliveries, scenario->levels ?: 1, uses());
 	for (unsigned int i = 0; i < scenario->fill; i++) {
 		unsigned int id = LINEAR_MAX_OPS - 1 - i;
 
-		send_value(id, false, 0, false, 0);
+		send_value(id, false, 0, false, 0, 0);
 		now.initial[i] = id;
 		now.outcome[id] = SENT;
 	}
@@ -737,17 +759,19 @@ static void check_sleepers(void)
 	unsigned int all = (1U << queue->config.capacity) - 1;
 	bool message = holds.ready || holds.returned;
 	bool room = holds.free || (scenario->flags & DROP && holds.ready);
+	bool low_waits = scenario->levels > 1 && filled(mpmcq_ready_ring(queue, 0));
 
 	for (unsigned int i = 0; i < MAX_THREADS; i++) {
 		bool reads_dead = is_one_of(now.doing[i], "Dw");
 		bool reads = is_one_of(now.doing[i], RECEIVES "ieu");
 		bool writes = is_one_of(now.doing[i], SENDS "o");
+		bool low = scenario->levels > 1 && now.doing[i] != 'W';
 
 		if (reads && message && now.doing[i] != 'u')
 			search_fault("somebody sleeps though a message waits");
 		if (reads_dead && holds.dead)
 			search_fault("somebody sleeps though a dead message waits");
-		if (writes && room)
+		if (writes && (low ? holds.free || (scenario->flags & DROP && low_waits) : room))
 			search_fault("somebody sleeps though there is room");
 		if (!is_closed())
 			continue;

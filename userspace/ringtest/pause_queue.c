@@ -67,7 +67,7 @@ static void run_script(const char *script)
 		case 'f':
 		case 'F':
 			send_value(0, false, *script == 'f', *script == 'F',
-				   *script == 't' ? 0 : MPMCQ_WAIT_FOREVER);
+				   *script == 't' ? 0 : MPMCQ_WAIT_FOREVER, 0);
 			break;
 		case 'S':
 			send_two(values);
@@ -132,7 +132,7 @@ static void thread(unsigned int self)
 	for (;;) {
 		if (self == RECEIVER)
 			n_received += receive_value(&value, &want) > 0;
-		else if (send_value(0, false, 0, false, wait_ms) == -EPIPE)
+		else if (send_value(0, false, 0, false, wait_ms, 0) == -EPIPE)
 			mpmcq_queue_reopen(queue);
 		steps_forget(self);
 	}
@@ -206,9 +206,9 @@ static enum answer pause_at(unsigned int first, unsigned int second)
 	pollers = now.scripts[FIRST][0] == 'i';
 	closers = now.scripts[FIRST][0] == 'c';
 	pauses = true;
-	queue_set_up(ORDER, 5, now.flags, 0, USES_ALL);
+	queue_set_up(ORDER, 5, now.flags, 0, 1, USES_ALL);
 	for (unsigned int i = 0; i < now.fill; i++)
-		send_value(0, true, 0, false, 0);
+		send_value(0, true, 0, false, 0, 0);
 	steps_start(THREADS, thread);
 	answer = advance(FIRST, first);
 	if (answer == WENT_ON && now.scripts[SECOND][0])

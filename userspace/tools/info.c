@@ -215,7 +215,7 @@ static const struct number {
 } numbers[] = {
 	NUMBER(capacity), NUMBER(msg_size), NUMBER(depth), NUMBER(leased), NUMBER(dead),
 	NUMBER(max_deliveries), NUMBER(lease_ms), NUMBER(sent), NUMBER(received), NUMBER(acked),
-	NUMBER(returned), NUMBER(rejected), NUMBER(dropped), NUMBER(number), NUMBER(closed),
+	NUMBER(returned), NUMBER(set_aside), NUMBER(dropped), NUMBER(number), NUMBER(closed),
 };
 
 enum {

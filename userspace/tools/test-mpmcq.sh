@@ -188,7 +188,7 @@ group=$(stat -c %G $device)
 mode=$(printf %04o "0$device_mode")
 run "$mpmcq" send one two
 declare -A state=()
-for attribute in max_deliveries lease_ms sent received acked returned rejected dropped; do
+for attribute in max_deliveries lease_ms sent received acked returned set_aside dropped; do
 	state[$attribute]=$(cat $sysfs_queue/$attribute)
 done
 run "$mpmcq" info
@@ -208,7 +208,7 @@ sent:            ${state[sent]}
 received:        ${state[received]}
 acked:           ${state[acked]}
 returned:        ${state[returned]}
-rejected:        ${state[rejected]}
+set_aside:       ${state[set_aside]}
 dropped:         ${state[dropped]}
 number:          1
 closed:          no
@@ -226,7 +226,7 @@ assert json.load(open(sys.argv[1])) == {
     'depth': 2, 'leased': 0, 'dead': 0, 'closed': False,
     'max_deliveries': ${state[max_deliveries]}, 'lease_ms': ${state[lease_ms]},
     'sent': ${state[sent]}, 'received': ${state[received]}, 'acked': ${state[acked]},
-    'returned': ${state[returned]}, 'rejected': ${state[rejected]},
+    'returned': ${state[returned]}, 'set_aside': ${state[set_aside]},
     'dropped': ${state[dropped]}, 'number': 1,
     'flags': [], 'features': '$features'.split()}" "$tmp/out"
 empty_queue
@@ -429,7 +429,7 @@ ok 'info --queue: content' diff - "$tmp/info" <<-EOF
 	received:        0
 	acked:           0
 	returned:        0
-	rejected:        0
+	set_aside:       0
 	dropped:         0
 	closed:          no
 	flags:           none
@@ -478,7 +478,7 @@ assert queues['test.jobs'] == {
     'path': '$mount/test.jobs', 'owner': 'root', 'group': 'root', 'mode': '0640',
     'capacity': 4, 'msg_size': 16, 'depth': 4, 'leased': 0, 'dead': 0, 'closed': False,
     'max_deliveries': 3, 'lease_ms': 60000, 'sent': 6, 'received': 2, 'acked': 0,
-    'returned': 0, 'rejected': 0, 'dropped': 0, 'flags': []}, queues['test.jobs']
+    'returned': 0, 'set_aside': 0, 'dropped': 0, 'flags': []}, queues['test.jobs']
 assert queues['test.latest']['max_deliveries'] == 8
 assert queues['test.latest']['dropped'] == 1
 assert queues['test.latest']['flags'] == ['drop-oldest', 'auto-close']" "$tmp/out"

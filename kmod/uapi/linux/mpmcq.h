@@ -31,7 +31,7 @@
 /* How an open file is to be: struct mpmcq_mode and mpmcq_attach, modes. */
 #define MPMCQ_MODE_PACKED	0x01	/* many messages a call, see struct mpmcq_msg */
 #define MPMCQ_MODE_LEASE	0x02	/* what is read is held until acknowledged */
-#define MPMCQ_MODE_DEAD		0x04	/* reads take dead messages; only for ATTACH */
+#define MPMCQ_MODE_DEAD		0x04	/* reads take dead messages; only ATTACH sets it */
 #define MPMCQ_MODE_META		0x08	/* with PACKED: headers are struct mpmcq_meta */
 
 /* What the kernel can do: struct mpmcq_info, features. */
@@ -49,6 +49,7 @@
 #define MPMCQ_FEATURE_PEEK	0x800ULL
 #define MPMCQ_FEATURE_FORWARD	0x1000ULL
 #define MPMCQ_FEATURE_META	0x2000ULL	/* and MPMCQ_STAMP */
+#define MPMCQ_FEATURE_LEVELS	0x4000ULL
 
 /**
  * struct mpmcq_info - what a queue is like, and an open file of it
@@ -75,14 +76,18 @@
  * @received: out: messages delivered so far; one that comes back counts each time
  * @acked: out: messages acknowledged so far
  * @returned: out: messages given back so far
- * @rejected: out: messages set aside so far
+ * @set_aside: out: messages set aside so far
  * @dropped: out: messages dropped so far to make room
  * @redelivered: out: deliveries so far to files with MPMCQ_MODE_LEASE of messages that had been
  *	delivered so before, as @deliveries of struct mpmcq_msg counts
- * @suspects: out: messages so far that are to be read again after a file ended or a deadline
+ * @suspected: out: messages so far that are to be read again after a file ended or a deadline
  *	passed, or were revived
- * @oldest_ns: out: age of the older of the first returned and the first ready message, in
- *	nanoseconds; 0 if none waits, or in a queue without MPMCQ_STAMP
+ * @oldest_ns: out: age of the oldest of the first returned message and the first ready one of each
+ *	level, in nanoseconds; 0 if none waits, or in a queue without MPMCQ_STAMP
+ * @levels: out: of priority
+ * @priority: out: as in struct mpmcq_mode, of this open file
+ * @rcv_timeout_ms: out: likewise, 0 for no limit
+ * @snd_timeout_ms: out: likewise
  * @readers_asleep: out: tasks that wait in a read, also of dead messages
  * @writers_asleep: out: tasks that wait for room, in a write or MPMCQ_IOC_FORWARD
  * @uuid: out: names the queue in the world, as seq of struct mpmcq_peek does a message in the queue
@@ -115,11 +120,15 @@ struct mpmcq_info {
 	__aligned_u64 received;
 	__aligned_u64 acked;
 	__aligned_u64 returned;
-	__aligned_u64 rejected;
+	__aligned_u64 set_aside;
 	__aligned_u64 dropped;
 	__aligned_u64 redelivered;
-	__aligned_u64 suspects;
+	__aligned_u64 suspected;
 	__aligned_u64 oldest_ns;
+	__u32 levels;
+	__u32 priority;
+	__u32 rcv_timeout_ms;
+	__u32 snd_timeout_ms;
 	__u32 readers_asleep;
 	__u32 writers_asleep;
 	__u8 uuid[16];
@@ -129,10 +138,10 @@ struct mpmcq_info {
 #define MPMCQ_INFO_SIZE_VER0	24	/* up to and with @flags */
 #define MPMCQ_MODE_SIZE_VER0	24
 #define MPMCQ_SETTLE_SIZE_VER0	32
-#define MPMCQ_CREATE_SIZE_VER0	48
-#define MPMCQ_ATTACH_SIZE_VER0	24
+#define MPMCQ_CREATE_SIZE_VER0	56
+#define MPMCQ_ATTACH_SIZE_VER0	32
 #define MPMCQ_DEAD_SIZE_VER0	16
-#define MPMCQ_FORWARD_SIZE_VER0	40
+#define MPMCQ_FORWARD_SIZE_VER0	48
 #define MPMCQ_PEEK_SIZE_VER0	72
 
 #define MPMCQ_VERSION_CODE(major, minor, patch) \
@@ -146,7 +155,7 @@ struct mpmcq_info {
  * struct mpmcq_msg - what stands before each message of a packed read or write
  * @len: length of the message in bytes, without this header and the padding
  * @flags: 0
- * @reserved: 0
+ * @priority: less than the queue's levels; the higher, the earlier it is read
  * @reason: read: MPMCQ_REASON_REJECTED and the like, of a dead message, else 0; written: ignored
  * @id: read: names this delivery, for MPMCQ_IOC_SETTLE; written: ignored
  * @deliveries: read: how often the message has been delivered to files with
@@ -161,7 +170,7 @@ struct mpmcq_info {
 struct mpmcq_msg {
 	__u32 len;
 	__u16 flags;
-	__u8 reserved;
+	__u8 priority;
 	__u8 reason;
 	__aligned_u64 id;
 	__u32 deliveries;
@@ -172,6 +181,9 @@ struct mpmcq_msg {
 #define MPMCQ_MSG_SPACE(len) \
 	(sizeof(struct mpmcq_msg) + (((len) + (__u64)7) & ~(__u64)7))
 
+/* State of a message: struct mpmcq_meta and struct mpmcq_peek, state. */
+#define MPMCQ_STATE_SUSPECT	0x01	/* a packed read with leases takes it alone */
+
 /**
  * struct mpmcq_meta - what stands before each message with MPMCQ_MODE_META
  * @msg: as without
@@ -181,6 +193,8 @@ struct mpmcq_msg {
  *	who opened the reading file has it; if it has none, or without MPMCQ_STAMP, 65534 or
  *	what /proc/sys/kernel/overflowuid says
  * @gid: read: effective group id, likewise
+ * @state: read: MPMCQ_STATE_SUSPECT or 0
+ * @reserved: read: 0
  *
  * Written: all but @msg is ignored.
  */
@@ -190,6 +204,8 @@ struct mpmcq_meta {
 	__aligned_u64 age_ns;
 	__u32 uid;
 	__u32 gid;
+	__u32 state;
+	__u32 reserved;
 };
 
 /* Bytes that a message of @len bytes takes in a packed buffer with MPMCQ_MODE_META. */
@@ -199,14 +215,15 @@ struct mpmcq_meta {
 /**
  * struct mpmcq_mode - how an open file reads and writes from now on
  * @size: size of this struct, in bytes
- * @modes: MPMCQ_MODE_PACKED, MPMCQ_MODE_LEASE, MPMCQ_MODE_META
+ * @modes: MPMCQ_MODE_PACKED, MPMCQ_MODE_LEASE, MPMCQ_MODE_META; a file with MPMCQ_MODE_DEAD keeps
+ *	that, named here or not
  * @max_held: with MPMCQ_MODE_LEASE, how many messages may be held at a time, up to
  *	MPMCQ_MAX_HELD_MAX, and cut to the queue's capacity; 0 for
  *	MPMCQ_MAX_HELD_DEFAULT; without it, 0
  * @rcv_timeout_ms: how long a read waits, in milliseconds, before it fails with EAGAIN; 0 or
  *	4294967295 for no limit
  * @snd_timeout_ms: how long a write waits, likewise
- * @reserved: 0
+ * @priority: of messages that are not packed, less than the queue's levels
  *
  * With MPMCQ_MODE_LEASE alone a read acknowledges what the read before has delivered.  Only
  * read(2) and readv(2) do that, one at a time.  Add MPMCQ_MODE_PACKED for io_uring, aio and
@@ -219,7 +236,7 @@ struct mpmcq_mode {
 	__u32 max_held;
 	__u32 rcv_timeout_ms;
 	__u32 snd_timeout_ms;
-	__u32 reserved;
+	__u32 priority;
 };
 
 #define MPMCQ_MAX_HELD_DEFAULT	64U
@@ -282,6 +299,9 @@ struct mpmcq_settle {
  *	MPMCQ_DELAY is implied
  * @retry_max_ms: but after no more than so many, at least @retry_ms; 0 for 4294967295, and with a
  *	@retry_ms of 0
+ * @levels: of priority, 1 to MPMCQ_LEVELS_MAX; 0 for 1.  Messages of a higher level are read before
+ *	all of a lower one
+ * @reserved: 0
  * @open_flags: private queue: O_RDWR, O_RDONLY or O_WRONLY, and O_NONBLOCK or not; the
  *	descriptor is close-on-exec in any case.  Queue with a name: 0
  * @mode: queue with a name: permissions as of open(2), 0 to 0777, of which umask(2) takes
@@ -306,11 +326,14 @@ struct mpmcq_create {
 	__u32 lease_ms;
 	__u32 retry_ms;
 	__u32 retry_max_ms;
+	__u32 levels;
+	__u32 reserved;
 	__u32 open_flags;
 	__u32 mode;
 	__aligned_u64 name;
 };
 
+#define MPMCQ_LEVELS_MAX	4U
 #define MPMCQ_MAX_DELIVERIES_DEFAULT	8U
 #define MPMCQ_MAX_DELIVERIES_MAX	16777215U
 
@@ -322,6 +345,8 @@ struct mpmcq_create {
  * @max_held: as in struct mpmcq_mode
  * @rcv_timeout_ms: as in struct mpmcq_mode
  * @snd_timeout_ms: as in struct mpmcq_mode
+ * @priority: as in struct mpmcq_mode
+ * @reserved: 0
  */
 struct mpmcq_attach {
 	__u32 size;
@@ -330,6 +355,8 @@ struct mpmcq_attach {
 	__u32 max_held;
 	__u32 rcv_timeout_ms;
 	__u32 snd_timeout_ms;
+	__u32 priority;
+	__u32 reserved;
 };
 
 /**
@@ -354,12 +381,14 @@ struct mpmcq_dead {
  * @buf: address of what is to be sent in its place; 0 for the message itself
  * @len: bytes there, or 0
  * @delay_ms: how long nobody is to receive it there, in milliseconds, as in struct mpmcq_msg
+ * @priority: there, less than that queue's levels
  * @flags: 0
- * @reserved: 0
+ * @seq: out: names the new message in the other queue; after an error 0, or as it was
  *
  * The message is sent there as a new one, and done with here, or neither.  The call waits for room
  * as a write to @fd does, and the lease runs on meanwhile: it fails with ENOENT if there is room,
- * but the message is not held any more.  After an error the call has done nothing to the message.
+ * but the message is not held any more.  After an error the call has done nothing to the message,
+ * but for an EFAULT because the page of @seq has gone meanwhile.
  */
 struct mpmcq_forward {
 	__u32 size;
@@ -368,8 +397,9 @@ struct mpmcq_forward {
 	__aligned_u64 buf;
 	__u32 len;
 	__u32 delay_ms;
+	__u32 priority;
 	__u32 flags;
-	__u32 reserved;
+	__aligned_u64 seq;
 };
 
 /* Where a message is: struct mpmcq_peek, where. */
@@ -382,9 +412,6 @@ struct mpmcq_forward {
 #define MPMCQ_PEEK_SEQ		0x01	/* the message that @seq names */
 #define MPMCQ_PEEK_NEXT		0x02	/* the parked one that is due after that */
 
-/* struct mpmcq_peek, state */
-#define MPMCQ_STATE_SUSPECT	0x01	/* a packed read with leases takes it alone */
-
 /**
  * struct mpmcq_peek - a copy of a message that stays where it is
  * @size: size of this struct, in bytes
@@ -394,14 +421,14 @@ struct mpmcq_forward {
  * @seq: with a flag, a message; else 0
  * @buf: address of a buffer for the message
  * @buf_len: bytes there; 0 if the message itself is not wanted
- * @reserved: 0
+ * @priority: of MPMCQ_PEEK_READY, which of the levels; else 0
  * @found: out: names the message in this queue, from its sending on to its end
  * @len: out: length of the message, in bytes
  * @deliveries: out: as in struct mpmcq_msg, without one to come
  * @delay_ms: out: of a parked message, how long it will wait yet, in milliseconds
  * @state: out: MPMCQ_STATE_SUSPECT or 0
  * @reason: out: of a dead message, MPMCQ_REASON_REJECTED and the like, else 0
- * @reserved2: out: 0
+ * @msg_priority: out: as in struct mpmcq_msg
  *
  * Fails with ENOENT if there is no such message there, with ESTALE if it is to be the one after one
  * that is not parked, or not any more, with EAGAIN if others took each message that was about to be
@@ -416,14 +443,14 @@ struct mpmcq_peek {
 	__aligned_u64 seq;
 	__aligned_u64 buf;
 	__u32 buf_len;
-	__u32 reserved;
+	__u32 priority;
 	__aligned_u64 found;
 	__u32 len;
 	__u32 deliveries;
 	__u32 delay_ms;
 	__u32 state;
 	__u32 reason;
-	__u32 reserved2;
+	__u32 msg_priority;
 };
 
 /* MPMCQ_IOC_CLOSE, the argument itself */
@@ -435,7 +462,7 @@ struct mpmcq_peek {
 #define MPMCQ_IOC_MODE		_IOW(MPMCQ_IOC_MAGIC, 0x01, struct mpmcq_mode)
 #define MPMCQ_IOC_SETTLE	_IOWR(MPMCQ_IOC_MAGIC, 0x02, struct mpmcq_settle)
 #define MPMCQ_IOC_PEEK		_IOWR(MPMCQ_IOC_MAGIC, 0x03, struct mpmcq_peek)
-#define MPMCQ_IOC_FORWARD	_IOW(MPMCQ_IOC_MAGIC, 0x04, struct mpmcq_forward)
+#define MPMCQ_IOC_FORWARD	_IOWR(MPMCQ_IOC_MAGIC, 0x04, struct mpmcq_forward)
 #define MPMCQ_IOC_CREATE	_IOW(MPMCQ_IOC_MAGIC, 0x06, struct mpmcq_create)
 #define MPMCQ_IOC_ATTACH	_IOW(MPMCQ_IOC_MAGIC, 0x07, struct mpmcq_attach)
 #define MPMCQ_IOC_CLOSE		_IO(MPMCQ_IOC_MAGIC, 0x08)
