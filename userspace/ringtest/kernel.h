@@ -107,6 +107,7 @@ struct timer_list {
 #define trace_mpmcq_send_enabled()			false
 #define trace_mpmcq_receive(queue, len)			((void)0)
 #define trace_mpmcq_drop(queue, len)			((void)0)
+#define trace_mpmcq_forward(from, to, len)		((void)0)
 #define trace_mpmcq_return(queue, len, deliveries)	((void)0)
 #define trace_mpmcq_park(queue, len, delay_ms)		((void)0)
 #define trace_mpmcq_park_enabled()			false

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * create.c, queue.c, claim.h, message.c, peek.c and mpmcq_file_poll() of kmod/, as shipped but for
- * their kernel includes (the Makefile takes those out), on kernel.h; and a note of which
+ * create.c, queue.c, claim.h, message.c, peek.c, forward.c and mpmcq_file_poll() of kmod/, as shipped
+ * but for their kernel includes (the Makefile takes those out), on kernel.h; and a note of which
  * ring has which index, taken whenever one is put or taken.
  */
 #ifndef _MPMCQ_RINGTEST_QUEUE_UNDER_TEST_H
@@ -15,32 +15,50 @@
 #define LEN_SHORT	8
 #define LEN_LONG	16
 
-/* Masks of the indices that are in each ring, or being put there. */
-static struct {
+/* Masks of the indices that are in each ring of a queue, or being put there. */
+struct holds {
 	unsigned int free, ready, returned, dead;
-} holds;
+};
 
-static struct mpmcq_queue *queue;
+static struct holds holds, other_holds;
+
+/* The queue, and one more to which messages are forwarded, if a test does that. */
+static struct mpmcq_queue *queue, *other;
 
 /*
  * Set when a reader was told that no message will come, and when a reader of dead ones
  * was: nothing may come to them from then on.
  */
-static bool ended, dead_ended;
+static bool ended, dead_ended, other_ended;
 
 /* Called when a send takes a message from ready to have its slot. */
 static void (*on_drop)(u32 index);
 
+/* Called when a message is about to be published in the other queue. */
+static void (*on_forwarded)(u32 index);
+
+static bool is_of_other(const struct index_ring *ring)
+{
+	return other && ring >= &other->free && ring <= &other->dead;
+}
+
 static unsigned int *holds_of(const struct index_ring *ring)
 {
-	return ring == &queue->free ? &holds.free :
-		ring == &queue->ready ? &holds.ready :
-		ring == &queue->returned ? &holds.returned : &holds.dead;
+	const struct mpmcq_queue *q = is_of_other(ring) ? other : queue;
+	struct holds *h = is_of_other(ring) ? &other_holds : &holds;
+
+	return ring == &q->free ? &h->free : ring == &q->returned ? &h->returned :
+		ring == &q->dead ? &h->dead : &h->ready;
+}
+
+static unsigned int held_by(const struct holds *h)
+{
+	return h->free | h->ready | h->returned | h->dead;
 }
 
 static unsigned int held_by_rings(void)
 {
-	return holds.free | holds.ready | holds.returned | holds.dead | parked_now;
+	return held_by(&holds) | parked_now;
 }
 
 static bool is_still(const void *p)
@@ -53,12 +71,18 @@ static bool is_still(const void *p)
 
 static void note_put(const struct index_ring *ring, u32 index)
 {
-	if (held_by_rings() & 1U << index)
+	bool elsewhere = is_of_other(ring);
+
+	if ((elsewhere ? held_by(&other_holds) : held_by_rings()) & 1U << index)
 		search_fault("an index was put that is in a ring");
 	if (is_still(ring))
 		search_fault("a ring is used that the test takes for unused");
-	if ((ended && (ring == &queue->ready || ring == &queue->returned)) ||
-	    (dead_ended && ring != &queue->free))
+	if (elsewhere && ring != &other->free && other_ended)
+		search_fault("a message comes after the end");
+	if (elsewhere && ring == &other->ready && on_forwarded)
+		on_forwarded(index);
+	if (!elsewhere && ((ended && ring != &queue->free && ring != &queue->dead) ||
+	    (dead_ended && ring != &queue->free)))
 		search_fault("a message comes after the end");
 	*holds_of(ring) |= 1U << index;
 }
@@ -106,7 +130,7 @@ static unsigned int noted_take_n(struct index_ring *ring, u32 *indices, unsigned
 	saw(got);
 	for (unsigned int i = 0; i < got; i++) {
 		note_taken(ring, saw(indices[i]));
-		if (ring == &queue->ready && on_drop)
+		if (!is_of_other(ring) && ring != &queue->free && ring != &queue->dead && on_drop)
 			on_drop(indices[i]);
 	}
 	return got;
@@ -197,6 +221,7 @@ static int noted_claim_ready(struct mpmcq_queue *q, size_t room, s64 *pos, u32 *
 #include "queue.c"
 #include "message.c"
 #include "peek.c"
+#include "forward.c"
 
 #undef index_ring_put
 #undef index_ring_put_n
@@ -225,10 +250,33 @@ void mpmcq_uncharge(struct mpmcq_charge *charge)
 
 #include "file.h"
 
-/* Nobody holds messages. */
+/* Nobody who polls holds messages. */
 bool mpmcq_holder_full(struct mpmcq_holder *h)
 {
 	return false;
+}
+
+/* Who forwards holds one; each call is a step, as it is under one lock. */
+struct mpmcq_holder {
+	struct mpmcq_queue *queue;
+	u32 index;
+	bool held;
+};
+
+int mpmcq_holder_len(struct mpmcq_holder *h, u64 id)
+{
+	step();
+	return saw(h->held) ? (int)mpmcq_len(mpmcq_slot(h->queue, h->index)) : -ENOENT;
+}
+
+bool mpmcq_holder_release(struct mpmcq_holder *h, u64 id, u32 *index)
+{
+	step();
+	if (!saw(h->held))
+		return false;
+	h->held = false;
+	*index = saw(h->index);
+	return true;
 }
 
 #include "poll.c"
@@ -273,9 +321,10 @@ static void set_up_waiters(struct mpmcq_waiters *w, bool used)
  * indices backwards, so that no entry has by chance the index that comes next.
  */
 static void queue_set_up(unsigned int order, unsigned int skew, u32 flags, u32 max_deliveries,
-			 unsigned int uses)
+			 u32 levels, unsigned int uses)
 {
 	struct mpmcq_config config = { .capacity = 1U << order, .msg_size = LEN_LONG,
+				       .levels = levels,
 				       .flags = flags, .max_deliveries = max_deliveries };
 	u32 indices[1 << order];
 	unsigned int n = 0;
@@ -306,6 +355,21 @@ static void queue_set_up(unsigned int order, unsigned int skew, u32 flags, u32 m
 	dead_ended = false;
 }
 
+/* An empty queue of 2^@order slots beside that, to forward to. */
+static void other_set_up(unsigned int order)
+{
+	struct mpmcq_config config = { .capacity = 1U << order, .msg_size = LEN_LONG, .levels = 1 };
+
+	if (other)
+		mpmcq_queue_put(other);
+	other = mpmcq_queue_create(&config, NULL);
+	set_up_waiters(&other->readers, true);
+	set_up_waiters(&other->writers, true);
+	set_up_waiters(&other->dead_readers, false);
+	other_holds = (struct holds){ .free = (1U << (1U << order)) - 1 };
+	other_ended = false;
+}
+
 /* How many indices can be taken from a ring just now; unlike holds, not those being put. */
 static unsigned int filled(const struct index_ring *ring)
 {
@@ -316,25 +380,33 @@ static unsigned int filled(const struct index_ring *ring)
 	return pos - head;
 }
 
+static u64 value_at(struct mpmcq_queue *q, u32 index)
+{
+	return *(u64 *)mpmcq_slot(q, index)->data;
+}
+
 static u64 value_in(u32 index)
 {
-	return *(u64 *)mpmcq_slot(queue, index)->data;
+	return value_at(queue, index);
 }
 
 /* A message of which @value tells all. */
-static ssize_t send_value(u64 value, bool is_long, unsigned int missing, bool bad, u32 wait_ms)
+static ssize_t send_value(u64 value, bool is_long, unsigned int missing, bool bad, u32 wait_ms,
+			  u32 priority)
 {
+	const struct mpmcq_caller by = { .priority = priority };
+
 	struct iov_iter from = { .count = is_long ? LEN_LONG : LEN_SHORT, .value = value,
 				 .missing = missing, .bad = bad };
 
-	return mpmcq_send(queue, &from, wait_ms, NULL);
+	return mpmcq_send(queue, &from, wait_ms, &by);
 }
 
 /* A message that is parked. */
 static ssize_t send_later(u64 value)
 {
 	struct iov_iter from = { .count = LEN_SHORT, .value = value };
-	int ret = mpmcq_claim_slot(queue, &from, LEN_SHORT, MPMCQ_WAIT_FOREVER);
+	int ret = mpmcq_claim_slot(queue, &from, LEN_SHORT, MPMCQ_WAIT_FOREVER, 0);
 	u32 index = ret;
 
 	if (ret < 0)
@@ -502,41 +574,55 @@ static uint64_t hash_ring(uint64_t hash, const struct index_ring *ring)
 		return hash;
 	hash = search_mix(hash, ring->head.counter);
 	hash = search_mix(hash, ring->tail.counter);
-	for (unsigned int i = 0; i < queue->config.capacity; i++)
+	for (unsigned int i = 0; i <= ring->table.mask; i++)
 		hash = search_mix(hash, ring->table.entries[i].counter);
 	return hash;
 }
 
-static uint64_t hash_queue(void)
+/* Slots, who waits, and rings. */
+static uint64_t hash_inside(uint64_t hash, struct mpmcq_queue *q)
 {
-	uint64_t hash = search_mix(holds.free, holds.ready << 8 | holds.returned << 16 |
-				   holds.dead << 24);
-
-	hash = search_mix(hash, queue->closings.counter);
-	if (queue->park)
-		hash = search_mix(search_mix(hash, queue->park->all_due), parked_now);
-	hash = search_mix(hash, ended | dead_ended << 1);
-	hash = search_mix(hash, mpmcq_queue_counter(queue, MPMCQ_DROPPED));
-	for (unsigned int i = 0; i < queue->config.capacity; i++) {
-		const struct mpmcq_slot *slot = mpmcq_slot(queue, i);
+	hash = search_mix(hash, q->closings.counter);
+	for (unsigned int i = 0; i < q->config.capacity; i++) {
+		const struct mpmcq_slot *slot = mpmcq_slot(q, i);
 
 		hash = search_mix(hash, slot->word);
 		if (peekers)
 			hash = search_mix(hash, slot->generation);
-		hash = search_mix(hash, value_in(i));
+		hash = search_mix(hash, value_at(q, i));
 	}
+	hash = hash_waiters(hash, &q->readers.tasks);
+	hash = hash_waiters(hash, &q->readers.pollers);
+	hash = hash_waiters(hash, &q->writers.tasks);
+	hash = hash_waiters(hash, &q->writers.pollers);
+	hash = hash_waiters(hash, &q->dead_readers.tasks);
+	hash = hash_waiters(hash, &q->dead_readers.pollers);
+	hash = hash_ring(hash_ring(hash, &q->free), &q->ready);
+	for (unsigned int i = 1; i < q->config.levels; i++)
+		hash = hash_ring(hash, &q->lower[i - 1]);
+	return hash_ring(hash_ring(hash, &q->returned), &q->dead);
+}
+
+static uint64_t hash_holds(uint64_t hash, const struct holds *h)
+{
+	return search_mix(search_mix(hash, h->free), h->ready << 8 | h->returned << 16 |
+			  h->dead << 24);
+}
+
+static uint64_t hash_queue(void)
+{
+	uint64_t hash = hash_holds(0, &holds);
+
+	if (queue->park)
+		hash = search_mix(search_mix(hash, queue->park->all_due), parked_now);
+	hash = search_mix(hash, ended | dead_ended << 1 | other_ended << 2);
+	hash = search_mix(hash, mpmcq_queue_counter(queue, MPMCQ_DROPPED));
 	for (unsigned int i = 0; i < STEPS_MAX_THREADS; i++)
 		hash = search_mix(hash, tasks[i].sleepy | tasks[i].asleep << 1 |
 				  tasks[i].signalled << 2 | tasks[i].triggered << 3 |
 				  tasks[i].struck << 4 | tasks[i].timed_out << 5);
-	hash = hash_waiters(hash, &queue->readers.tasks);
-	hash = hash_waiters(hash, &queue->readers.pollers);
-	hash = hash_waiters(hash, &queue->writers.tasks);
-	hash = hash_waiters(hash, &queue->writers.pollers);
-	hash = hash_waiters(hash, &queue->dead_readers.tasks);
-	hash = hash_waiters(hash, &queue->dead_readers.pollers);
-	hash = hash_ring(hash_ring(hash, &queue->free), &queue->ready);
-	return hash_ring(hash_ring(hash, &queue->returned), &queue->dead);
+	hash = hash_inside(hash, queue);
+	return other ? hash_inside(hash_holds(hash, &other_holds), other) : hash;
 }
 
 #endif /* _MPMCQ_RINGTEST_QUEUE_UNDER_TEST_H */

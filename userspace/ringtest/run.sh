@@ -96,12 +96,18 @@ planted explore_queue suspect-too-long 'EMSGSIZE though there is room' --control
 planted explore_queue no-pass-reader 'somebody sleeps though it is the end' --control timeout
 planted explore_queue peek-not-checked 'a copy is of no message' --control peek
 planted explore_queue peek-taken 'a copy is of' --control peek
+planted explore_queue levels-once 'receive said EAGAIN though' --control levels
+planted explore_forward forward-frees-first 'in neither queue' --control forward
+planted explore_forward forward-early 'in no ring, or in a ring and held' --control 'does not wait'
+planted explore_forward forward-keeps-slot 'of the other queue is in no ring' --control 'lease ends'
 planted explore_queue due-before-closed 'a message stays parked' --control delay
 planted explore_queue rt-none-woken 'somebody sleeps though' --control signal
 planted pause_queue wait-for-tail 'stopped for good'
 planted pause_queue no-wake 'stopped for good'
 echo '# every order of accesses to the queue, with PREEMPT_RT, where signals come'
 "$dir/explore_queue-rt" --short signal || status=1
+echo '# every order of accesses of forwards'
+"$dir/explore_forward" --short || status=1
 echo '# every order of accesses to the queue'
 wait "$exploring" || status=1
 exploring=
