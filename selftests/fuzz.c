@@ -57,7 +57,7 @@ FIXTURE_SETUP(control)
 	ASSERT_TRUE(list_init(&self->q->ready, 2) && list_init(&self->q->returned, 2) &&
 		    list_init(&self->q->dead, 2) && list_init(&self->f->held, 2));
 	self->q->like = (struct mpmcq_create){
-		.capacity = 2, .msg_size = 64, .max_deliveries = 2,
+		.capacity = 2, .msg_size = 64, .max_deliveries = 2, .levels = 1,
 	};
 	self->q->exact = variant->workers == 1;
 	self->q->ordered = true;
@@ -82,10 +82,16 @@ static int deliver_one(FIXTURE_DATA(control) * self, __u32 number, __u32 len)
 	return faults & (TORN | UNKNOWN) ? faults : faults | delivered(self->world, self->f, m);
 }
 
-#define send(number, len) ({ \
-	will_send(self->world, self->q, 0, number); \
-	sent(self->world, self->q, 0, number, len); })
+static void send_one(FIXTURE_DATA(control) * self, struct message m)
+{
+	will_send(self->world, self->q, &m);
+	sent(self->world, self->q, m);
+}
 
+#define send(number_, len_, ...) \
+	send_one(self, (struct message){ .number = number_, .len = len_, __VA_ARGS__ })
+
+#define message(number_)	(&(struct message){ .number = number_, .len = 20 })
 #define deliver(number, len)	deliver_one(self, number, len)
 #define account(unseen)	balance(self->world, self->q, 0, self->world->workers, unseen)
 
@@ -143,27 +149,27 @@ TEST_F(control, nobodys)
 
 	EXPECT_EQ(UNKNOWN, deliver(1, 20));
 	EXPECT_EQ(UNKNOWN, deliver(self->world->numbers, 20));
-	will_send(self->world, self->q, 0, 1);
-	not_sent(self->world, 0, 1);
+	will_send(self->world, self->q, message(1));
+	not_sent(self->world, message(1));
 	EXPECT_EQ(UNKNOWN, deliver(1, 20));
 	other.serial++;
-	will_send(self->world, &other, 0, 1);
-	sent(self->world, &other, 0, 1, 20);
+	will_send(self->world, &other, message(1));
+	sent(self->world, &other, *message(1));
 	EXPECT_EQ(UNKNOWN, deliver(1, 20));
 }
 
 TEST_F(control, failed_but_sent)
 {
-	will_send(self->world, self->q, 0, 1);
+	will_send(self->world, self->q, message(1));
 	deliver(1, 20);
 	EXPECT_EQ(0, account(0));
-	not_sent(self->world, 0, 1);
+	not_sent(self->world, message(1));
 	EXPECT_EQ(UNKNOWN, account(0));
 }
 
 TEST_F(control, in_doubt)
 {
-	will_send(self->world, self->q, 0, 1);
+	will_send(self->world, self->q, message(1));
 	EXPECT_EQ(0, account(0));
 	EXPECT_EQ(0, account(1));
 	EXPECT_EQ(REPEATED, account(2));
@@ -205,6 +211,8 @@ TEST_F(control, torn)
 	self->f->modes = MPMCQ_MODE_LEASE | (modes_); \
 	self->f->max_held = max; \
 	self->q->ordered = false; })
+
+#define levels(n)	({ self->q->like.levels = n; self->q->ordered = false; })
 
 /* What the reader says of the only message that it holds. */
 #define end_with(verdict) ({ \
@@ -366,6 +374,25 @@ TEST_F(control, packed)
 	EXPECT_EQ(MISLABELLED, unpack(8));
 	self->buf[sizeof(struct mpmcq_msg)] ^= 1;
 	EXPECT_EQ(TORN, unpack(space));
+}
+
+TEST_F(control, packed_levels)
+{
+	__u32 space;
+
+	levels(2);
+	lease(MPMCQ_MODE_PACKED, 2);
+	send(0, 20, .priority = 1);
+	space = pack_one(self, 0, 20, 1);
+	EXPECT_EQ(MISLABELLED, unpack(space));
+	send(1, 20, .priority = 1);
+	space = pack_one(self, 1, 20, 1);
+	self->buf[offsetof(struct mpmcq_msg, priority)] = 1;
+	EXPECT_EQ(0, unpack(space));
+	send(2, 5);
+	space = pack_one(self, 0, 5, 1);
+	self->buf[offsetof(struct mpmcq_msg, priority)] = 2;
+	EXPECT_EQ(MISLABELLED, unpack(space) & MISLABELLED);
 }
 
 TEST_F(control, same_id)
@@ -537,10 +564,68 @@ TEST_F(control, drop)
 	EXPECT_EQ(if_exact(REORDERED), deliver(0, 20));
 }
 
+TEST_F(control, levels)
+{
+	levels(3);
+	send(0, 20, .priority = 1);
+	send(1, 20, .priority = 2);
+	EXPECT_EQ(0, deliver(1, 20));
+	send(2, 20, .priority = 1);
+	EXPECT_EQ(if_exact(REORDERED), deliver(2, 20));
+
+	/* What came back is read first, and what is put at its end stays on its level. */
+	self->q->ready.n = 0;
+	lease(0, 2);
+	send(0, 20);
+	EXPECT_EQ(0, deliver(0, 20));
+	send(3, 20, .priority = 2);
+	EXPECT_EQ(0, end_with(NACK_FRONT));
+	EXPECT_EQ(0, deliver(0, 20));
+	EXPECT_EQ(0, end_with(NACK));
+	EXPECT_EQ(if_exact(REORDERED), deliver(0, 20));
+}
+
+/* Of some first ones it is not known where they are: what passes them may be before or behind. */
+TEST_F(control, levels_and_faults)
+{
+	levels(2);
+	self->f->modes = MPMCQ_MODE_PACKED;
+	send(0, 20);
+	hand_back(self->q, false, true);
+	send(1, 20);
+	EXPECT_FALSE(self->q->vague);
+	EXPECT_EQ(0, deliver(0, 20));
+	send(2, 20, .priority = 1);
+	EXPECT_EQ(if_exact(1), self->q->vague);
+	EXPECT_EQ(0, deliver(1, 20));
+	EXPECT_EQ(0, deliver(2, 20));
+	EXPECT_FALSE(self->q->vague);
+}
+
+TEST_F(control, drop_by_level)
+{
+	const bool exact = self->q->exact;
+
+	levels(3);
+	self->q->like.flags = MPMCQ_DROP_OLDEST;
+	send(0, 20, .priority = 1);
+	send(1, 20, .priority = 2);
+	EXPECT_EQ(!exact, judge(20, of_20_bytes));
+	EXPECT_TRUE(judge(-EINTR, of_20_bytes));
+	EXPECT_EQ(exact ? 0 : POLLOUT, ready_events(self->f, false) & POLLOUT);
+	self->f->priority = 1;
+	EXPECT_TRUE(judge(20, of_20_bytes));
+	EXPECT_EQ(!exact, judge(-EINTR, of_20_bytes));
+	EXPECT_EQ(POLLOUT, ready_events(self->f, false) & POLLOUT);
+	send(2, 20, .priority = 1);
+	EXPECT_EQ(0, deliver(1, 20));
+	EXPECT_EQ(if_exact(REORDERED), deliver(0, 20));
+}
+
 /* Two messages of 20 bytes, 48 with what is around them. */
 #define PACKED_WRITE(n_, good_) (struct batch){ \
 	.n = n_, .good = good_, .wrong = { 1, { -EINVAL }, 1, 0 }, \
-	.of = { { 20, 0, 48 }, { 20, 1, 96 }, { 20, 2, 144 } }, }
+	.of = { { { .len = 20 }, 48 }, { { .len = 20 }, 96 }, { { .len = 20 }, 144 } }, }
 
 TEST_F(control, packed_write_results)
 {
@@ -577,6 +662,33 @@ TEST_F(control, packed_write_results)
 	send(1, 20);
 	EXPECT_EQ(!exact, judge(48, of_96_bytes, .batch = &two));
 	EXPECT_TRUE(judge(-EAGAIN, of_96_bytes, .batch = &two));
+}
+
+/* One in the middle has nothing that it may drop. */
+TEST_F(control, packed_write_by_level)
+{
+	struct batch three = PACKED_WRITE(3, 3);
+	bool exact = self->q->exact;
+
+	levels(3);
+	self->f->modes = MPMCQ_MODE_PACKED;
+	self->q->like.flags = MPMCQ_DROP_OLDEST;
+	send(0, 20, .priority = 1);
+#define of_144_bytes .write = true, .total = 144, .there = 144, .quiet = true, .batch = &three
+	three.of[1].m.priority = 2;
+	three.of[2].m.priority = 2;
+	EXPECT_TRUE(judge(144, of_144_bytes));
+	EXPECT_EQ(!exact, judge(96, of_144_bytes));
+	three.of[0].m.priority = 2;
+	three.of[1].m.priority = 0;
+	EXPECT_EQ(!exact, judge(144, of_144_bytes));
+	EXPECT_TRUE(judge(48, of_144_bytes));
+	send(1, 20, .priority = 2);
+	three.of[0].m.priority = 0;
+	EXPECT_EQ(!exact, judge(48, of_144_bytes));
+	EXPECT_EQ(!exact, judge(-EAGAIN, of_144_bytes, .may_refuse = true) &&
+			  judge(48, of_144_bytes));
+	EXPECT_TRUE(judge(-EAGAIN, of_144_bytes, .may_refuse = true));
 }
 
 TEST_F(control, packed_read_results)
@@ -643,15 +755,16 @@ TEST_F(control, info)
 {
 	const struct mpmcq_info right = {
 		.size = sizeof(right), .version = 1, .capacity = 2, .msg_size = 64, .depth = 1,
-		.features = 2 * MPMCQ_FEATURE_META - 1, .max_deliveries = 2, .number = 7, .sent = 1,
+		.features = 2 * MPMCQ_FEATURE_LEVELS - 1, .max_deliveries = 2, .number = 7,
+		.sent = 1, .levels = 1,
 	};
 	/* What others decide need not be as predicted, and all counters may be ahead. */
 	const bool loose[sizeof(right) / sizeof(__u32)] = {
-		[4] = true, [9 ... 11] = true, [20 ... 31] = true, [38 ... 39] = true,
+		[4] = true, [9 ... 11] = true, [20 ... 31] = true, [42 ... 43] = true,
 	};
-	/* What the model does not know: redelivered, suspects and uuid. */
+	/* What the model does not know: redelivered, suspects, timeouts and uuid. */
 	const bool any[sizeof(right) / sizeof(__u32)] = {
-		[32 ... 35] = true, [40 ... 43] = true,
+		[32 ... 35] = true, [40 ... 41] = true, [44 ... 47] = true,
 	};
 	__u32 words[sizeof(right) / sizeof(__u32)], i;
 	__u64 counts[COUNTS];
@@ -678,8 +791,8 @@ TEST_F(control, info)
 TEST_F(control, info_behind)
 {
 	struct mpmcq_info info = {
-		.size = sizeof(info), .version = 1, .capacity = 2, .msg_size = 64,
-		.features = 2 * MPMCQ_FEATURE_META - 1, .max_deliveries = 2, .number = 7,
+		.size = sizeof(info), .version = 1, .capacity = 2, .msg_size = 64, .levels = 1,
+		.features = 2 * MPMCQ_FEATURE_LEVELS - 1, .max_deliveries = 2, .number = 7,
 		.sent = 1, .received = 1,
 	};
 	__u64 counts[COUNTS];
@@ -733,6 +846,12 @@ TEST_F(control, arguments)
 					.max_held = MPMCQ_MAX_HELD_MAX + 1));
 	EXPECT_EQ(-EINVAL, mode_refused(.modes = MPMCQ_MODE_DEAD));
 	EXPECT_EQ(-EINVAL, mode_refused(.priority = 1));
+	EXPECT_EQ(-EINVAL, attach_refused(.priority = 1));
+	self->q->like.levels = 2;
+	EXPECT_EQ(0, mode_refused(.priority = 1));
+	EXPECT_EQ(0, attach_refused(.priority = 1));
+	EXPECT_EQ(-EINVAL, mode_refused(.priority = 2));
+	EXPECT_EQ(-EINVAL, create_refused(.levels = MPMCQ_LEVELS_MAX + 1));
 	EXPECT_EQ(0, settle_refused(ACK, .count = 1));
 	EXPECT_EQ(-EINVAL, settle_refused(ACK, .count = 0));
 	EXPECT_EQ(-EINVAL, settle_refused(ACK, .flags = MPMCQ_SETTLE_ALL, .count = 1));
@@ -804,6 +923,10 @@ TEST_F(control, existing)
 	like.flags |= MPMCQ_AUTO_CLOSE;
 	EXPECT_FALSE(is_like(self->q, &like));
 	like.flags = MPMCQ_EXIST_OK;
+	like.levels = 2;
+	EXPECT_FALSE(is_like(self->q, &like));
+	like.levels = 0;
+	EXPECT_TRUE(is_like(self->q, &like));
 	like.capacity = 0;
 	EXPECT_FALSE(is_like(self->q, &like));
 	self->q->like.capacity = 1024;

@@ -141,6 +141,8 @@ static inline bool is_alone(const struct worker *w)
 __u32 draw(struct worker *w, __u32 n);
 bool one_in(struct worker *w, __u32 n);
 __u32 draw_max_held(struct worker *w, __u32 modes);
+/* Of a file or message of @q. */
+__u32 draw_priority(struct worker *w, const struct queue *q);
 #define draw_of(w, array)	(array)[draw(w, ARRAY_SIZE(array))]
 
 void *draw_kernel_address(struct worker *w);
@@ -265,7 +267,7 @@ bool gaps_are_junk(const struct arena *a);
 /* Makes one, in the arena; how many bytes. */
 size_t draw_batch(struct worker *w, const struct queue *q);
 /* Adds the worker's next message. */
-void pack_message(struct worker *w, struct batch *b, __u32 len);
+void pack_message(struct worker *w, struct batch *b, const struct queue *q, __u32 len);
 /* How many messages @bytes of the batch are; -1 if they are not whole. */
 int messages_in(const struct batch *b, ssize_t bytes);
 
@@ -273,9 +275,8 @@ int messages_in(const struct batch *b, ssize_t bytes);
  * fuzz_transfer.c: reads and writes
  */
 
-/* A write returned @ret; @number is that of its message, if it is not packed. */
-void has_written(struct worker *w, const struct request *r, const char *name, ssize_t ret,
-		 __u32 number);
+/* A write returned @ret. */
+void has_written(struct worker *w, const struct request *r, const char *name, ssize_t ret);
 /* After a call: whether a queue that is exact is to be filled or emptied now. */
 void turn(struct queue *q);
 

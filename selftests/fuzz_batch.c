@@ -21,8 +21,12 @@ static __u32 draw_batch_size(struct worker *w)
 	return n;
 }
 
-void pack_message(struct worker *w, struct batch *b, __u32 len)
+void pack_message(struct worker *w, struct batch *b, const struct queue *q, __u32 len)
 {
+	const struct message m = {
+		.len = len, .producer = w->id, .number = w->number++,
+		.priority = draw_priority(w, q),
+	};
 	unsigned char *to = w->arena->msg + (b->n ? b->of[b->n - 1].end : 0);
 	struct mpmcq_msg msg;
 	__u32 space = MPMCQ_MSG_SPACE(len);
@@ -31,13 +35,12 @@ void pack_message(struct worker *w, struct batch *b, __u32 len)
 	memset(&msg, JUNK, sizeof(msg));
 	msg.len = len;
 	msg.flags = 0;
-	msg.priority = 0;
+	msg.priority = m.priority;
 	msg.delay_ms = 0;
 	memset(to, JUNK, space);
 	memcpy(to, &msg, sizeof(msg));
-	write_message(to + sizeof(msg), len, w->id, w->number);
-	b->of[b->n].len = len;
-	b->of[b->n].number = w->number++;
+	write_message(to + sizeof(msg), len, w->id, m.number);
+	b->of[b->n].m = m;
 	b->of[b->n].end = to + space - w->arena->msg;
 	b->n++;
 }
@@ -60,7 +63,7 @@ static size_t spoil_batch(struct worker *w, struct batch *b, const struct queue 
 		if (one_in(w, 2))
 			msg.flags = 1U << draw(w, 16);
 		else
-			msg.priority = 1U << draw(w, 8);
+			msg.priority = q->like.levels + draw(w, 256 - q->like.levels);
 		break;
 	case 2:
 		if (q->like.flags & MPMCQ_DELAY) {
@@ -107,7 +110,7 @@ size_t draw_batch(struct worker *w, const struct queue *q)
 			len = 1;
 		if ((b->n ? b->of[b->n - 1].end : 0) + MPMCQ_MSG_SPACE(len) > PACKED_MAX)
 			break;
-		pack_message(w, b, len);
+		pack_message(w, b, q, len);
 	}
 	b->good = b->n;
 	if (b->n && one_in(w, 6))

@@ -28,6 +28,11 @@ __u32 draw_max_held(struct worker *w, __u32 modes)
 	return n;
 }
 
+__u32 draw_priority(struct worker *w, const struct queue *q)
+{
+	return q->like.levels > 1 ? draw(w, q->like.levels) : 0;
+}
+
 /* The addresses that user space cannot have on any machine. */
 void *draw_kernel_address(struct worker *w)
 {

@@ -68,12 +68,13 @@ static void expect_fetching(const struct request *r, struct expected *e)
 static bool expect_slot(const struct request *r, struct expected *e)
 {
 	const struct queue *q = r->file->queue;
+	__u32 priority = r->batch ? r->batch->of[0].m.priority : r->file->priority;
 
 	if (may_be_closed(r))
 		may_fail(e, -EPIPE);
 	if (q->exact && q->closed)
 		return false;
-	if (q->exact && (room(q) || can_drop(q)))
+	if (q->exact && (room(q) || can_drop(q, priority)))
 		return true;
 	expect_waiting(r, e);
 	return !q->exact;
@@ -109,11 +110,35 @@ static __u32 accessible(const struct request *r, bool padding_too)
 	__u32 i;
 
 	for (i = 0; i < b->good; i++) {
-		size_t end = start + sizeof(struct mpmcq_msg) + b->of[i].len;
+		size_t end = start + sizeof(struct mpmcq_msg) + b->of[i].m.len;
 
 		if ((padding_too ? b->of[i].end : end) > r->there)
 			break;
 		start = b->of[i].end;
+	}
+	return i;
+}
+
+/* How many of the first @n messages find a slot in a queue that is exact, one after the other. */
+static __u32 slots_for(const struct queue *q, const struct batch *b, __u32 n)
+{
+	__u32 level[MPMCQ_LEVELS_MAX] = {}, left = room(q), i, lowest;
+	bool drop = q->like.flags & MPMCQ_DROP_OLDEST;
+
+	for (i = 0; i < q->ready.n; i++)
+		level[at(&q->ready, i)->priority]++;
+	for (i = 0; i < n; i++) {
+		__u32 priority = b->of[i].m.priority;
+
+		for (lowest = 0; lowest < priority && !level[lowest]; lowest++)
+			;
+		if (left)
+			left--;
+		else if (drop && level[lowest])
+			level[lowest]--;
+		else
+			break;
+		level[priority]++;
 	}
 	return i;
 }
@@ -141,9 +166,9 @@ static void expect_write_packed(const struct request *r, struct expected *e)
 		may_fail(e, -EFAULT);
 	if (!most)
 		return;
-	if (q->exact && !(q->like.flags & MPMCQ_DROP_OLDEST)) {
-		least = least < room(q) ? least : room(q);
-		most = most < room(q) ? most : room(q);
+	if (q->exact) {
+		least = slots_for(q, b, least);
+		most = slots_for(q, b, most);
 	}
 	if (!q->exact || !r->quiet || !least)
 		least = 1;
@@ -333,7 +358,7 @@ __u32 ready_events(const struct open_file *f, bool must)
 		mask |= POLLIN | POLLRDNORM;
 	if (readable(f) && (!q->exact || (!waiting(q, dead) && drained(q, dead))))
 		mask |= POLLHUP;
-	if (writable(f) && (!q->exact || room(q) || can_drop(q) || q->closed))
+	if (writable(f) && (!q->exact || room(q) || can_drop(q, f->priority) || q->closed))
 		mask |= POLLOUT | POLLWRNORM;
 	return mask;
 }
@@ -361,6 +386,8 @@ const char *misinformed(const struct mpmcq_info *info, __u32 size, const struct 
 	CHECK_COUNT(depth, waiting(q, false));
 	CHECK(flags, info->flags == q->like.flags);
 	CHECK(features, info->features == 2 * MPMCQ_FEATURE_LEVELS - 1);
+	CHECK(levels, info->levels == q->like.levels);
+	CHECK(priority, info->priority == f->priority);
 	CHECK(modes, info->modes == f->modes);
 	CHECK(closed, exact ? info->closed == q->closed : info->closed <= 1);
 	CHECK_COUNT(dead, q->dead.n);
@@ -372,8 +399,8 @@ const char *misinformed(const struct mpmcq_info *info, __u32 size, const struct 
 	CHECK(max_held, info->max_held == f->max_held);
 	CHECK(number, info->number && (!q->number || info->number == q->number));
 	CHECK(parked, !info->parked);
-	CHECK(retry_ms, !info->retry_ms);
-	CHECK(retry_max_ms, !info->retry_max_ms);
+	CHECK(retry_ms, info->retry_ms == q->like.retry_ms);
+	CHECK(retry_max_ms, info->retry_max_ms == q->like.retry_max_ms);
 	/* Of most calls by others we are not told how many messages they ended. */
 	CHECK_SUM(sent, SENT);
 	CHECK_SUM(received, RECEIVED);
@@ -418,6 +445,16 @@ static __u32 msg_size_of(const struct mpmcq_create *c)
 	return c->msg_size ? c->msg_size : 1024;
 }
 
+struct mpmcq_create normalized(struct mpmcq_create c)
+{
+	c.flags &= ~MPMCQ_EXIST_OK;
+	c.flags |= c.retry_ms ? MPMCQ_DELAY : 0;
+	c.capacity = capacity_of(&c);
+	c.msg_size = msg_size_of(&c);
+	c.levels = c.levels ? c.levels : 1;
+	return c;
+}
+
 void check_create(const struct mpmcq_create *c, bool on_directory, struct expected *e)
 {
 	__u32 capacity = capacity_of(c), msg_size = msg_size_of(c);
@@ -444,13 +481,14 @@ void check_create(const struct mpmcq_create *c, bool on_directory, struct expect
 
 bool is_like(const struct queue *q, const struct mpmcq_create *c)
 {
-	return c->flags & MPMCQ_EXIST_OK && q->like.capacity == capacity_of(c) &&
-	       q->like.msg_size == msg_size_of(c) &&
-	       !((q->like.flags ^ c->flags) & ~(MPMCQ_EXIST_OK | MPMCQ_START_LEASE)) &&
-	       q->like.max_deliveries == c->max_deliveries &&
-	       q->like.lease_ms == c->lease_ms && q->like.retry_ms == c->retry_ms &&
-	       q->like.retry_max_ms == c->retry_max_ms &&
-	       q->like.levels == c->levels;
+	const struct mpmcq_create is = q->like, is_to_be = normalized(*c);
+
+	return c->flags & MPMCQ_EXIST_OK && is.capacity == is_to_be.capacity &&
+	       is.msg_size == is_to_be.msg_size &&
+	       !((is.flags ^ is_to_be.flags) & ~MPMCQ_START_LEASE) &&
+	       is.max_deliveries == is_to_be.max_deliveries &&
+	       is.lease_ms == is_to_be.lease_ms && is.retry_ms == is_to_be.retry_ms &&
+	       is.retry_max_ms == is_to_be.retry_max_ms && is.levels == is_to_be.levels;
 }
 
 void check_attach(const struct mpmcq_attach *a, const struct open_file *f, struct expected *e)
@@ -458,7 +496,8 @@ void check_attach(const struct mpmcq_attach *a, const struct open_file *f, struc
 	__u32 access = a->open_flags & O_ACCMODE;
 	__u32 modes = MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | MPMCQ_MODE_DEAD;
 
-	if (!are_open_flags(a->open_flags) || a->modes & ~modes ||
+	if (!are_open_flags(a->open_flags) || a->modes & ~modes || a->reserved ||
+	    a->priority >= f->queue->like.levels ||
 	    (a->max_held && !(a->modes & MPMCQ_MODE_LEASE)) || a->max_held > MPMCQ_MAX_HELD_MAX)
 		may_fail(e, -EINVAL);
 	if ((access != O_WRONLY && !readable(f)) || (access != O_RDONLY && !writable(f)))
@@ -472,7 +511,7 @@ void check_mode(const struct mpmcq_mode *m, const struct open_file *f, struct ex
 	__u32 modes = MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | (f->modes & MPMCQ_MODE_DEAD);
 	bool lease = m->modes & MPMCQ_MODE_LEASE;
 
-	if (m->priority || m->modes & ~modes ||
+	if (m->priority >= f->queue->like.levels || m->modes & ~modes ||
 	    (m->max_held && !lease) || m->max_held > MPMCQ_MAX_HELD_MAX)
 		may_fail(e, -EINVAL);
 	if (lease && !readable(f))

@@ -29,8 +29,7 @@ struct batch {
 	__u32 good;
 	struct expected wrong;		/* what the next one is refused with */
 	struct {
-		__u32 len;
-		__u32 number;
+		struct message m;
 		__u32 end;		/* of it, with its padding */
 	} of[BATCH];
 };
@@ -39,6 +38,7 @@ struct batch {
 struct request {
 	const struct open_file *file;
 	const struct batch *batch;	/* of a packed write */
+	struct message message;		/* of another write, as it is sent */
 	bool write;
 	bool vector;		/* that of 0 bytes does nothing, and is not wrong */
 	bool may_wait;
@@ -76,6 +76,8 @@ bool are_open_flags(__u32 flags);
 void check_name(const char *name, struct expected *e);
 /* All but the name.  @on_directory: the call is made on a directory of mpmcqfs. */
 void check_create(const struct mpmcq_create *c, bool on_directory, struct expected *e);
+/* What a queue is to be like that is made so, with what 0 stands for. */
+struct mpmcq_create normalized(struct mpmcq_create c);
 /* Whether a CREATE with MPMCQ_EXIST_OK for that queue succeeds. */
 bool is_like(const struct queue *q, const struct mpmcq_create *c);
 void check_attach(const struct mpmcq_attach *a, const struct open_file *f, struct expected *e);

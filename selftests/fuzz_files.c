@@ -146,6 +146,9 @@ void call_attach(struct worker *w)
 	if (f->queue->ordered)
 		req.modes &= ~MPMCQ_MODE_LEASE;
 	req.max_held = draw_max_held(w, req.modes);
+	req.priority = draw_priority(w, f->queue);
+	if (one_in(w, 32))
+		req.priority = f->queue->like.levels + draw(w, 1U << 31);
 	if (one_in(w, 32))
 		req.modes ^= 1U << (4 + draw(w, 28));
 	if (one_in(w, 32))
@@ -160,8 +163,9 @@ void call_attach(struct worker *w)
 	ret = call_args(w, w->files.fd[by], MPMCQ_IOC_ATTACH, &a);
 	if (!returned(w, "ioctl: ATTACH", ret, &e) || ret < 0)
 		return;
-	put_file(w, i, ret, f->queue, req.open_flags, req.modes,
-		 req.modes & MPMCQ_MODE_LEASE ? most_held(f->queue, req.max_held) : 0);
+	f = put_file(w, i, ret, f->queue, req.open_flags, req.modes,
+		     req.modes & MPMCQ_MODE_LEASE ? most_held(f->queue, req.max_held) : 0);
+	f->priority = req.priority;
 }
 
 void call_dup(struct worker *w)
@@ -173,7 +177,8 @@ void call_dup(struct worker *w)
 	if (from == to)
 		return;
 	/* The hot one is in use by others just now. */
-	if (hot && f->queue == &w->stage->queue[DEFAULT] && f->access == O_RDWR && !f->modes) {
+	if (hot && f->queue == &w->stage->queue[DEFAULT] && f->access == O_RDWR && !f->modes &&
+	    !f->priority) {
 		has_to(w, "dup2", result(dup2(w->files.fd[from], w->files.fd[HOT])),
 		       w->files.fd[HOT]);
 		f->fixed = true;

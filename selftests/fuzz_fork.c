@@ -189,14 +189,14 @@ static void send_some(struct worker *w, struct open_file *f, int fd)
 
 	*b = (struct batch){};
 	for (i = 0; i < n; i++)
-		pack_message(w, b, sizeof(struct record) + draw(w, msg_size - 15));
+		pack_message(w, b, f->queue, sizeof(struct record) + draw(w, msg_size - 15));
 	b->good = n;
 	for (i = 0; i < n; i++)
-		will_send(w->world, f->queue, w->id, b->of[i].number);
+		will_send(w->world, f->queue, &b->of[i].m);
 	ret = result(write(fd, w->arena->msg, b->of[n - 1].end));
 	if (ret < 0 && ret != -EAGAIN && ret != -EPIPE)
 		complain(w, "write", ret, ", by one who is to be killed");
-	has_written(w, &r, "write", ret, 0);
+	has_written(w, &r, "write", ret);
 }
 
 /* Takes messages, acknowledges and sends some, until it is killed. */

@@ -18,15 +18,18 @@ void call_mode(struct worker *w)
 	req.max_held = draw_max_held(w, req.modes);
 	if (one_in(w, 32))
 		req.modes ^= 1U << (one_in(w, 4) ? 2 : 4 + draw(w, 28));
+	req.priority = draw_priority(w, q);
 	if (one_in(w, 32))
-		req.priority = 1U << draw(w, 32);
+		req.priority = q->like.levels + draw(w, 1U << 31);
 	if (one_in(w, 64))
 		draw_garbage(w, &req, sizeof(req));
 	if (q->ordered || has_mode(f, MPMCQ_MODE_DEAD))
 		req.modes &= ~MPMCQ_MODE_LEASE;
 	/* That of others stays as it is, but may be set again. */
-	if (i >= OWN || f->fixed)
+	if (i >= OWN || f->fixed) {
 		req.modes = f->modes;
+		req.priority = f->priority;
+	}
 	a = lay_out_args(w, &req, sizeof(req), sizeof(req), true);
 	e = a.refusal;
 	check_mode(&req, f, &e);
@@ -36,6 +39,7 @@ void call_mode(struct worker *w)
 	if (!returned(w, "ioctl: MODE", ret, &e) || ret)
 		return;
 	f->modes = req.modes | (f->modes & MPMCQ_MODE_DEAD);
+	f->priority = req.priority;
 	if (has_mode(f, MPMCQ_MODE_LEASE) && !f->max_held)
 		f->max_held = most_held(q, req.max_held);
 }

@@ -63,6 +63,13 @@ void append(struct list *list, struct message m)
 	*at(list, list->n - 1) = m;
 }
 
+static void insert(struct list *list, __u32 i, struct message m)
+{
+	append(list, m);
+	memmove(at(list, i + 1), at(list, i), (list->n - 1 - i) * sizeof(m));
+	*at(list, i) = m;
+}
+
 static struct message take_at(struct list *list, __u32 i)
 {
 	struct message m = *at(list, i);
@@ -107,9 +114,11 @@ __u32 room(const struct queue *q)
 	return q->like.capacity - q->ready.n - q->returned.n - q->dead.n - q->leased;
 }
 
-bool can_drop(const struct queue *q)
+bool can_drop(const struct queue *q, __u32 priority)
 {
-	return q->like.flags & MPMCQ_DROP_OLDEST && q->ready.n;
+	/* The last is of the lowest level that there is. */
+	return q->like.flags & MPMCQ_DROP_OLDEST && q->ready.n &&
+	       at(&q->ready, q->ready.n - 1)->priority <= priority;
 }
 
 bool drained(const struct queue *q, bool dead)
@@ -198,6 +207,36 @@ static struct message take_nth(struct queue *q, bool dead, __u32 i)
 	return m;
 }
 
+static void lose_order(struct queue *q)
+{
+	q->vague = true;
+	q->mixed = true;
+}
+
+/* At the end of its level, before those of lower ones. */
+static void make_ready(struct queue *q, struct message m)
+{
+	__u32 i = q->ready.n;
+
+	while (i && at(&q->ready, i - 1)->priority < m.priority)
+		i--;
+	/* Those that it passes may be in returned; or another that is alike is of another level. */
+	if ((q->fuzzy && i < q->ready.n) || (q->mixed && is_short(&m) && q->like.levels > 1))
+		lose_order(q);
+	insert(&q->ready, i, m);
+}
+
+/* The oldest of the lowest level that there is. */
+static void drop_oldest(struct queue *q)
+{
+	__u32 i = q->ready.n - 1;
+
+	while (i && at(&q->ready, i - 1)->priority == at(&q->ready, i)->priority)
+		i--;
+	take_at(&q->ready, i);
+	count(q, DROPPED, 1);
+}
+
 static void set_aside(struct queue *q, struct message m, __u8 reason)
 {
 	m.reason = reason;
@@ -208,10 +247,8 @@ static void set_aside(struct queue *q, struct message m, __u8 reason)
 static void to_returned(struct queue *q, struct message m)
 {
 	/* Behind those of ready that are there already. */
-	if (q->fuzzy && q->ready.n) {
-		q->vague = true;
-		q->mixed = true;
-	}
+	if (q->fuzzy && q->ready.n)
+		lose_order(q);
 	append(&q->returned, m);
 }
 
@@ -223,7 +260,7 @@ static void give_back(struct queue *q, struct message m, bool front)
 	else if (front)
 		to_returned(q, m);
 	else
-		append(&q->ready, m);
+		make_ready(q, m);
 }
 
 void hand_back(struct queue *q, bool dead, bool packed)
@@ -237,8 +274,7 @@ void hand_back(struct queue *q, bool dead, bool packed)
 	} else if (dead) {
 		append(&q->dead, take_at(&q->dead, 0));
 	} else if (q->fuzzy || (packed && q->returned.n)) {
-		q->vague = true;
-		q->mixed = true;
+		lose_order(q);
 	} else if (packed) {
 		q->fuzzy = true;
 	} else {
@@ -257,7 +293,7 @@ __u32 end_dead(struct queue *q, __u32 most, bool revive)
 		m.suspect = true;
 		m.reason = 0;
 		if (revive)
-			append(&q->ready, m);
+			make_ready(q, m);
 	}
 	if (!revive)
 		count(q, PURGED, n);
@@ -292,37 +328,34 @@ void write_message(void *buf, __u32 len, __u32 worker, __u32 number)
 	memcpy(buf, &rec, sizeof(rec));
 }
 
-void will_send(struct world *world, const struct queue *q, __u32 worker, __u32 number)
+void will_send(struct world *world, const struct queue *q, const struct message *m)
 {
-	struct entry *e = entry_of(world, worker, number);
+	struct entry *e = entry(world, m);
 
 	e->queue = q->serial;
+	e->priority = m->priority;
 	__atomic_store_n(&e->state, IN_DOUBT, __ATOMIC_SEQ_CST);
 }
 
-void not_sent(struct world *world, __u32 worker, __u32 number)
+void not_sent(struct world *world, const struct message *m)
 {
-	entry_of(world, worker, number)->state = NOT_SENT;
+	entry(world, m)->state = NOT_SENT;
 }
 
-void sent(struct world *world, struct queue *q, __u32 worker, __u32 number, __u32 len)
+void sent(struct world *world, struct queue *q, struct message m)
 {
-	const struct message m = { .len = len, .producer = worker, .number = number };
-
 	if (is_short(&m)) {
-		increment(&q->shorts_sent[len]);
-		not_sent(world, worker, number);
+		increment(&q->shorts_sent[m.len]);
+		not_sent(world, &m);
 	} else {
 		entry(world, &m)->state = WRITTEN;
 	}
 	count(q, SENT, 1);
 	if (!q->exact)
 		return;
-	if (!room(q) && q->ready.n) {
-		take_at(&q->ready, 0);
-		count(q, DROPPED, 1);
-	}
-	append(&q->ready, m);
+	if (!room(q) && can_drop(q, m.priority))
+		drop_oldest(q);
+	make_ready(q, m);
 }
 
 int gone(struct world *world, struct queue *q, const struct message *m)
@@ -377,6 +410,7 @@ static bool take_message(struct queue *q, bool dead, struct message *m)
 			continue;
 		taken = take_nth(q, dead, i);
 		m->deliveries = taken.deliveries;
+		m->priority = taken.priority;
 		m->suspect = taken.suspect;
 		m->reason = taken.reason;
 		return true;
@@ -451,14 +485,18 @@ static bool is_labelled(struct world *world, const struct open_file *f, const st
 	static const unsigned char zeros[8];
 	__u32 kept = has_mode(f, MPMCQ_MODE_LEASE), max = f->queue->like.max_deliveries;
 
-	if (msg->flags || msg->priority || msg->delay_ms || !is_new_id(world, f->queue, msg->id))
+	if (msg->flags || msg->delay_ms || !is_new_id(world, f->queue, msg->id))
+		return false;
+	if (is_short(m) ? msg->priority >= f->queue->like.levels :
+			  msg->priority != entry(world, m)->priority)
 		return false;
 	if (memcmp(padding, zeros, MPMCQ_MSG_SPACE(m->len) - sizeof(*msg) - m->len))
 		return false;
 	if (!has_mode(f, MPMCQ_MODE_DEAD) != !msg->reason || msg->reason > MPMCQ_REASON_DELIVERIES)
 		return false;
 	if (f->queue->exact && !(f->queue->mixed && is_short(m)))
-		return msg->deliveries == m->deliveries + kept && msg->reason == m->reason;
+		return msg->deliveries == m->deliveries + kept && msg->reason == m->reason &&
+		       msg->priority == m->priority;
 	return msg->deliveries >= kept && (!max || msg->deliveries <= max);
 }
 

@@ -40,6 +40,7 @@ struct message {
 	__u32 producer;
 	__u32 number;
 	__u32 deliveries;
+	__u8 priority;
 	bool suspect;		/* its last reader has not settled it */
 	__u8 reason;		/* why it is dead, or 0 */
 	__u64 id;		/* of its delivery, if that is known; else 0 */
@@ -60,6 +61,7 @@ struct entry {
 	__u8 gone;		/* how often it has left the queue, by the reader's account */
 	__u8 doubt;		/* whether somebody was killed acknowledging it */
 	__u8 out;		/* by how many open files it is held */
+	__u8 priority;
 };
 
 enum state { NOT_SENT, IN_DOUBT, WRITTEN };
@@ -117,13 +119,13 @@ struct queue {
 	/* Of one that is: */
 	bool closed;
 	bool fuzzy;			/* some first ones of ready may be in returned */
-	bool vague;			/* ready and returned are in any order */
+	bool vague;			/* ready and returned are in any order; mixed, too */
 	bool dead_vague;		/* dead ones are in any order */
 	bool mixed;			/* which of those that are alike is which is lost */
 	__u32 files;
 	__u32 writers;
 	__u32 leased;
-	struct list ready;
+	struct list ready;		/* in the order of reading, of all levels */
 	struct list returned;
 	struct list dead;
 };
@@ -139,6 +141,7 @@ struct open_file {
 	bool fixed;			/* its modes must stay */
 	__u32 modes;
 	__u32 max_held;
+	__u32 priority;			/* of plain writes */
 	struct list held;		/* at most, of a queue that is timed */
 };
 
@@ -193,8 +196,8 @@ void append(struct list *list, struct message m);
 void begin_queue(struct world *world, struct queue *q);
 /* Empty slots. */
 __u32 room(const struct queue *q);
-/* Whether a send that finds no empty slot drops a message. */
-bool can_drop(const struct queue *q);
+/* Whether a send of that priority drops a message if it finds no empty slot. */
+bool can_drop(const struct queue *q, __u32 priority);
 /* Whether it is closed, and nothing will come any more. */
 bool drained(const struct queue *q, bool dead);
 /* The messages that reads find, in order: so many, and that one. */
@@ -250,10 +253,10 @@ struct entry *entry(const struct world *world, const struct message *m);
 /* Messages too short for a record are all alike, and only counted. */
 void write_message(void *buf, __u32 len, __u32 worker, __u32 number);
 /* A write is about to send that message. */
-void will_send(struct world *world, const struct queue *q, __u32 worker, __u32 number);
-void not_sent(struct world *world, __u32 worker, __u32 number);
+void will_send(struct world *world, const struct queue *q, const struct message *m);
+void not_sent(struct world *world, const struct message *m);
 /* It has returned that it was sent. */
-void sent(struct world *world, struct queue *q, __u32 worker, __u32 number, __u32 len);
+void sent(struct world *world, struct queue *q, struct message m);
 /* A message has left the queue for good. */
 int gone(struct world *world, struct queue *q, const struct message *m);
 /* An open file is to hold it, or about to hold it no longer. */

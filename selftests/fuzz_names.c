@@ -215,6 +215,7 @@ static void draw_create(struct worker *w, struct mpmcq_create *c, __u64 name,
 		.msg_size = draw_of(w, msg_sizes),
 		.max_deliveries = draw_of(w, deliveries),
 		.lease_ms = draw_of(w, lease_ms),
+		.levels = one_in(w, 2) ? draw(w, MPMCQ_LEVELS_MAX + 1) : 0,
 		.flags = (one_in(w, 4) ? MPMCQ_DROP_OLDEST : 0) |
 			 (one_in(w, 4) ? MPMCQ_AUTO_CLOSE : 0) |
 			 (one_in(w, 4) ? MPMCQ_DELAY : 0),
@@ -229,6 +230,9 @@ static void draw_create(struct worker *w, struct mpmcq_create *c, __u64 name,
 		c->flags |= one_in(w, 4) ? MPMCQ_EXIST_OK : 0;
 	}
 	switch (draw(w, 32)) {
+	case 9:
+		c->levels = MPMCQ_LEVELS_MAX + 1 + draw(w, 2) * draw(w, 1U << 31);
+		break;
 	case 8:
 		c->retry_max_ms = 1 + draw(w, 2) * draw(w, 1U << 31);
 		break;
@@ -309,10 +313,7 @@ static void has_created(struct worker *w, struct queue *q, const struct mpmcq_cr
 			const struct identity *id)
 {
 	begin_queue(w->world, q);
-	q->like = *c;
-	q->like.flags &= ~MPMCQ_EXIST_OK;
-	q->like.capacity = c->capacity ? c->capacity : 1024;
-	q->like.msg_size = c->msg_size ? c->msg_size : 1024;
+	q->like = normalized(*c);
 	q->is_private = !c->name;
 	q->uid = id->uid;
 	q->gid = id->gid;

@@ -19,9 +19,12 @@
 static const struct mpmcq_create shared_queues[SHARED] = {
 	[DROPPING] = {
 		.capacity = 8, .msg_size = 200, .flags = MPMCQ_DROP_OLDEST, .max_deliveries = 3,
+		.levels = 3,
 	},
-	[TIMED] = { .capacity = 16, .msg_size = 300, .lease_ms = 20, .max_deliveries = 2 },
-	[POOLED] = { .capacity = 32, .msg_size = 100, .max_deliveries = 4 },
+	[TIMED] = {
+		.capacity = 16, .msg_size = 300, .lease_ms = 20, .max_deliveries = 2, .levels = 1,
+	},
+	[POOLED] = { .capacity = 32, .msg_size = 100, .max_deliveries = 4, .levels = 2 },
 };
 
 static const __u32 pool_modes[] = { MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE, MPMCQ_MODE_LEASE };
@@ -177,12 +180,18 @@ __u64 least_bytes(const struct mpmcq_create *c)
 	return (__u64)(c->capacity ? c->capacity : 1024) * (c->msg_size ? c->msg_size : 1024);
 }
 
-/* A slot takes at most 56 bytes besides the message, 32 more to be parked, 16 for a stamp. */
+/*
+ * A slot takes at most 56 bytes besides the message, 32 more to be parked, 16 for a stamp.  Each
+ * further level takes 8 bytes a slot and less than 256 besides.
+ */
 __u64 most_bytes(const struct stage *stage, const struct mpmcq_create *c)
 {
-	__u64 slot = 56 + (c->flags & MPMCQ_DELAY ? 32 : 0) + (c->flags & MPMCQ_STAMP ? 16 : 0);
+	bool delay = c->flags & MPMCQ_DELAY || c->retry_ms;
+	__u32 lower = c->levels > 1 ? c->levels - 1 : 0;
+	__u64 slot = 56 + (delay ? 32 : 0) + (c->flags & MPMCQ_STAMP ? 16 : 0) + 8 * lower;
 
-	return least_bytes(c) + (c->capacity ? c->capacity : 1024) * slot + stage->overhead;
+	return least_bytes(c) + (c->capacity ? c->capacity : 1024) * slot + 256 * lower +
+	       stage->overhead;
 }
 
 static bool is_in(const struct queue *q, const struct mount *m)
@@ -720,6 +729,7 @@ static bool find_default(struct stage *stage, int fd, bool exact)
 	q->like = (struct mpmcq_create){
 		.flags = info.flags, .capacity = info.capacity, .msg_size = info.msg_size,
 		.max_deliveries = info.max_deliveries, .lease_ms = info.lease_ms,
+		.levels = info.levels,
 	};
 	for (i = 0; i < PURGED; i++)
 		q->before[i] = counter_of(&info, i);

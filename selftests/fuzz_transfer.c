@@ -248,7 +248,7 @@ static bool can_be_quiet(struct worker *w, const struct request *r, const struct
 }
 
 /* Writes the message or messages, as the buffer has room for them. */
-static void fill_buffer(struct worker *w, const struct request *r, __u32 number)
+static void fill_buffer(struct worker *w, const struct request *r)
 {
 	const struct queue *q = r->file->queue;
 	struct arena *a = w->arena;
@@ -257,16 +257,15 @@ static void fill_buffer(struct worker *w, const struct request *r, __u32 number)
 	if (!r->batch && r->total > q->like.msg_size)
 		return;
 	if (!r->batch)
-		write_message(a->msg, r->total, w->id, number);
+		write_message(a->msg, r->total, w->id, r->message.number);
 	scatter(a);
 	if (!r->batch)
-		will_send(w->world, q, w->id, number);
+		will_send(w->world, q, &r->message);
 	for (i = 0; r->batch && i < r->batch->good; i++)
-		will_send(w->world, q, w->id, r->batch->of[i].number);
+		will_send(w->world, q, &r->batch->of[i].m);
 }
 
-void has_written(struct worker *w, const struct request *r, const char *name, ssize_t ret,
-		 __u32 number)
+void has_written(struct worker *w, const struct request *r, const char *name, ssize_t ret)
 {
 	struct queue *q = r->file->queue;
 	const struct batch *b = r->batch;
@@ -276,14 +275,14 @@ void has_written(struct worker *w, const struct request *r, const char *name, ss
 		complain(w, name, ret, ", and those are no whole messages");
 	for (i = 0; b && i < (int)b->good; i++) {
 		if (i < n)
-			sent(w->world, q, w->id, b->of[i].number, b->of[i].len);
+			sent(w->world, q, b->of[i].m);
 		else
-			not_sent(w->world, w->id, b->of[i].number);
+			not_sent(w->world, &b->of[i].m);
 	}
 	if (!b && ret > 0)
-		sent(w->world, q, w->id, number, ret);
+		sent(w->world, q, r->message);
 	else if (!b)
-		not_sent(w->world, w->id, number);
+		not_sent(w->world, &r->message);
 }
 
 static void remember(struct worker *w, const __u64 *ids, __u32 n)
@@ -357,7 +356,6 @@ void call_transfer(struct worker *w)
 	int i = draw_file(w);
 	struct open_file *f = open_file(w, i);
 	struct request r = { .file = f, .write = draw_write(w, f), .refusal = NOTHING };
-	__u32 number = w->number;
 	const char *name;
 	struct expected e;
 	struct how how = {};
@@ -365,9 +363,12 @@ void call_transfer(struct worker *w)
 
 	draw_transfer(w, &r, &how, i);
 	if (r.write && !r.batch)
-		w->number++;
+		r.message = (struct message){
+			.len = r.total, .producer = w->id, .number = w->number++,
+			.priority = f->priority,
+		};
 	if (r.write)
-		fill_buffer(w, &r, number);
+		fill_buffer(w, &r);
 	name = names[r.write][how.method];
 	/* Where there is no message, that alone may end the queue. */
 	if (acknowledges(&r) && f->queue->exact && !waiting(f->queue, false))
@@ -388,7 +389,7 @@ void call_transfer(struct worker *w)
 	if (acknowledges(&r) && has_acknowledged(&r, w->files.fd[i], ret))
 		acknowledge(w, &r, name);
 	if (r.write)
-		has_written(w, &r, name, ret, number);
+		has_written(w, &r, name, ret);
 	else
 		has_read(w, &r, name, ret);
 	if (f->queue->exact)
