@@ -229,7 +229,7 @@ TEST_F(fs, exist_ok)
 	ASSERT_EQ(0, fstat(self->root, &dir));
 	usleep(20000);
 
-	/* Mode and owner are not compared, and do not change. */
+	/* Mode and owner are not compared, and do not change; nor is how files begin. */
 	EXPECT_EQ(0, create_at(self->root, "x", other));
 	other.mode = 0600;
 	EXPECT_EQ(0, create_at(self->root, "x", other));
@@ -241,6 +241,12 @@ TEST_F(fs, exist_ok)
 	EXPECT_EQ(dir.st_mtim.tv_sec, dir_after.st_mtim.tv_sec);
 	ASSERT_EQ(0, chown("q/x", OWNER, GROUP));
 	EXPECT_EQ(0, create_at(self->root, "x", other));
+	other.flags |= MPMCQ_START_LEASE;
+	EXPECT_EQ(0, create_at(self->root, "x", other));
+	other.flags &= ~MPMCQ_START_LEASE;
+	other.levels = 1;	/* which is what 0 stands for */
+	EXPECT_EQ(0, create_at(self->root, "x", other));
+	other.levels = 0;
 
 	/* Everything else is compared. */
 #define EXPECT_OTHER(member, value) do {					\
@@ -254,6 +260,10 @@ TEST_F(fs, exist_ok)
 	EXPECT_OTHER(flags, MPMCQ_EXIST_OK);
 	EXPECT_OTHER(flags, MPMCQ_EXIST_OK | MPMCQ_AUTO_CLOSE);
 	EXPECT_OTHER(flags, MPMCQ_EXIST_OK | MPMCQ_DROP_OLDEST | MPMCQ_AUTO_CLOSE);
+	EXPECT_OTHER(flags, MPMCQ_EXIST_OK | MPMCQ_DROP_OLDEST | MPMCQ_STAMP);
+	EXPECT_OTHER(flags, MPMCQ_EXIST_OK | MPMCQ_DROP_OLDEST | MPMCQ_DELAY);
+	EXPECT_OTHER(retry_ms, 1);
+	EXPECT_OTHER(levels, 2);
 	EXPECT_OTHER(capacity, 8);
 	EXPECT_OTHER(capacity, 0);
 	EXPECT_OTHER(msg_size, 63);

@@ -114,6 +114,8 @@ static const struct request requests[] = {
 			},
 			{ offsetof(struct mpmcq_create, open_flags), OTHER_OPEN_FLAGS },
 			{ offsetof(struct mpmcq_create, mode), -1 },
+			{ offsetof(struct mpmcq_create, levels), ~7 },
+			{ offsetof(struct mpmcq_create, reserved), -1 },
 		},
 	}, {
 		"CREATE on a directory", MPMCQ_IOC_CREATE, ARGS(create), .good = DESCRIPTOR,
@@ -126,6 +128,8 @@ static const struct request requests[] = {
 			},
 			{ offsetof(struct mpmcq_create, open_flags), OTHER_OPEN_FLAGS },
 			{ offsetof(struct mpmcq_create, mode), -1 },
+			{ offsetof(struct mpmcq_create, levels), ~7 },
+			{ offsetof(struct mpmcq_create, reserved), -1 },
 		},
 	}, {
 		"CREATE with a name", MPMCQ_IOC_CREATE, ARGS(create), .directory = true,
@@ -140,6 +144,8 @@ static const struct request requests[] = {
 			},
 			{ offsetof(struct mpmcq_create, open_flags), -1 },
 			{ offsetof(struct mpmcq_create, mode), ~0777 },
+			{ offsetof(struct mpmcq_create, levels), ~7 },
+			{ offsetof(struct mpmcq_create, reserved), -1 },
 		},
 	}, {
 		"ATTACH", MPMCQ_IOC_ATTACH, ARGS(attach), .good = DESCRIPTOR,
@@ -147,6 +153,8 @@ static const struct request requests[] = {
 			{ offsetof(struct mpmcq_attach, open_flags), OTHER_OPEN_FLAGS },
 			{ offsetof(struct mpmcq_attach, modes), ~(PACKED | LEASE | DEAD | META) },
 			{ offsetof(struct mpmcq_attach, max_held), -1 },
+			{ offsetof(struct mpmcq_attach, priority), -1 },
+			{ offsetof(struct mpmcq_attach, reserved), -1 },
 		},
 	}, {
 		"REVIVE", MPMCQ_IOC_REVIVE, ARGS(dead),
