@@ -181,6 +181,7 @@ struct mpmcq_queue *mpmcq_queue_create(const struct mpmcq_config *config,
 	q->charge = charge;
 	q->config = *config;
 	q->stride = stride_of(config);
+	q->marks = config->flags & MPMCQ_STAMP || config->levels > 1;
 	q->lower = config->levels > 1 ? (struct index_ring *)&q->counters[nr_cpu_ids] : NULL;
 	q->entries = (void *)&q->counters[nr_cpu_ids] +
 		     (config->levels - 1) * sizeof(struct index_ring);

@@ -144,9 +144,9 @@ static void mpmcq_slot_stamp(const struct mpmcq_queue *q, const struct mpmcq_slo
 {
 	struct mpmcq_stamp *stamp = mpmcq_stamp_of(q, slot);
 
-	WRITE_ONCE(stamp->sent_ns, ktime_get_boottime_ns());
 	stamp->uid = __kuid_val(cred->euid);
 	stamp->gid = __kgid_val(cred->egid);
+	WRITE_ONCE(stamp->sent_ns, ktime_get_boottime_ns());
 }
 
 /**
@@ -176,6 +176,17 @@ void mpmcq_send_slots(struct mpmcq_queue *q, const u32 *indices, unsigned int n,
 		mpmcq_publish(q, indices, n);
 }
 
+/* Stamps a message if the queue wants that; returns its priority, as it is in the word. */
+static noinline u64 mark(const struct mpmcq_queue *q, const struct mpmcq_slot *slot,
+			 const struct mpmcq_caller *by)
+{
+	u64 priority = (u64)READ_ONCE(by->priority) << MPMCQ_PRIORITY_SHIFT;
+
+	if (q->config.flags & MPMCQ_STAMP)
+		mpmcq_slot_stamp(q, slot, by->cred);
+	return priority;
+}
+
 /**
  * mpmcq_send() - queue one message
  * @q: the queue
@@ -193,10 +204,10 @@ ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
 		   const struct mpmcq_caller *by)
 {
 	size_t len = iov_iter_count(from);
-	u32 priority = READ_ONCE(by->priority);
 	unsigned int tries = 0;
 	int ret = 0;
 	u32 index;
+	u64 word;
 
 	if (!len)
 		return -EINVAL;
@@ -204,18 +215,21 @@ ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
 		return -EMSGSIZE;
 
 	while (!ret) {
-		ret = mpmcq_claim_slot(q, from, len, wait_ms, priority);
+		ret = mpmcq_claim_slot(q, from, len, wait_ms, &by->priority);
 		if (ret < 0)
 			break;
 		index = ret;
 		mpmcq_slot_begin(mpmcq_slot(q, index));
 		if (copy_in(mpmcq_slot(q, index), len, from)) {
-			if (unlikely(q->config.flags & MPMCQ_STAMP))
-				mpmcq_slot_stamp(q, mpmcq_slot(q, index), by->cred);
-			mpmcq_slot_fill(mpmcq_slot(q, index),
-					len | (u64)priority << MPMCQ_PRIORITY_SHIFT);
+			word = len;
+			if (unlikely(q->marks))
+				word |= mark(q, mpmcq_slot(q, index), by);
+			mpmcq_slot_fill(mpmcq_slot(q, index), word);
 			trace_mpmcq_send(q->number, len);
-			mpmcq_publish_one(q, index);
+			if (unlikely(q->lower))
+				mpmcq_publish_one_at(q, index, mpmcq_word_priority(word));
+			else
+				mpmcq_publish_one(q, index);
 			return len;
 		}
 		mpmcq_free_one(q, index);
@@ -250,7 +264,7 @@ static __always_inline int deliver(struct mpmcq_queue *q, const struct mpmcq_slo
 	return 0;
 }
 
-/* What the next two have in common: leaves the message in the caller's hands. */
+/* What the next ones have in common: leaves the message in the caller's hands. */
 static __always_inline ssize_t receive_ready(struct mpmcq_queue *q, struct iov_iter *to,
 					     u32 *index, s64 *pos)
 {
@@ -267,6 +281,80 @@ static __always_inline ssize_t receive_ready(struct mpmcq_queue *q, struct iov_i
 	return ret;
 }
 
+/*
+ * mpmcq_claim_ready() with several levels: takes from the highest that has a message.  One that came
+ * to a higher level since that was looked at is sent at the same time as this is received.
+ */
+static __always_inline int claim_by_level(struct mpmcq_queue *q, size_t room,
+					  struct index_ring **from, s64 *pos, u32 *len)
+{
+	struct index_ring *ring, *lower;
+	int index;
+	u64 word;
+	u32 left;
+
+	if (unlikely(!index_ring_empty(&q->returned)))
+		return INDEX_RING_EMPTY;
+	do {
+		ring = &q->ready;
+		lower = q->lower;
+		left = q->config.levels;
+		while ((index = index_ring_peek(ring, pos)) == INDEX_RING_EMPTY) {
+			if (!--left)
+				return INDEX_RING_EMPTY;
+			ring = lower++;
+		}
+		word = READ_ONCE(mpmcq_slot(q, index)->word) & ~MPMCQ_PRIORITY;
+		if (unlikely(word > room))
+			return INDEX_RING_EMPTY;
+	} while (unlikely(!index_ring_take_at(ring, *pos, 1)));
+	*from = ring;
+	*len = word;
+	return index;
+}
+
+/* receive_ready() with several levels. */
+static __always_inline ssize_t receive_by_level(struct mpmcq_queue *q, struct iov_iter *to,
+						u32 *index, struct index_ring **from, s64 *pos)
+{
+	u32 len;
+	int ret, taken = claim_by_level(q, iov_iter_count(to), from, pos, &len);
+
+	if (taken == INDEX_RING_EMPTY)
+		return 0;
+	*index = taken;
+	ret = deliver(q, mpmcq_slot(q, taken), len, to);
+	if (likely(!ret))
+		return len;
+	mpmcq_hand_back_one(q, taken);
+	return ret;
+}
+
+/* Apart, so that queues of one level are no slower. */
+static noinline ssize_t receive_by_level_now(struct mpmcq_queue *q, struct iov_iter *to)
+{
+	struct index_ring *from;
+	u32 index;
+	s64 pos;
+	ssize_t len = receive_by_level(q, to, &index, &from, &pos);
+
+	if (likely(len > 0))
+		mpmcq_free_one(q, index);
+	return len;
+}
+
+static noinline ssize_t receive_by_level_kept(struct mpmcq_queue *q, struct iov_iter *to,
+					      u32 *index, u64 *id)
+{
+	struct index_ring *from;
+	s64 pos;
+	ssize_t len = receive_by_level(q, to, index, &from, &pos);
+
+	if (likely(len > 0))
+		*id = mpmcq_delivery_id(q, from, pos);
+	return len;
+}
+
 /**
  * mpmcq_receive_now() - take one message, copy it and free its slot, in the usual case
  * @q: the queue
@@ -280,10 +368,13 @@ static __always_inline ssize_t receive_ready(struct mpmcq_queue *q, struct iov_i
  */
 ssize_t mpmcq_receive_now(struct mpmcq_queue *q, struct iov_iter *to)
 {
+	ssize_t len;
 	u32 index;
 	s64 pos;
-	ssize_t len = receive_ready(q, to, &index, &pos);
 
+	if (unlikely(q->lower))
+		return receive_by_level_now(q, to);
+	len = receive_ready(q, to, &index, &pos);
 	if (likely(len > 0))
 		mpmcq_free_one(q, index);
 	return len;
@@ -303,9 +394,12 @@ ssize_t mpmcq_receive_now(struct mpmcq_queue *q, struct iov_iter *to)
 ssize_t mpmcq_receive_kept_now(struct mpmcq_queue *q, struct iov_iter *to,
 			       u32 *index, u64 *id)
 {
+	ssize_t len;
 	s64 pos;
-	ssize_t len = receive_ready(q, to, index, &pos);
 
+	if (unlikely(q->lower))
+		return receive_by_level_kept(q, to, index, id);
+	len = receive_ready(q, to, index, &pos);
 	if (likely(len > 0))
 		*id = mpmcq_delivery_id(q, &q->ready, pos);
 	return len;

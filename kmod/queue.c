@@ -899,16 +899,16 @@ static int claim_slots_else(struct mpmcq_queue *q, struct mpmcq_claim *claim,
  * @from: what will be copied into it
  * @bytes: how much of it
  * @wait_ms: as of struct mpmcq_claim
- * @priority: as of struct mpmcq_claim
+ * @priority: where that of struct mpmcq_claim is
  *
  * Return, context: as mpmcq_claim_slot().
  */
 int mpmcq_claim_slot_else(struct mpmcq_queue *q, struct iov_iter *from, size_t bytes, u32 wait_ms,
-			  u32 priority)
+			  const u32 *priority)
 {
 	u32 index;
 	struct mpmcq_claim claim = {
-		.wait_ms = wait_ms, .priority = priority, .max = 1, .index = &index,
+		.wait_ms = wait_ms, .priority = READ_ONCE(*priority), .max = 1, .index = &index,
 	};
 	int ret = claim_slots_else(q, &claim, from, bytes);
 
@@ -993,18 +993,33 @@ void mpmcq_publish(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
 }
 
 /**
- * mpmcq_publish_one() - send what is in a slot
+ * mpmcq_publish_one() - send what is in one slot, in a queue of one level
  * @q: the queue
- * @index: a slot in the caller's hands, with its message's data and length
+ * @index: the slot, in the caller's hands; its data and length are there
  *
- * Context: any.
+ * Context: as mpmcq_publish().
  */
 void mpmcq_publish_one(struct mpmcq_queue *q, u32 index)
 {
-	if (unlikely(q->lower))
-		put_by_priority(q, &index, 1);
-	else
-		mpmcq_put_one(q, &q->ready, index);
+	mpmcq_put_one(q, &q->ready, index);
+}
+
+/**
+ * mpmcq_publish_one_at() - send what is in one slot, with a priority
+ * @q: the queue
+ * @index: the slot, in the caller's hands; its data, length and priority are there
+ * @priority: the same
+ *
+ * Context: as mpmcq_publish().
+ */
+void mpmcq_publish_one_at(struct mpmcq_queue *q, u32 index, u32 priority)
+{
+	s64 pos;
+
+	wakes_begin();
+	pos = index_ring_put(mpmcq_ready_ring(q, priority), index);
+	/* Those to wake are the same for all levels, and where the put was matters to none. */
+	put_end(q, &q->ready, pos, 1);
 }
 
 /* At the tail of what waits; they have been sent before. */

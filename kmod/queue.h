@@ -128,6 +128,7 @@ struct mpmcq_counters {
  * @number: names the queue in traces
  * @uuid: names the queue in the world, random
  * @stride: from one slot to the next, in bytes
+ * @marks: messages have a stamp, a priority or both
  * @slots: the slots, one after the other
  * @entries: memory of the rings
  * @park: messages that are parked; NULL without %MPMCQ_DELAY
@@ -162,6 +163,8 @@ struct mpmcq_queue {
 	u32 number;
 	uuid_t uuid;
 	size_t stride;
+	struct index_ring *lower;
+	bool marks;
 	void *slots;
 	atomic64_t *entries;
 	struct mpmcq_park *park;
@@ -172,7 +175,6 @@ struct mpmcq_queue {
 	atomic_t closings;
 	struct index_ring free;
 	struct index_ring ready;
-	struct index_ring *lower;
 	struct index_ring returned;
 	struct index_ring dead;
 	struct mpmcq_waiters readers;
@@ -377,13 +379,14 @@ u32 mpmcq_queue_readers_asleep(const struct mpmcq_queue *q);
 
 /* queue.c */
 int mpmcq_claim_slot_else(struct mpmcq_queue *q, struct iov_iter *from, size_t bytes,
-			  u32 wait_ms, u32 priority);
+			  u32 wait_ms, const u32 *priority);
 int mpmcq_claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct iov_iter *from,
 		      size_t bytes);
 int mpmcq_try_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim);
 int mpmcq_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim);
 void mpmcq_publish(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
 void mpmcq_publish_one(struct mpmcq_queue *q, u32 index);
+void mpmcq_publish_one_at(struct mpmcq_queue *q, u32 index, u32 priority);
 void mpmcq_publish_later(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 delay_ms);
 void mpmcq_publish_due(struct mpmcq_queue *q);
 void mpmcq_free(struct mpmcq_queue *q, const u32 *indices, unsigned int n);

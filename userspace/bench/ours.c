@@ -10,12 +10,11 @@
 #include "queue.h"
 #include "transport.h"
 
-static int open_with(struct channel *c, size_t size, __u32 flags)
+static int ours_open(struct channel *c, size_t size)
 {
 	struct mpmcq_create create = {
 		.capacity = ROOM,
 		.msg_size = size,
-		.flags = flags,
 		.open_flags = O_RDWR,
 	};
 
@@ -26,16 +25,6 @@ static int open_with(struct channel *c, size_t size, __u32 flags)
 	c->capacity = ROOM;
 	c->size = size;
 	return 0;
-}
-
-static int ours_open(struct channel *c, size_t size)
-{
-	return open_with(c, size, 0);
-}
-
-static int stamp_open(struct channel *c, size_t size)
-{
-	return open_with(c, size, MPMCQ_STAMP);
 }
 
 static int ours_finish(struct channel *c)
@@ -78,17 +67,6 @@ const struct transport mpmcq_transport = {
 	.text = "a private queue, plain",
 	.kind = KIND_OURS,
 	.open = ours_open,
-	.send = fd_send,
-	.finish = ours_finish,
-	.receive = fd_receive,
-	.close = fd_close,
-};
-
-const struct transport stamp_transport = {
-	.name = "stamp",
-	.text = "a private queue that knows when and by whom each message was sent",
-	.kind = KIND_OURS,
-	.open = stamp_open,
 	.send = fd_send,
 	.finish = ours_finish,
 	.receive = fd_receive,

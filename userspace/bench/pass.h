@@ -15,12 +15,15 @@
 /*
  * struct way - how messages go
  * @batch: messages of a call, each behind its struct mpmcq_msg; 0 for one as it is
+ * @delay_ms: of each message, written behind its struct mpmcq_msg and read as it is; all of a round
+ *	are sent before the first is received
  * @zeros: what comes back are zeros, whatever was sent
  */
 struct way {
 	const char *name;
 	const struct transport *transport;
 	unsigned int batch;
+	unsigned int delay_ms;
 	bool zeros;
 };
 

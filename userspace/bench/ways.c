@@ -34,16 +34,20 @@ static const struct transport floor_transport = {
 };
 
 static const char *const names[] = {
-	"floor", "mpmcq", "stamp", "packed", "lease", "pipe", "mqueue", "sysv", "seqpacket",
-	"dgram",
+	"floor", "mpmcq", "stamp", "levels", "delay", "packed", "lease", "relay", "forward", "pipe",
+	"mqueue", "sysv", "seqpacket", "dgram",
 };
 
 static const struct transport *find(const char *name)
 {
-	if (!strcmp(name, floor_transport.name))
-		return &floor_transport;
-	if (!strcmp(name, stamp_transport.name))
-		return &stamp_transport;
+	static const struct transport *const ours[] = {
+		&floor_transport, &stamp_transport, &levels_transport, &delay_transport,
+		&relay_transport, &forward_transport,
+	};
+
+	for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
+		if (!strcmp(name, ours[i]->name))
+			return ours[i];
 	return transport_find(name);
 }
 
@@ -58,6 +62,7 @@ size_t ways_find(struct way *ways)
 		if (!way.transport)
 			continue;
 		way.batch = strcmp(way.name, "packed") ? 0 : PACK_MESSAGES;
+		way.delay_ms = way.transport == &delay_transport;
 		way.zeros = way.transport == &floor_transport;
 		ways[n++] = way;
 	}

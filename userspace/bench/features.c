@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What queues of ours can do beyond sending and receiving, for one process that counts what it costs
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "queue.h"
+#include "transport.h"
+
+/* All that is sent with a delay has room before the first is due. */
+#define PARKED_MAX	16384
+
+static int open_queue(struct channel *c, struct mpmcq_create like, size_t size)
+{
+	like.capacity = like.capacity ? like.capacity : ROOM;
+	like.msg_size = size;
+	like.open_flags = O_RDWR;
+	c->in = queue_create(&like);
+	if (c->in < 0)
+		return -1;
+	c->out = c->in;
+	c->size = size;
+	return 0;
+}
+
+/* After a failure: closes what open_queue() has made. */
+static int give_up(struct channel *c)
+{
+	int error = errno;
+
+	fd_close(c);
+	errno = error;
+	return -1;
+}
+
+static int stamp_open(struct channel *c, size_t size)
+{
+	return open_queue(c, (struct mpmcq_create){ .flags = MPMCQ_STAMP }, size);
+}
+
+/* Messages are of the lowest level, which is looked at last. */
+static int levels_open(struct channel *c, size_t size)
+{
+	return open_queue(c, (struct mpmcq_create){ .levels = MPMCQ_LEVELS_MAX }, size);
+}
+
+static int delay_open(struct channel *c, size_t size)
+{
+	const struct mpmcq_create like = { .capacity = PARKED_MAX, .flags = MPMCQ_DELAY };
+
+	if (open_queue(c, like, size) < 0)
+		return -1;
+	c->in = queue_attach(c->out, O_WRONLY, MPMCQ_MODE_PACKED, 0);
+	if (c->in >= 0)
+		return 0;
+	c->in = c->out;
+	return give_up(c);
+}
+
+static void delay_close(struct channel *c)
+{
+	close(c->in);
+	close(c->out);
+}
+
+/* --- from one queue to another --- */
+
+/* Of a channel whose messages go through two queues: who holds those of the first. */
+static int holder = -1;
+
+static int relay_open(struct channel *c, size_t size)
+{
+	if (open_queue(c, (struct mpmcq_create){ }, size) < 0)
+		return -1;
+	holder = queue_attach(c->in, O_RDONLY, MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE, 1);
+	if (holder < 0)
+		return give_up(c);
+	c->out = queue_create(&(struct mpmcq_create){ .capacity = ROOM, .msg_size = size,
+						      .open_flags = O_RDWR });
+	if (c->out >= 0)
+		return 0;
+	close(holder);
+	c->out = c->in;
+	return give_up(c);
+}
+
+static void relay_close(struct channel *c)
+{
+	close(holder);
+	close(c->in);
+	close(c->out);
+}
+
+/* A message of the first queue with its header; NULL if there is none. */
+static struct mpmcq_msg *hold(struct channel *c)
+{
+	static union {
+		struct mpmcq_msg msg;
+		char bytes[MPMCQ_MSG_SPACE(MESSAGE_MAX)];
+	} buffer;
+	ssize_t n = read(holder, &buffer, MPMCQ_MSG_SPACE(c->size));
+
+	return n > 0 ? &buffer.msg : NULL;
+}
+
+/* By hand: written to the other queue, and then acknowledged. */
+static ssize_t relay_receive(struct channel *c, void *message, size_t size)
+{
+	struct mpmcq_msg *msg = hold(c);
+	struct mpmcq_settle settle = {
+		.size = sizeof(settle), .op = MPMCQ_SETTLE_ACK, .count = 1,
+	};
+
+	if (!msg || write(c->out, msg + 1, msg->len) < 0)
+		return -1;
+	settle.ids = (unsigned long)&msg->id;
+	if (ioctl(holder, MPMCQ_IOC_SETTLE, &settle) < 0)
+		return -1;
+	return read(c->out, message, size);
+}
+
+static ssize_t forward_receive(struct channel *c, void *message, size_t size)
+{
+	struct mpmcq_msg *msg = hold(c);
+	struct mpmcq_forward forward = { .size = sizeof(forward), .fd = c->out };
+
+	if (!msg)
+		return -1;
+	forward.id = msg->id;
+	if (ioctl(holder, MPMCQ_IOC_FORWARD, &forward) < 0)
+		return -1;
+	return read(c->out, message, size);
+}
+
+const struct transport stamp_transport = {
+	.name = "stamp",
+	.text = "a private queue that knows when and by whom each message was sent",
+	.kind = KIND_OURS,
+	.open = stamp_open,
+	.send = fd_send,
+	.receive = fd_receive,
+	.close = fd_close,
+};
+
+const struct transport levels_transport = {
+	.name = "levels",
+	.text = "a private queue with 4 levels of priority, messages of the lowest",
+	.kind = KIND_OURS,
+	.open = levels_open,
+	.send = fd_send,
+	.receive = fd_receive,
+	.close = fd_close,
+};
+
+const struct transport delay_transport = {
+	.name = "delay",
+	.text = "a private queue, each message sent with a delay; without the wait for its end",
+	.kind = KIND_OURS,
+	.open = delay_open,
+	.send = fd_send,
+	.receive = fd_receive,
+	.close = delay_close,
+};
+
+const struct transport relay_transport = {
+	.name = "relay",
+	.text = "two private queues, each message held, written to the second and acknowledged",
+	.kind = KIND_OURS,
+	.open = relay_open,
+	.send = fd_send,
+	.receive = relay_receive,
+	.close = relay_close,
+};
+
+const struct transport forward_transport = {
+	.name = "forward",
+	.text = "two private queues, each message held and forwarded to the second",
+	.kind = KIND_OURS,
+	.open = relay_open,
+	.send = fd_send,
+	.receive = forward_receive,
+	.close = relay_close,
+};
