@@ -500,6 +500,29 @@ TEST_F(control, read_results)
 	EXPECT_EQ(!exact, judge(0, into_30_bytes));
 }
 
+/* Who has waited long enough is told so; nobody else is. */
+TEST_F(control, timeouts)
+{
+	bool exact = self->q->exact;
+
+#define into_30_waiting .total = 30, .there = 30, .may_wait = true
+	EXPECT_FALSE(judge(-EAGAIN, into_30_waiting));
+	set_timeouts(self->f, UINT32_MAX, 5);
+	EXPECT_FALSE(judge(-EAGAIN, into_30_waiting));
+	set_timeouts(self->f, 5, UINT32_MAX);
+	EXPECT_TRUE(judge(-EAGAIN, into_30_waiting));
+	EXPECT_TRUE(judge(-EINTR, into_30_waiting));
+	send(0, 20);
+	EXPECT_EQ(!exact, judge(-EAGAIN, into_30_waiting));
+	send(1, 20);
+	EXPECT_FALSE(judge(-EAGAIN, of_20_bytes));
+	set_timeouts(self->f, 5, 5);
+	EXPECT_TRUE(judge(-EAGAIN, of_20_bytes));
+	EXPECT_EQ(exact, !judge(20, of_20_bytes));
+	close_queue();
+	EXPECT_EQ(!exact, judge(-EAGAIN, of_20_bytes));
+}
+
 TEST_F(control, deferred_reads)
 {
 	send(0, 20);
@@ -762,9 +785,9 @@ TEST_F(control, info)
 	const bool loose[sizeof(right) / sizeof(__u32)] = {
 		[4] = true, [9 ... 11] = true, [20 ... 31] = true, [42 ... 43] = true,
 	};
-	/* What the model does not know: redelivered, suspects, timeouts and uuid. */
+	/* What the model does not know: redelivered, suspects and uuid. */
 	const bool any[sizeof(right) / sizeof(__u32)] = {
-		[32 ... 35] = true, [40 ... 41] = true, [44 ... 47] = true,
+		[32 ... 35] = true, [44 ... 47] = true,
 	};
 	__u32 words[sizeof(right) / sizeof(__u32)], i;
 	__u64 counts[COUNTS];

@@ -141,6 +141,8 @@ static inline bool is_alone(const struct worker *w)
 __u32 draw(struct worker *w, __u32 n);
 bool one_in(struct worker *w, __u32 n);
 __u32 draw_max_held(struct worker *w, __u32 modes);
+/* For how long a file waits, in milliseconds: mostly for ever, or not for long. */
+__u32 draw_timeout(struct worker *w);
 /* Of a file or message of @q. */
 __u32 draw_priority(struct worker *w, const struct queue *q);
 #define draw_of(w, array)	(array)[draw(w, ARRAY_SIZE(array))]

@@ -28,6 +28,15 @@ __u32 draw_max_held(struct worker *w, __u32 modes)
 	return n;
 }
 
+__u32 draw_timeout(struct worker *w)
+{
+	static const __u32 timeouts[] = {
+		0, 0, 0, 0, UINT32_MAX, UINT32_MAX - 1, 3600000, 1, 1, 2, 5, 20,
+	};
+
+	return draw_of(w, timeouts);
+}
+
 __u32 draw_priority(struct worker *w, const struct queue *q)
 {
 	return q->like.levels > 1 ? draw(w, q->like.levels) : 0;

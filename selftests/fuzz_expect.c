@@ -49,9 +49,14 @@ static void expect_interruption(const struct request *r, struct expected *e)
 		may_fail(e, -ECANCELED);
 }
 
+static bool has_timeout(const struct request *r)
+{
+	return r->write ? r->file->snd_timeout_ms : r->file->rcv_timeout_ms;
+}
+
 static void expect_waiting(const struct request *r, struct expected *e)
 {
-	if (r->may_refuse)
+	if (r->may_refuse || has_timeout(r))
 		may_fail(e, -EAGAIN);
 	if (r->may_wait)
 		expect_interruption(r, e);
@@ -388,6 +393,8 @@ const char *misinformed(const struct mpmcq_info *info, __u32 size, const struct 
 	CHECK(features, info->features == 2 * MPMCQ_FEATURE_LEVELS - 1);
 	CHECK(levels, info->levels == q->like.levels);
 	CHECK(priority, info->priority == f->priority);
+	CHECK(rcv_timeout_ms, info->rcv_timeout_ms == f->rcv_timeout_ms);
+	CHECK(snd_timeout_ms, info->snd_timeout_ms == f->snd_timeout_ms);
 	CHECK(modes, info->modes == f->modes);
 	CHECK(closed, exact ? info->closed == q->closed : info->closed <= 1);
 	CHECK_COUNT(dead, q->dead.n);
@@ -520,8 +527,10 @@ void check_mode(const struct mpmcq_mode *m, const struct open_file *f, struct ex
 
 void expect_mode(const struct mpmcq_mode *m, const struct open_file *f, struct expected *e)
 {
+	__u32 modes = m->modes | (f->modes & MPMCQ_MODE_DEAD);
+
 	if (has_mode(f, MPMCQ_MODE_LEASE) &&
-	    ((m->modes | (f->modes & MPMCQ_MODE_DEAD)) != f->modes || most_held(f->queue, m->max_held) != f->max_held))
+	    (modes != f->modes || most_held(f->queue, m->max_held) != f->max_held))
 		may_fail(e, -EBUSY);
 	else
 		may_return(e, 0, 0);

@@ -146,6 +146,8 @@ void call_attach(struct worker *w)
 	if (f->queue->ordered)
 		req.modes &= ~MPMCQ_MODE_LEASE;
 	req.max_held = draw_max_held(w, req.modes);
+	req.rcv_timeout_ms = draw_timeout(w);
+	req.snd_timeout_ms = draw_timeout(w);
 	req.priority = draw_priority(w, f->queue);
 	if (one_in(w, 32))
 		req.priority = f->queue->like.levels + draw(w, 1U << 31);
@@ -166,6 +168,7 @@ void call_attach(struct worker *w)
 	f = put_file(w, i, ret, f->queue, req.open_flags, req.modes,
 		     req.modes & MPMCQ_MODE_LEASE ? most_held(f->queue, req.max_held) : 0);
 	f->priority = req.priority;
+	set_timeouts(f, req.rcv_timeout_ms, req.snd_timeout_ms);
 }
 
 void call_dup(struct worker *w)
@@ -178,7 +181,7 @@ void call_dup(struct worker *w)
 		return;
 	/* The hot one is in use by others just now. */
 	if (hot && f->queue == &w->stage->queue[DEFAULT] && f->access == O_RDWR && !f->modes &&
-	    !f->priority) {
+	    !f->priority && !f->rcv_timeout_ms && !f->snd_timeout_ms) {
 		has_to(w, "dup2", result(dup2(w->files.fd[from], w->files.fd[HOT])),
 		       w->files.fd[HOT]);
 		f->fixed = true;

@@ -18,6 +18,8 @@ void call_mode(struct worker *w)
 	req.max_held = draw_max_held(w, req.modes);
 	if (one_in(w, 32))
 		req.modes ^= 1U << (one_in(w, 4) ? 2 : 4 + draw(w, 28));
+	req.rcv_timeout_ms = draw_timeout(w);
+	req.snd_timeout_ms = draw_timeout(w);
 	req.priority = draw_priority(w, q);
 	if (one_in(w, 32))
 		req.priority = q->like.levels + draw(w, 1U << 31);
@@ -29,6 +31,8 @@ void call_mode(struct worker *w)
 	if (i >= OWN || f->fixed) {
 		req.modes = f->modes;
 		req.priority = f->priority;
+		req.rcv_timeout_ms = f->rcv_timeout_ms;
+		req.snd_timeout_ms = f->snd_timeout_ms;
 	}
 	a = lay_out_args(w, &req, sizeof(req), sizeof(req), true);
 	e = a.refusal;
@@ -40,6 +44,7 @@ void call_mode(struct worker *w)
 		return;
 	f->modes = req.modes | (f->modes & MPMCQ_MODE_DEAD);
 	f->priority = req.priority;
+	set_timeouts(f, req.rcv_timeout_ms, req.snd_timeout_ms);
 	if (has_mode(f, MPMCQ_MODE_LEASE) && !f->max_held)
 		f->max_held = most_held(q, req.max_held);
 }

@@ -2,6 +2,8 @@
 /*
  * What is known of queues, and what is wrong with messages that arrive
  */
+#include <stdint.h>
+
 #include "fuzz_model.h"
 
 void *share(size_t n)
@@ -647,6 +649,12 @@ void opened(struct open_file *f, struct queue *q, int access, __u32 modes, __u32
 		return;
 	q->files++;
 	q->writers += writable(f);
+}
+
+void set_timeouts(struct open_file *f, __u32 rcv_timeout_ms, __u32 snd_timeout_ms)
+{
+	f->rcv_timeout_ms = rcv_timeout_ms == UINT32_MAX ? 0 : rcv_timeout_ms;
+	f->snd_timeout_ms = snd_timeout_ms == UINT32_MAX ? 0 : snd_timeout_ms;
 }
 
 void closed(struct world *world, struct open_file *f)

@@ -142,6 +142,8 @@ struct open_file {
 	__u32 modes;
 	__u32 max_held;
 	__u32 priority;			/* of plain writes */
+	__u32 rcv_timeout_ms;		/* as INFO tells, 0 for no limit */
+	__u32 snd_timeout_ms;
 	struct list held;		/* at most, of a queue that is timed */
 };
 
@@ -241,6 +243,8 @@ static inline bool writable(const struct open_file *f)
 }
 
 void opened(struct open_file *f, struct queue *q, int access, __u32 modes, __u32 max_held);
+/* As they were given to MODE or ATTACH. */
+void set_timeouts(struct open_file *f, __u32 rcv_timeout_ms, __u32 snd_timeout_ms);
 void closed(struct world *world, struct open_file *f);
 /* As it is cut to what the queue has. */
 __u32 most_held(const struct queue *q, __u32 max_held);
