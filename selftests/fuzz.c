@@ -395,6 +395,93 @@ TEST_F(control, packed_levels)
 	EXPECT_EQ(MISLABELLED, unpack(space) & MISLABELLED);
 }
 
+/* One packed message that was read with a long header. */
+static __u32 pack_long(FIXTURE_DATA(control) * self, __u32 number, __u32 len, __u64 seq)
+{
+	struct mpmcq_meta meta = {
+		.msg = { .len = len, .id = ++self->id }, .seq = seq, .uid = 65534, .gid = 65534,
+	};
+
+	if (self->q->like.flags & MPMCQ_STAMP) {
+		meta.uid = geteuid();
+		meta.gid = getegid();
+	}
+	memset(self->buf, 0, sizeof(self->buf));
+	memcpy(self->buf, &meta, sizeof(meta));
+	write_message(self->buf + sizeof(meta), len, 0, number);
+	return MPMCQ_META_SPACE(len);
+}
+
+#define SEQ(generation, slot)	((__u64)(generation) << SEQ_SHIFT | (slot))
+
+#define long_headers() ({ self->f->modes = MPMCQ_MODE_PACKED | MPMCQ_MODE_META; })
+
+TEST_F(control, meta)
+{
+	const int bad[] = {
+		offsetof(struct mpmcq_meta, age_ns), offsetof(struct mpmcq_meta, uid),
+		offsetof(struct mpmcq_meta, gid), offsetof(struct mpmcq_meta, state),
+		offsetof(struct mpmcq_meta, reserved),
+	};
+	const __u64 bad_seqs[] = { 0, SEQ(0, 1), SEQ(1, 2), 5 };
+	__u32 i, space;
+
+	long_headers();
+	for (i = 0; i <= ARRAY_SIZE(bad); i++) {
+		send(0, 5);
+		space = pack_long(self, 0, 5, SEQ(3, 1));
+		if (i < ARRAY_SIZE(bad))
+			self->buf[bad[i]] ^= 0x80;
+		EXPECT_EQ(i < ARRAY_SIZE(bad) ? MISLABELLED : 0, unpack(space)) TH_LOG("%u", i);
+	}
+	for (i = 0; i < ARRAY_SIZE(bad_seqs); i++) {
+		send(0, 5);
+		EXPECT_EQ(MISLABELLED, unpack(pack_long(self, 0, 5, bad_seqs[i])));
+	}
+	send(0, 5);
+	space = pack_long(self, 0, 5, SEQ(4, 1));
+	self->buf[offsetof(struct mpmcq_meta, state)] = MPMCQ_STATE_SUSPECT;
+	EXPECT_EQ(if_exact(MISLABELLED), unpack(space));
+	EXPECT_EQ(MISLABELLED, unpack(space - 8));
+}
+
+/* A message keeps its name. */
+TEST_F(control, names_of_messages)
+{
+	struct message m = { .number = 1, .len = 20 };
+
+	will_send(self->world, self->q, &m);
+	EXPECT_TRUE(has_seq(self->world, self->q, &m, SEQ(7, 0)));
+	EXPECT_TRUE(has_seq(self->world, self->q, &m, SEQ(7, 0)));
+	EXPECT_FALSE(has_seq(self->world, self->q, &m, SEQ(8, 0)));
+	EXPECT_FALSE(has_seq(self->world, self->q, &m, SEQ(7, 1)));
+}
+
+#define age(ns) ({ \
+	__u32 space_ = pack_long(self, 0, 20, SEQ(3, 1)); \
+	__u64 age_ = ns; \
+	memcpy(self->buf + offsetof(struct mpmcq_meta, age_ns), &age_, sizeof(age_)); \
+	unpack(space_); })
+
+TEST_F(control, ages)
+{
+	const __u64 ms = 1000000, hour = 3600000 * ms;
+	__u64 now = boottime();
+
+	long_headers();
+	self->q->like.flags = MPMCQ_STAMP;
+	self->world->began = now - hour;
+	self->order.call_began = now - 10 * ms;
+	send(0, 20, .sent_from = now - 40 * ms, .sent_to = now - 30 * ms);
+	EXPECT_EQ(0, age(25 * ms));
+	send(0, 20, .sent_from = now - 40 * ms, .sent_to = now - 30 * ms);
+	EXPECT_EQ(if_exact(MISLABELLED), age(19 * ms) & MISLABELLED);
+	send(0, 20, .sent_from = now - hour / 4, .sent_to = now - 30 * ms);
+	EXPECT_EQ(if_exact(MISLABELLED), age(hour / 2) & MISLABELLED);
+	send(0, 20, .sent_from = now - hour, .sent_to = now);
+	EXPECT_EQ(MISLABELLED, age(2 * hour) & MISLABELLED);
+}
+
 TEST_F(control, same_id)
 {
 	__u32 space;
@@ -861,7 +948,11 @@ TEST_F(control, arguments)
 	EXPECT_EQ(0, attach_refused(.open_flags = O_RDWR, .modes = MPMCQ_MODE_LEASE,
 				    .max_held = 1));
 	EXPECT_EQ(-EINVAL, attach_refused(.open_flags = O_ACCMODE));
-	EXPECT_EQ(-EINVAL, attach_refused(.modes = 8));
+	EXPECT_EQ(-EINVAL, attach_refused(.modes = 16));
+	EXPECT_EQ(-EINVAL, attach_refused(.modes = MPMCQ_MODE_META));
+	EXPECT_EQ(0, attach_refused(.modes = MPMCQ_MODE_META | MPMCQ_MODE_PACKED));
+	EXPECT_EQ(-EINVAL, mode_refused(.modes = MPMCQ_MODE_META));
+	EXPECT_EQ(0, mode_refused(.modes = MPMCQ_MODE_META | MPMCQ_MODE_PACKED));
 	EXPECT_EQ(-EINVAL, attach_refused(.max_held = 1));
 	EXPECT_EQ(-EBADF, attach_refused(.open_flags = O_WRONLY, .modes = MPMCQ_MODE_DEAD));
 	EXPECT_EQ(0, mode_refused(.modes = MPMCQ_MODE_LEASE, .max_held = MPMCQ_MAX_HELD_MAX));

@@ -140,6 +140,8 @@ static inline bool is_alone(const struct worker *w)
 /* Below @n; the same each time for a seed, a worker and how many it has drawn. */
 __u32 draw(struct worker *w, __u32 n);
 bool one_in(struct worker *w, __u32 n);
+/* Modes for MODE and ATTACH, of those in @among; some do not go together. */
+__u32 draw_modes(struct worker *w, __u32 among);
 __u32 draw_max_held(struct worker *w, __u32 modes);
 /* For how long a file waits, in milliseconds: mostly for ever, or not for long. */
 __u32 draw_timeout(struct worker *w);
@@ -249,7 +251,7 @@ bool new_arena(struct worker *w);
 /* Of a message for a queue of such as have @longest bytes at most; it may be too long. */
 size_t draw_length(struct worker *w, __u32 longest, bool write);
 /* Of a packed read. */
-size_t draw_room(struct worker *w, __u32 longest);
+size_t draw_room(struct worker *w, const struct open_file *f);
 int draw_segments(struct worker *w);
 /*
  * Makes a buffer of @len bytes in so many segments, apart by MARGIN, and finds out
@@ -267,9 +269,9 @@ bool gaps_are_junk(const struct arena *a);
  */
 
 /* Makes one, in the arena; how many bytes. */
-size_t draw_batch(struct worker *w, const struct queue *q);
-/* Adds the worker's next message. */
-void pack_message(struct worker *w, struct batch *b, const struct queue *q, __u32 len);
+size_t draw_batch(struct worker *w, const struct open_file *f);
+/* Adds the worker's next message, as @f writes it. */
+void pack_message(struct worker *w, struct batch *b, const struct open_file *f, __u32 len);
 /* How many messages @bytes of the batch are; -1 if they are not whole. */
 int messages_in(const struct batch *b, ssize_t bytes);
 

@@ -21,15 +21,15 @@ static __u32 draw_batch_size(struct worker *w)
 	return n;
 }
 
-void pack_message(struct worker *w, struct batch *b, const struct queue *q, __u32 len)
+void pack_message(struct worker *w, struct batch *b, const struct open_file *f, __u32 len)
 {
 	const struct message m = {
 		.len = len, .producer = w->id, .number = w->number++,
-		.priority = draw_priority(w, q),
+		.priority = draw_priority(w, f->queue),
 	};
 	unsigned char *to = w->arena->msg + (b->n ? b->of[b->n - 1].end : 0);
+	__u32 space = space_by(f, len);
 	struct mpmcq_msg msg;
-	__u32 space = MPMCQ_MSG_SPACE(len);
 
 	/* What is ignored in a header may be anything. */
 	memset(&msg, JUNK, sizeof(msg));
@@ -39,7 +39,7 @@ void pack_message(struct worker *w, struct batch *b, const struct queue *q, __u3
 	msg.delay_ms = 0;
 	memset(to, JUNK, space);
 	memcpy(to, &msg, sizeof(msg));
-	write_message(to + sizeof(msg), len, w->id, m.number);
+	write_message(to + header_size(f), len, w->id, m.number);
 	b->of[b->n].m = m;
 	b->of[b->n].end = to + space - w->arena->msg;
 	b->n++;
@@ -87,8 +87,9 @@ static size_t spoil_batch(struct worker *w, struct batch *b, const struct queue 
 	return b->of[b->n - 1].end;
 }
 
-size_t draw_batch(struct worker *w, const struct queue *q)
+size_t draw_batch(struct worker *w, const struct open_file *f)
 {
+	const struct queue *q = f->queue;
 	struct batch *b = &w->arena->batch;
 	__u32 n = draw_batch_size(w), i;
 	size_t bytes;
@@ -108,9 +109,9 @@ size_t draw_batch(struct worker *w, const struct queue *q)
 
 		if (!len || len > q->like.msg_size)
 			len = 1;
-		if ((b->n ? b->of[b->n - 1].end : 0) + MPMCQ_MSG_SPACE(len) > PACKED_MAX)
+		if ((b->n ? b->of[b->n - 1].end : 0) + space_by(f, len) > PACKED_MAX)
 			break;
-		pack_message(w, b, q, len);
+		pack_message(w, b, f, len);
 	}
 	b->good = b->n;
 	if (b->n && one_in(w, 6))

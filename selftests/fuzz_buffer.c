@@ -173,9 +173,9 @@ size_t draw_length(struct worker *w, __u32 longest, bool write)
 	}
 }
 
-size_t draw_room(struct worker *w, __u32 longest)
+size_t draw_room(struct worker *w, const struct open_file *f)
 {
-	size_t most = MPMCQ_MSG_SPACE(longest);
+	size_t least = space_by(f, 1), most = space_by(f, f->queue->like.msg_size);
 
 	if (most > PACKED_MAX)
 		most = PACKED_MAX;
@@ -183,9 +183,9 @@ size_t draw_room(struct worker *w, __u32 longest)
 	case 0:
 		return 0;
 	case 1:
-		return 1 + draw(w, MPMCQ_MSG_SPACE(1));
+		return 1 + draw(w, least);
 	case 2 ... 4:
-		return MPMCQ_MSG_SPACE(1) + draw(w, 200);
+		return least + draw(w, 200);
 	case 5 ... 7:
 		return 1 + draw(w, most);
 	case 8 ... 11:

@@ -18,6 +18,16 @@ bool one_in(struct worker *w, __u32 n)
 	return !draw(w, n);
 }
 
+__u32 draw_modes(struct worker *w, __u32 among)
+{
+	__u32 modes = draw(w, 16) & among & ~MPMCQ_MODE_META;
+
+	/* Long headers where there are headers; seldom otherwise. */
+	if (one_in(w, modes & MPMCQ_MODE_PACKED ? 2 : 32))
+		modes |= MPMCQ_MODE_META;
+	return modes;
+}
+
 __u32 draw_max_held(struct worker *w, __u32 modes)
 {
 	static const __u32 most[] = { 0, 0, 1, 2, 5, 64, 1000, MPMCQ_MAX_HELD_MAX };

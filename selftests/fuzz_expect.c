@@ -115,7 +115,7 @@ static __u32 accessible(const struct request *r, bool padding_too)
 	__u32 i;
 
 	for (i = 0; i < b->good; i++) {
-		size_t end = start + sizeof(struct mpmcq_msg) + b->of[i].m.len;
+		size_t end = start + header_size(r->file) + b->of[i].m.len;
 
 		if ((padding_too ? b->of[i].end : end) > r->there)
 			break;
@@ -183,7 +183,7 @@ static void expect_write_packed(const struct request *r, struct expected *e)
 /* Bytes that a message of that length takes in the buffer. */
 static size_t space_in(const struct request *r, __u32 len)
 {
-	return has_mode(r->file, MPMCQ_MODE_PACKED) ? MPMCQ_MSG_SPACE(len) : len;
+	return has_mode(r->file, MPMCQ_MODE_PACKED) ? space_by(r->file, len) : len;
 }
 
 /* There is no message, or may be none. */
@@ -220,7 +220,7 @@ static size_t packed_bytes(const struct request *r, bool least)
 	if (leased && n > f->max_held - f->held.n)
 		n = f->max_held - f->held.n;
 	for (i = 0; i < n; i++) {
-		size_t space = MPMCQ_MSG_SPACE(nth(f->queue, dead, i)->len);
+		size_t space = space_by(f, nth(f->queue, dead, i)->len);
 		bool alone = leased && (least ? may_be_suspect : is_suspect)(f->queue, i);
 
 		if (sum + space > most || (i && alone))
@@ -498,13 +498,18 @@ bool is_like(const struct queue *q, const struct mpmcq_create *c)
 	       is.retry_max_ms == is_to_be.retry_max_ms && is.levels == is_to_be.levels;
 }
 
+static bool lacks_packed(__u32 modes)
+{
+	return modes & MPMCQ_MODE_META && !(modes & MPMCQ_MODE_PACKED);
+}
+
 void check_attach(const struct mpmcq_attach *a, const struct open_file *f, struct expected *e)
 {
 	__u32 access = a->open_flags & O_ACCMODE;
-	__u32 modes = MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | MPMCQ_MODE_DEAD;
+	__u32 modes = MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | MPMCQ_MODE_DEAD | MPMCQ_MODE_META;
 
 	if (!are_open_flags(a->open_flags) || a->modes & ~modes || a->reserved ||
-	    a->priority >= f->queue->like.levels ||
+	    a->priority >= f->queue->like.levels || lacks_packed(a->modes) ||
 	    (a->max_held && !(a->modes & MPMCQ_MODE_LEASE)) || a->max_held > MPMCQ_MAX_HELD_MAX)
 		may_fail(e, -EINVAL);
 	if ((access != O_WRONLY && !readable(f)) || (access != O_RDONLY && !writable(f)))
@@ -515,10 +520,11 @@ void check_attach(const struct mpmcq_attach *a, const struct open_file *f, struc
 
 void check_mode(const struct mpmcq_mode *m, const struct open_file *f, struct expected *e)
 {
-	__u32 modes = MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | (f->modes & MPMCQ_MODE_DEAD);
+	__u32 modes = MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | MPMCQ_MODE_META |
+		      (f->modes & MPMCQ_MODE_DEAD);
 	bool lease = m->modes & MPMCQ_MODE_LEASE;
 
-	if (m->priority >= f->queue->like.levels || m->modes & ~modes ||
+	if (m->priority >= f->queue->like.levels || m->modes & ~modes || lacks_packed(m->modes) ||
 	    (m->max_held && !lease) || m->max_held > MPMCQ_MAX_HELD_MAX)
 		may_fail(e, -EINVAL);
 	if (lease && !readable(f))

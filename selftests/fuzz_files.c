@@ -135,11 +135,12 @@ void call_attach(struct worker *w)
 	int by = draw_file(w), i = draw(w, OWN), ret;
 	struct open_file *f = open_file(w, by);
 	struct mpmcq_attach req = {
-		.open_flags = draw_open_flags(w), .modes = draw(w, 8),
+		.open_flags = draw_open_flags(w),
 	};
 	struct expected e;
 	struct args a;
 
+	req.modes = draw_modes(w, MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | MPMCQ_MODE_DEAD);
 	if (req.modes & MPMCQ_MODE_LEASE)
 		req.modes &= ~MPMCQ_MODE_DEAD;
 	/* Where all messages have to keep their order none may come back. */

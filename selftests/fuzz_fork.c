@@ -189,7 +189,7 @@ static void send_some(struct worker *w, struct open_file *f, int fd)
 
 	*b = (struct batch){};
 	for (i = 0; i < n; i++)
-		pack_message(w, b, f->queue, sizeof(struct record) + draw(w, msg_size - 15));
+		pack_message(w, b, f, sizeof(struct record) + draw(w, msg_size - 15));
 	b->good = n;
 	for (i = 0; i < n; i++)
 		will_send(w->world, f->queue, &b->of[i].m);

@@ -11,7 +11,9 @@ void call_mode(struct worker *w)
 	int i = draw_file(w), ret;
 	struct open_file *f = open_file(w, i);
 	const struct queue *q = f->queue;
-	struct mpmcq_mode req = { .modes = draw(w, 4) };
+	struct mpmcq_mode req = {
+		.modes = draw_modes(w, MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE),
+	};
 	struct expected e;
 	struct args a;
 

@@ -13,12 +13,23 @@ void *share(size_t n)
 	return mem == MAP_FAILED ? NULL : mem;
 }
 
+__u64 boottime(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
 struct world *new_world(__u32 workers, __u32 calls)
 {
 	struct world *world = share(sizeof(*world));
 
 	if (!world)
 		return NULL;
+	world->began = boottime();
+	world->uid = geteuid();
+	world->gid = getegid();
 	world->workers = workers;
 	world->calls = calls;
 	world->numbers = 16 * calls;
@@ -242,6 +253,7 @@ static void drop_oldest(struct queue *q)
 static void set_aside(struct queue *q, struct message m, __u8 reason)
 {
 	m.reason = reason;
+	m.suspect = false;
 	count(q, SET_ASIDE, 1);
 	append(&q->dead, m);
 }
@@ -336,6 +348,7 @@ void will_send(struct world *world, const struct queue *q, const struct message 
 
 	e->queue = q->serial;
 	e->priority = m->priority;
+	e->seq = 0;
 	__atomic_store_n(&e->state, IN_DOUBT, __ATOMIC_SEQ_CST);
 }
 
@@ -398,11 +411,10 @@ static bool is_new_id(struct world *world, const struct queue *q, __u64 id)
 	return true;
 }
 
-/* Takes the message from where it has to be, and learns of its deliveries. */
+/* Takes the message from where it has to be, with what is known of it. */
 static bool take_message(struct queue *q, bool dead, struct message *m)
 {
 	__u32 i, n = choices(q, dead);
-	struct message taken;
 
 	for (i = 0; i < n; i++) {
 		const struct message *have = nth(q, dead, i);
@@ -410,11 +422,8 @@ static bool take_message(struct queue *q, bool dead, struct message *m)
 		if (have->len != m->len || (!is_short(m) && (have->producer != m->producer ||
 							     have->number != m->number)))
 			continue;
-		taken = take_nth(q, dead, i);
-		m->deliveries = taken.deliveries;
-		m->priority = taken.priority;
-		m->suspect = taken.suspect;
-		m->reason = taken.reason;
+		*m = take_nth(q, dead, i);
+		m->id = 0;
 		return true;
 	}
 	if (n)
@@ -502,29 +511,76 @@ static bool is_labelled(struct world *world, const struct open_file *f, const st
 	return msg->deliveries >= kept && (!max || msg->deliveries <= max);
 }
 
+bool has_seq(struct world *world, const struct queue *q, struct message *m, __u64 seq)
+{
+	__u64 *known = q->exact ? &m->seq : &entry(world, m)->seq, none = 0;
+
+	if (!(seq >> SEQ_SHIFT) || (seq & ((1 << SEQ_SHIFT) - 1)) >= q->like.capacity)
+		return false;
+	if (is_short(m) && (q->mixed || !q->exact))
+		return true;
+	return __atomic_compare_exchange_n(known, &none, seq, false, __ATOMIC_RELAXED,
+					   __ATOMIC_RELAXED) || none == seq;
+}
+
+/* Whether a message that is read can be so old. */
+static bool has_age(const struct world *world, const struct order *order, const struct queue *q,
+		    const struct message *m, __u64 age)
+{
+	bool known = q->exact && !(q->mixed && is_short(m));
+
+	if (!(q->like.flags & MPMCQ_STAMP))
+		return !age;
+	/* Read from call_began to now, and sent from sent_from to sent_to. */
+	return age <= boottime() - (known ? m->sent_from : world->began) &&
+	       (!known || age + m->sent_to >= order->call_began);
+}
+
+#define NOBODY	65534
+
+/* Whether what a long header tells beyond the short one may be so. */
+static bool is_described(struct world *world, const struct open_file *f, const struct order *order,
+			 const struct mpmcq_meta *meta, struct message *m)
+{
+	const struct queue *q = f->queue;
+	bool stamped = q->like.flags & MPMCQ_STAMP, suspect = meta->state & MPMCQ_STATE_SUSPECT;
+
+	if (meta->state & ~MPMCQ_STATE_SUSPECT || meta->reserved)
+		return false;
+	if (q->exact && !(q->mixed && is_short(m)) && suspect != m->suspect)
+		return false;
+	return has_seq(world, q, m, meta->seq) && has_age(world, order, q, m, meta->age_ns) &&
+	       meta->uid == (stamped ? world->uid : NOBODY) &&
+	       meta->gid == (stamped ? world->gid : NOBODY);
+}
+
 int arrived_packed(struct world *world, struct open_file *f, struct order *order,
 		   const unsigned char *buf, __u32 len, __u64 *ids, __u32 *n)
 {
-	struct mpmcq_msg msg;
+	const __u32 header = header_size(f);
+	struct mpmcq_meta meta;
 	struct message m;
 	int faults = 0;
 
 	for (*n = 0; len; ++*n) {
-		if (len < sizeof(msg))
+		const struct mpmcq_msg *msg = &meta.msg;
+
+		if (len < header)
 			return faults | MISLABELLED;
-		memcpy(&msg, buf, sizeof(msg));
-		if (!msg.len || msg.len > f->queue->like.msg_size || MPMCQ_MSG_SPACE(msg.len) > len)
+		memcpy(&meta, buf, header);
+		if (!msg->len || msg->len > f->queue->like.msg_size || space_by(f, msg->len) > len)
 			return faults | MISLABELLED;
-		faults |= arrived(world, f, order, buf + sizeof(msg), msg.len, &m);
+		faults |= arrived(world, f, order, buf + header, msg->len, &m);
 		if (faults & (TORN | UNKNOWN))
 			return faults;
-		if (!is_labelled(world, f, &msg, buf + sizeof(msg) + msg.len, &m))
+		if (!is_labelled(world, f, msg, buf + header + msg->len, &m) ||
+		    (has_mode(f, MPMCQ_MODE_META) && !is_described(world, f, order, &meta, &m)))
 			faults |= MISLABELLED;
-		m.id = msg.id;
-		ids[*n] = msg.id;
+		m.id = msg->id;
+		ids[*n] = msg->id;
 		faults |= delivered(world, f, m);
-		buf += MPMCQ_MSG_SPACE(msg.len);
-		len -= MPMCQ_MSG_SPACE(msg.len);
+		buf += space_by(f, msg->len);
+		len -= space_by(f, msg->len);
 	}
 	return faults;
 }

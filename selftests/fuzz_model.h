@@ -19,6 +19,7 @@
 #define BATCH		100	/* messages in a packed write, at most */
 #define PACKED_MAX	16384	/* bytes of a packed read or write, at most */
 #define MESSAGES_MAX	(PACKED_MAX / (int)MPMCQ_MSG_SPACE(1))
+#define SEQ_SHIFT	20	/* of what names a message: below it is the number of a slot */
 
 /* What can be wrong with the messages; a bit each. */
 enum fault {
@@ -41,6 +42,9 @@ struct message {
 	__u32 number;
 	__u32 deliveries;
 	__u8 priority;
+	__u64 seq;		/* that names it, if that is known; else 0 */
+	__u64 sent_from;	/* between these it was sent, by CLOCK_BOOTTIME, in ns */
+	__u64 sent_to;
 	bool suspect;		/* its last reader has not settled it */
 	__u8 reason;		/* why it is dead, or 0 */
 	__u64 id;		/* of its delivery, if that is known; else 0 */
@@ -62,6 +66,7 @@ struct entry {
 	__u8 doubt;		/* whether somebody was killed acknowledging it */
 	__u8 out;		/* by how many open files it is held */
 	__u8 priority;
+	__u64 seq;		/* as of struct message, of queues that are not exact */
 };
 
 enum state { NOT_SENT, IN_DOUBT, WRITTEN };
@@ -156,13 +161,19 @@ struct world {
 	__u64 *ids;			/* that deliveries had, of all queues; hashed */
 	__u32 ids_size;
 	__u32 serial;			/* of the last queue made */
+	__u64 began;			/* by CLOCK_BOOTTIME, in ns */
+	uid_t uid;			/* of who opens all files */
+	gid_t gid;
 };
 
 /* The numbers a worker expects next, or later ones, by the worker that wrote them. */
 struct order {
 	__u32 next[WORKERS];
+	__u64 call_began;		/* the worker's current call, by CLOCK_BOOTTIME, in ns */
 };
 
+/* Of CLOCK_BOOTTIME, in ns. */
+__u64 boottime(void);
 /* Memory that children share, or NULL. */
 void *share(size_t n);
 /* For @workers that make so many @calls each; NULL without memory. */
@@ -242,6 +253,17 @@ static inline bool writable(const struct open_file *f)
 	return f->access == O_WRONLY || f->access == O_RDWR;
 }
 
+/* Bytes of a header of packed reads and writes, and of a message with it. */
+static inline __u32 header_size(const struct open_file *f)
+{
+	return has_mode(f, MPMCQ_MODE_META) ? sizeof(struct mpmcq_meta) : sizeof(struct mpmcq_msg);
+}
+
+static inline size_t space_by(const struct open_file *f, __u32 len)
+{
+	return header_size(f) + MPMCQ_MSG_SPACE(len) - sizeof(struct mpmcq_msg);
+}
+
 void opened(struct open_file *f, struct queue *q, int access, __u32 modes, __u32 max_held);
 /* As they were given to MODE or ATTACH. */
 void set_timeouts(struct open_file *f, __u32 rcv_timeout_ms, __u32 snd_timeout_ms);
@@ -269,6 +291,8 @@ void let_go(struct world *world, const struct queue *q, const struct message *m)
 /* What is wrong with a message that was read by @f; what is right of it goes to @m. */
 int arrived(struct world *world, const struct open_file *f, struct order *order, const void *buf,
 	    __u32 len, struct message *m);
+/* Whether @seq may name that message; if it had no name yet it has this one from now on. */
+bool has_seq(struct world *world, const struct queue *q, struct message *m, __u64 seq);
 /* It is its reader's. */
 int delivered(struct world *world, struct open_file *f, struct message m);
 /* As both, for those of a packed read of @len bytes.  Their ids go to @ids. */

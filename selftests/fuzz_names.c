@@ -218,7 +218,8 @@ static void draw_create(struct worker *w, struct mpmcq_create *c, __u64 name,
 		.levels = one_in(w, 2) ? draw(w, MPMCQ_LEVELS_MAX + 1) : 0,
 		.flags = (one_in(w, 4) ? MPMCQ_DROP_OLDEST : 0) |
 			 (one_in(w, 4) ? MPMCQ_AUTO_CLOSE : 0) |
-			 (one_in(w, 4) ? MPMCQ_DELAY : 0),
+			 (one_in(w, 4) ? MPMCQ_DELAY : 0) |
+			 (one_in(w, 3) ? MPMCQ_STAMP : 0),
 	};
 	if (like && one_in(w, 2)) {
 		*c = like->like;

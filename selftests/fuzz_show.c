@@ -167,23 +167,36 @@ static void check_path(struct worker *w, int i, char *path, size_t size)
 		complain(w, path, n, " as the path of a file");
 }
 
+/* As fdinfo shows them. */
+static void name_modes(const struct open_file *f, char *text)
+{
+	static const char *const names[] = { "packed", "lease", "dead", "meta" };	/* by bit */
+	__u32 i;
+
+	strcpy(text, f->modes ? "" : "plain");
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		if (!has_mode(f, 1U << i))
+			continue;
+		strcat(text, *text ? " " : "");
+		strcat(text, names[i]);
+	}
+}
+
 static void check_fdinfo(struct worker *w, int i)
 {
-	static const char *const modes[] = {
-		"plain", "packed", "lease", "packed lease", "dead", "packed dead",
-	};
 	const struct open_file *f = open_file(w, i);
 	const struct queue *q = f->queue;
-	char path[64], target[1024], escaped[4 * sizeof(target)];
+	char path[64], target[1024], escaped[4 * sizeof(target)], modes[64];
 	struct expected e = { .max = q->like.capacity };
 
+	name_modes(f, modes);
 	check_path(w, i, target, sizeof(target));
 	escape(escaped, target);
 	snprintf(path, sizeof(path), "/proc/thread-self/fdinfo/%d", w->files.fd[i]);
 	has_to(w, "fdinfo: queue", strcmp(shown(path, "queue:\t"), escaped), 0);
 	has_to(w, "fdinfo: capacity", number_in(path, "capacity:\t"), q->like.capacity);
 	has_to(w, "fdinfo: msg_size", number_in(path, "msg_size:\t"), q->like.msg_size);
-	has_to(w, "fdinfo: modes", strcmp(shown(path, "modes:\t"), modes[f->modes]), 0);
+	has_to(w, "fdinfo: modes", strcmp(shown(path, "modes:\t"), modes), 0);
 	if (q->exact)
 		may_return(&e, waiting(q, false), waiting(q, false));
 	returned(w, "fdinfo: depth", number_in(path, "depth:\t"), &e);

@@ -23,6 +23,7 @@ static const struct mpmcq_create shared_queues[SHARED] = {
 	},
 	[TIMED] = {
 		.capacity = 16, .msg_size = 300, .lease_ms = 20, .max_deliveries = 2, .levels = 1,
+		.flags = MPMCQ_STAMP,
 	},
 	[POOLED] = { .capacity = 32, .msg_size = 100, .max_deliveries = 4, .levels = 2 },
 };

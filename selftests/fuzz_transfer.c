@@ -171,7 +171,7 @@ static void draw_transfer(struct worker *w, struct request *r, struct how *how, 
 	size_t len;
 
 	if (packed)
-		len = r->write ? draw_batch(w, q) : draw_room(w, q->like.msg_size);
+		len = r->write ? draw_batch(w, f) : draw_room(w, f);
 	else
 		len = draw_length(w, q->like.msg_size, r->write);
 	how->method = draw(w, w->forked ? URING : METHODS);
@@ -265,22 +265,30 @@ static void fill_buffer(struct worker *w, const struct request *r)
 		will_send(w->world, q, &r->batch->of[i].m);
 }
 
+static void sent_between(struct worker *w, struct queue *q, struct message m, __u64 now)
+{
+	m.sent_from = w->order.call_began;
+	m.sent_to = now;
+	sent(w->world, q, m);
+}
+
 void has_written(struct worker *w, const struct request *r, const char *name, ssize_t ret)
 {
 	struct queue *q = r->file->queue;
 	const struct batch *b = r->batch;
 	int i, n = b ? messages_in(b, ret) : 0;
+	__u64 now = boottime();
 
 	if (n < 0)
 		complain(w, name, ret, ", and those are no whole messages");
 	for (i = 0; b && i < (int)b->good; i++) {
 		if (i < n)
-			sent(w->world, q, b->of[i].m);
+			sent_between(w, q, b->of[i].m, now);
 		else
 			not_sent(w->world, &b->of[i].m);
 	}
 	if (!b && ret > 0)
-		sent(w->world, q, r->message);
+		sent_between(w, q, r->message, now);
 	else if (!b)
 		not_sent(w->world, &r->message);
 }

@@ -28,6 +28,7 @@ void any_call(struct worker *w)
 		sum += calls[i].weight;
 	pick = draw(w, sum);
 	w->call++;
+	w->order.call_began = boottime();
 	for (i = 0; pick >= calls[i].weight; i++)
 		pick -= calls[i].weight;
 	if (!w->forked || (calls[i].fn != call_fork && calls[i].fn != call_doomed))
