@@ -55,7 +55,8 @@ FIXTURE_SETUP(control)
 	self->f = share(sizeof(*self->f));
 	ASSERT_TRUE(self->world && self->q && self->f);
 	ASSERT_TRUE(list_init(&self->q->ready, 2) && list_init(&self->q->returned, 2) &&
-		    list_init(&self->q->dead, 2) && list_init(&self->f->held, 2));
+		    list_init(&self->q->dead, 2) && list_init(&self->q->parked, 2) &&
+		    list_init(&self->f->held, 2));
 	self->q->like = (struct mpmcq_create){
 		.capacity = 2, .msg_size = 64, .max_deliveries = 2, .levels = 1,
 	};
@@ -215,9 +216,9 @@ TEST_F(control, torn)
 #define levels(n)	({ self->q->like.levels = n; self->q->ordered = false; })
 
 /* What the reader says of the only message that it holds. */
-#define end_with(verdict) ({ \
+#define end_with(fate_, ...) ({ \
 	let_all_go(self->world, self->f); \
-	end_all_leases(self->world, self->f, verdict); })
+	end_all_leases(self->world, self->f, (struct verdict){ .fate = fate_, __VA_ARGS__ }); })
 
 TEST_F(control, leased)
 {
@@ -276,7 +277,7 @@ TEST_F(control, given_back_in_order)
 	EXPECT_EQ(0, deliver(0, 20));
 	EXPECT_EQ(0, end_with(NACK));
 	EXPECT_EQ(if_exact(REORDERED), deliver(0, 20));
-	EXPECT_EQ(0, end_with(NACK_FRONT));
+	EXPECT_EQ(0, end_with(NACK, .flags = MPMCQ_SETTLE_FRONT));
 	self->q->ready.n = 0;
 	self->q->returned.n = 0;
 	self->q->dead.n = 0;
@@ -284,7 +285,7 @@ TEST_F(control, given_back_in_order)
 	send(2, 20);
 	send(3, 20);
 	EXPECT_EQ(0, deliver(2, 20));
-	EXPECT_EQ(0, end_with(NACK_FRONT));
+	EXPECT_EQ(0, end_with(NACK, .flags = MPMCQ_SETTLE_FRONT));
 	EXPECT_EQ(if_exact(REORDERED), deliver(3, 20));
 }
 
@@ -295,15 +296,14 @@ TEST_F(control, suspects)
 	send(0, 20);
 	send(1, 20);
 	EXPECT_EQ(0, deliver(0, 20));
-	let_all_go(self->world, self->f);
-	EXPECT_EQ(0, end_all_leases(self->world, self->f, CAME_BACK));
+	EXPECT_EQ(0, end_with(CAME_BACK));
 	EXPECT_EQ(if_exact(1), next_is_suspect(self->q));
 	EXPECT_EQ(if_exact(1), next_may_be_suspect(self->q));
 	EXPECT_FALSE(holds_suspect(self->f));
 	EXPECT_EQ(0, deliver(0, 20));
 	EXPECT_EQ(if_exact(1), holds_suspect(self->f));
 	EXPECT_FALSE(next_may_be_suspect(self->q));
-	EXPECT_EQ(0, end_with(NACK_FRONT));
+	EXPECT_EQ(0, end_with(NACK, .flags = MPMCQ_SETTLE_FRONT));
 	EXPECT_FALSE(next_may_be_suspect(self->q));
 }
 
@@ -323,7 +323,7 @@ TEST_F(control, dead)
 	EXPECT_EQ(0, deliver(0, 20));
 	EXPECT_EQ(0, end_with(NACK));
 	EXPECT_EQ(0, deliver(0, 20));
-	EXPECT_EQ(0, end_with(NACK_UNTRIED));
+	EXPECT_EQ(0, end_with(NACK, .flags = MPMCQ_SETTLE_UNTRIED));
 	EXPECT_EQ(0, (int)end_dead(self->q, 1, true));
 	EXPECT_EQ(0, deliver(0, 20));
 	EXPECT_EQ(0, end_with(REJECT));
@@ -501,7 +501,7 @@ TEST_F(control, same_id)
 	const struct expected e = expect(&r); \
 	as_expected(&e, ret); })
 
-#define close_queue() ({ \
+#define is_closed() ({ \
 	self->q->closed = true; \
 	increment(&self->q->closings); })
 
@@ -543,7 +543,7 @@ TEST_F(control, write_results)
 	EXPECT_EQ(crowd, judge(20, of_20_bytes));
 	EXPECT_FALSE(judge(-EPIPE, of_20_bytes));
 
-	close_queue();
+	is_closed();
 	EXPECT_TRUE(judge(-EPIPE, of_20_bytes));
 	EXPECT_EQ(crowd, judge(-EINTR, of_20_bytes));
 	EXPECT_EQ(crowd, judge(20, of_20_bytes));
@@ -582,7 +582,7 @@ TEST_F(control, read_results)
 	EXPECT_TRUE(judge(0, .may_wait = true));
 	EXPECT_FALSE(judge(-EAGAIN, .may_refuse = true));
 
-	close_queue();
+	is_closed();
 	EXPECT_TRUE(judge(20, into_30_bytes));
 	EXPECT_EQ(!exact, judge(0, into_30_bytes));
 }
@@ -606,7 +606,7 @@ TEST_F(control, timeouts)
 	set_timeouts(self->f, 5, 5);
 	EXPECT_TRUE(judge(-EAGAIN, of_20_bytes));
 	EXPECT_EQ(exact, !judge(20, of_20_bytes));
-	close_queue();
+	is_closed();
 	EXPECT_EQ(!exact, judge(-EAGAIN, of_20_bytes));
 }
 
@@ -628,7 +628,7 @@ TEST_F(control, the_end)
 {
 	bool exact = self->q->exact;
 
-	close_queue();
+	is_closed();
 	EXPECT_TRUE(judge(0, into_30_bytes));
 	EXPECT_EQ(!exact, judge(-EAGAIN, into_30_bytes));
 	EXPECT_FALSE(judge(-EDEADLK, into_30_bytes));
@@ -689,7 +689,7 @@ TEST_F(control, levels)
 	send(0, 20);
 	EXPECT_EQ(0, deliver(0, 20));
 	send(3, 20, .priority = 2);
-	EXPECT_EQ(0, end_with(NACK_FRONT));
+	EXPECT_EQ(0, end_with(NACK, .flags = MPMCQ_SETTLE_FRONT));
 	EXPECT_EQ(0, deliver(0, 20));
 	EXPECT_EQ(0, end_with(NACK));
 	EXPECT_EQ(if_exact(REORDERED), deliver(0, 20));
@@ -974,6 +974,12 @@ TEST_F(control, arguments)
 	EXPECT_EQ(0, settle_refused(NACK, .flags = MPMCQ_SETTLE_UNTRIED, .count = 1));
 	EXPECT_EQ(-EINVAL, settle_refused(TOUCH, .flags = MPMCQ_SETTLE_UNTRIED, .count = 1));
 	EXPECT_EQ(-EINVAL, settle_refused(ACK, .count = 1, .delay_ms = 1));
+	EXPECT_EQ(-EOPNOTSUPP, settle_refused(NACK, .flags = MPMCQ_SETTLE_DELAY, .count = 1));
+	self->q->like.flags |= MPMCQ_DELAY;
+	EXPECT_EQ(0, settle_refused(NACK, .flags = MPMCQ_SETTLE_DELAY, .count = 1));
+	EXPECT_EQ(-EINVAL, settle_refused(NACK, .count = 1, .delay_ms = 1));
+	EXPECT_EQ(-EINVAL, settle_refused(NACK, .count = 1, .flags = MPMCQ_SETTLE_DELAY |
+						MPMCQ_SETTLE_FRONT));
 	EXPECT_EQ(-EINVAL, settle_refused(ACK, .count = MPMCQ_MAX_HELD_MAX + 1));
 	EXPECT_EQ(-EINVAL, refused(check_settle, (&(struct mpmcq_settle){ .count = 1 })));
 	EXPECT_EQ(-EINVAL, refused(check_settle,
@@ -999,6 +1005,81 @@ TEST_F(control, modes_stay)
 	EXPECT_EQ(0, mode_set(.modes = MPMCQ_MODE_LEASE));
 	EXPECT_EQ(-EBUSY, mode_set(.modes = MPMCQ_MODE_LEASE, .max_held = 1));
 	EXPECT_EQ(-EBUSY, mode_set(.modes = 0));
+}
+
+#define delays()	({ self->q->like.flags = MPMCQ_DELAY; self->q->ordered = false; })
+#define HOUR	3600000
+
+/* What is parked takes room, is not read, is not dropped, and keeps the end away. */
+TEST_F(control, delays)
+{
+	bool exact = self->q->exact;
+
+	delays();
+	send(0, 20, .delay_ms = 2 * HOUR);
+	EXPECT_TRUE(judge(-EAGAIN, into_30_bytes));
+	EXPECT_EQ(!exact, judge(20, into_30_bytes));
+	EXPECT_EQ(exact ? 0 : POLLIN, ready_events(self->f, false) & POLLIN);
+	send(1, 20, .delay_ms = HOUR);
+	EXPECT_TRUE(judge(-EINTR, of_20_bytes));
+	EXPECT_EQ(!exact, judge(20, of_20_bytes));
+	self->q->like.flags |= MPMCQ_DROP_OLDEST;
+	EXPECT_EQ(!exact, judge(20, of_20_bytes));
+	is_closed();
+	EXPECT_EQ(!exact, judge(0, into_30_bytes));
+	EXPECT_TRUE(judge(-EAGAIN, into_30_bytes));
+	EXPECT_EQ(exact ? 0 : POLLHUP, ready_events(self->f, false) & POLLHUP);
+	make_all_due(self->q);
+	EXPECT_TRUE(judge(20, into_30_bytes));
+	EXPECT_EQ(0, deliver(1, 20));
+	EXPECT_EQ(0, deliver(0, 20));
+	EXPECT_TRUE(judge(0, into_30_bytes));
+	EXPECT_EQ(0, account(0));
+}
+
+TEST_F(control, delayed_and_early)
+{
+	delays();
+	send(0, 20, .delay_ms = HOUR);
+	EXPECT_EQ(if_exact(REORDERED), deliver(0, 20));
+}
+
+/* The order is that of the times, and equal ones as they were sent. */
+TEST_F(control, delays_in_order)
+{
+	delays();
+	send(0, 20, .delay_ms = HOUR);
+	send(1, 20, .delay_ms = HOUR);
+	make_all_due(self->q);
+	EXPECT_EQ(if_exact(REORDERED), deliver(1, 20));
+}
+
+/* Longer each time, up to a limit; and at once by FRONT or UNTRIED, or as DELAY says. */
+TEST_F(control, retries)
+{
+	delays();
+	lease(0, 2);
+	self->q->like.retry_ms = HOUR;
+	self->q->like.retry_max_ms = 3 * HOUR;
+	self->q->like.max_deliveries = 0;
+#define retried(...) ({ \
+	EXPECT_EQ(0, deliver(0, 20)); \
+	EXPECT_EQ(0, end_with(NACK, __VA_ARGS__)); \
+	self->q->parked.n ? at(&self->q->parked, 0)->delay_ms : 0; })
+
+	send(0, 20);
+	EXPECT_EQ(if_exact(HOUR), (int)retried());
+	make_all_due(self->q);
+	self->q->all_due = false;
+	EXPECT_EQ(0, retried(.flags = MPMCQ_SETTLE_FRONT));
+	EXPECT_EQ(0, retried(.flags = MPMCQ_SETTLE_UNTRIED));
+	EXPECT_EQ(0, retried(.flags = MPMCQ_SETTLE_DELAY));
+	EXPECT_EQ(if_exact(3 * HOUR), (int)retried());
+	make_all_due(self->q);
+	/* As long as the queue is closed so nothing waits. */
+	EXPECT_EQ(0, retried());
+	self->q->all_due = false;
+	EXPECT_EQ(if_exact(5), (int)retried(.flags = MPMCQ_SETTLE_DELAY, .delay_ms = 5));
 }
 
 #define name_refused(name) ({ \

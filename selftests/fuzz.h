@@ -147,6 +147,11 @@ __u32 draw_max_held(struct worker *w, __u32 modes);
 __u32 draw_timeout(struct worker *w);
 /* Of a file or message of @q. */
 __u32 draw_priority(struct worker *w, const struct queue *q);
+/*
+ * Of a message of @q that may wait, in milliseconds.  In an exact queue it is over at once, or not
+ * before the test.
+ */
+__u32 draw_delay(struct worker *w, const struct queue *q);
 #define draw_of(w, array)	(array)[draw(w, ARRAY_SIZE(array))]
 
 void *draw_kernel_address(struct worker *w);
@@ -287,13 +292,19 @@ void turn(struct queue *q);
 void call_transfer(struct worker *w);
 
 /*
- * fuzz_leases.c: modes, leases, dead messages, the end
+ * fuzz_leases.c: modes, leases, dead messages
  */
-void close_or_reopen(struct worker *w, struct queue *q, int fd, bool reopen);
-
 void call_mode(struct worker *w);
 void call_settle(struct worker *w);
 void call_dead(struct worker *w);
+
+/*
+ * fuzz_close.c: the end of queues, and of delays
+ */
+void reopen_queue(struct worker *w, struct queue *q, int fd);
+/* With @all_due, of a queue with delays, what was parked is ready afterwards if it is exact. */
+void close_queue(struct worker *w, struct queue *q, int fd, bool all_due);
+
 void call_close(struct worker *w);
 
 /*

@@ -47,6 +47,20 @@ __u32 draw_timeout(struct worker *w)
 	return draw_of(w, timeouts);
 }
 
+#define HOUR	3600000U	/* ms */
+
+__u32 draw_delay(struct worker *w, const struct queue *q)
+{
+	static const __u32 long_ones[] = { HOUR, 2 * HOUR, 100 * HOUR, UINT32_MAX };
+
+	if (!(q->like.flags & MPMCQ_DELAY) || one_in(w, 2))
+		return 0;
+	if (!q->exact)
+		return 1 + draw(w, 50);
+	/* The others have to have room. */
+	return q->parked.n < q->like.capacity / 2 ? draw_of(w, long_ones) : 0;
+}
+
 __u32 draw_priority(struct worker *w, const struct queue *q)
 {
 	return q->like.levels > 1 ? draw(w, q->like.levels) : 0;

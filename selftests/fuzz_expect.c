@@ -143,7 +143,7 @@ static __u32 slots_for(const struct queue *q, const struct batch *b, __u32 n)
 			level[lowest]--;
 		else
 			break;
-		level[priority]++;
+		level[priority] += !b->of[i].m.delay_ms;
 	}
 	return i;
 }
@@ -405,7 +405,8 @@ const char *misinformed(const struct mpmcq_info *info, __u32 size, const struct 
 	      q->timed ? info->held <= f->held.n : info->held == f->held.n);
 	CHECK(max_held, info->max_held == f->max_held);
 	CHECK(number, info->number && (!q->number || info->number == q->number));
-	CHECK(parked, !info->parked);
+	CHECK(parked, q->like.flags & MPMCQ_DELAY || !info->parked);
+	CHECK_COUNT(parked, q->parked.n);
 	CHECK(retry_ms, info->retry_ms == q->like.retry_ms);
 	CHECK(retry_max_ms, info->retry_max_ms == q->like.retry_max_ms);
 	/* Of most calls by others we are not told how many messages they ended. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Modes, leases, dead messages, the end
+ * Modes, leases, dead messages
  */
 #include <stddef.h>
 
@@ -72,7 +72,7 @@ static __u64 draw_id(struct worker *w, const struct open_file *f)
 
 /* The first @done of those that are named have been dealt with. */
 static int end_named(struct worker *w, struct open_file *f, const __u64 *ids, __u32 n,
-		     __u32 done, enum verdict verdict)
+		     __u32 done, struct verdict verdict)
 {
 	int faults = 0;
 	__u32 i, j;
@@ -134,7 +134,8 @@ static __u64 cut_off_ids(struct worker *w, const __u64 *ids, __u32 there)
 	return (unsigned long)(a->view[GOOD] + a->size - bytes);
 }
 
-static void draw_settle(struct worker *w, struct mpmcq_settle *req, const __u64 *ids, __u32 n)
+static void draw_settle(struct worker *w, struct mpmcq_settle *req, const struct queue *q,
+			const __u64 *ids, __u32 n)
 {
 	static const __u32 ops[] = {
 		MPMCQ_SETTLE_ACK, MPMCQ_SETTLE_ACK, MPMCQ_SETTLE_ACK, MPMCQ_SETTLE_NACK,
@@ -144,6 +145,8 @@ static void draw_settle(struct worker *w, struct mpmcq_settle *req, const __u64 
 	*req = (struct mpmcq_settle){ .size = sizeof(*req), .op = draw_of(w, ops), .done = JUNK };
 	if (req->op == MPMCQ_SETTLE_NACK)
 		req->flags = draw(w, 8) * MPMCQ_SETTLE_FRONT;
+	if (req->flags & MPMCQ_SETTLE_DELAY)
+		req->delay_ms = draw_delay(w, q);
 	if (one_in(w, 4)) {
 		req->flags |= MPMCQ_SETTLE_ALL;
 	} else {
@@ -171,26 +174,23 @@ static void draw_settle(struct worker *w, struct mpmcq_settle *req, const __u64 
 		req->op = one_in(w, 2) ? 0 : 6 + draw(w, 1U << 31);
 		break;
 	case 6:
-		req->delay_ms = 1U << draw(w, 32);
+		if (!(req->flags & MPMCQ_SETTLE_DELAY))
+			req->delay_ms = 1U << draw(w, 32);
 		break;
 	}
 }
 
-static enum verdict verdict_of(const struct mpmcq_settle *req)
+static struct verdict verdict_of(const struct mpmcq_settle *req)
 {
-	bool front = req->flags & MPMCQ_SETTLE_FRONT;
+	static const enum fate fates[] = {
+		[MPMCQ_SETTLE_NACK] = NACK, [MPMCQ_SETTLE_REJECT] = REJECT,
+		[MPMCQ_SETTLE_TOUCH] = TOUCH,
+	};
 
-	switch (req->op) {
-	case MPMCQ_SETTLE_NACK:
-		if (req->flags & MPMCQ_SETTLE_UNTRIED)
-			return front ? NACK_FRONT_UNTRIED : NACK_UNTRIED;
-		return front ? NACK_FRONT : NACK;
-	case MPMCQ_SETTLE_REJECT:
-		return REJECT;
-	case MPMCQ_SETTLE_TOUCH:
-		return TOUCH;
-	}
-	return ACK;
+	return (struct verdict){
+		.fate = req->op < ARRAY_SIZE(fates) ? fates[req->op] : ACK,
+		.flags = req->flags, .delay_ms = req->delay_ms,
+	};
 }
 
 /* What was done has to be as many as were held, of @named, and the result according to it. */
@@ -208,9 +208,8 @@ static void check_done(struct worker *w, const char *name, const struct open_fil
 void call_settle(struct worker *w)
 {
 	static const char *const names[] = {
-		[ACK] = "ioctl: ACK", [NACK] = "ioctl: NACK", [NACK_FRONT] = "ioctl: NACK",
-		[NACK_UNTRIED] = "ioctl: NACK", [NACK_FRONT_UNTRIED] = "ioctl: NACK",
-		[REJECT] = "ioctl: REJECT", [TOUCH] = "ioctl: TOUCH",
+		[ACK] = "ioctl: ACK", [NACK] = "ioctl: NACK", [REJECT] = "ioctl: REJECT",
+		[TOUCH] = "ioctl: TOUCH",
 	};
 	int i = draw_leased_file(w), ret, faults = 0;
 	struct open_file *f = open_file(w, i);
@@ -218,15 +217,17 @@ void call_settle(struct worker *w)
 	__u32 n = one_in(w, 16) ? 1 + draw(w, BATCH) : 1 + draw(w, 4), j, held, done;
 	__u64 *ids = w->arena->ids;
 	struct mpmcq_settle req;
-	enum verdict verdict;
+	struct verdict verdict;
 	struct expected e;
+	const char *name;
 	struct args a;
 
 	for (j = 0; j < n; j++)
 		ids[j] = draw_id(w, f);
-	draw_settle(w, &req, ids, n);
+	draw_settle(w, &req, f->queue, ids, n);
 	all = req.flags & MPMCQ_SETTLE_ALL;
 	verdict = verdict_of(&req);
+	name = names[verdict.fate];
 	a = lay_out_args(w, &req, sizeof(req), sizeof(req), exact);
 	cut_off = exact && !all && one_in(w, 16);
 	if (cut_off) {
@@ -240,29 +241,29 @@ void call_settle(struct worker *w)
 		may_fail(&e, -EFAULT);
 	if (e.errors) {
 		ret = call_args(w, w->files.fd[i], MPMCQ_IOC_SETTLE, &a);
-		returned(w, names[verdict], ret, &e);
+		returned(w, name, ret, &e);
 		return;
 	}
 
-	held = all ? f->held.n : count_held(f, ids, n, verdict);
+	held = all ? f->held.n : count_held(f, ids, n, verdict.fate);
 	may_return(&e, 0, 0);
 	may_fail(&e, -ENOENT);
-	if (verdict != TOUCH && all)
+	if (verdict.fate != TOUCH && all)
 		let_all_go(w->world, f);
-	else if (verdict != TOUCH)
+	else if (verdict.fate != TOUCH)
 		let_named_go(w, f, ids, n);
 	ret = call_args(w, w->files.fd[i], MPMCQ_IOC_SETTLE, &a);
-	if (!returned(w, names[verdict], ret, &e))
+	if (!returned(w, name, ret, &e))
 		return;
 	memcpy(&done, a.at + offsetof(struct mpmcq_settle, done), sizeof(done));
-	check_done(w, names[verdict], f, ret, done, held, all ? done : n);
-	if (verdict == TOUCH)
+	check_done(w, name, f, ret, done, held, all ? done : n);
+	if (verdict.fate == TOUCH)
 		return;
 	if (all)
 		faults = end_all_leases(w->world, f, verdict);
 	else
 		faults = end_named(w, f, ids, n, f->queue->timed ? n : done, verdict);
-	tell_faults(w, names[verdict], ret, faults);
+	tell_faults(w, name, ret, faults);
 }
 
 void call_dead(struct worker *w)
@@ -305,60 +306,4 @@ void call_dead(struct worker *w)
 		complain(w, name, done, " messages");
 	if (!revive)
 		count(q, PURGED, done);
-}
-
-/* Other workers have to know when the queue may be closed. */
-void close_or_reopen(struct worker *w, struct queue *q, int fd, bool reopen)
-{
-	__u32 begun = load(&q->closings), all_done, old = load(&q->reopened);
-
-	all_done = load(&q->closings_done) == begun;
-	if (!reopen)
-		increment(&q->closings);
-	has_to(w, reopen ? "ioctl: REOPEN" : "ioctl: CLOSE",
-	       result(ioctl(fd, reopen ? MPMCQ_IOC_REOPEN : MPMCQ_IOC_CLOSE, 0)), 0);
-	q->closed = !reopen;
-	if (!reopen)
-		increment(&q->closings_done);
-	/* Those that began later may take effect later. */
-	while (reopen && all_done && old < begun &&
-	       !__atomic_compare_exchange_n(&q->reopened, &old, begun, false, __ATOMIC_SEQ_CST,
-					    __ATOMIC_SEQ_CST))
-		;
-}
-
-void call_close(struct worker *w)
-{
-	int i = draw_file(w), fd = w->files.fd[i];
-	struct open_file *f = open_file(w, i);
-	struct queue *q = f->queue;
-	bool reopen = one_in(w, 2), again = one_in(w, 4);
-	struct expected e = NOTHING;
-	struct identity id = draw_identity(w);
-	unsigned long arg = one_in(w, 8) ? 1UL << draw(w, 8 * sizeof(long)) : 0;
-	int ret;
-
-	if (arg && (reopen || arg != MPMCQ_CLOSE_DUE))
-		may_fail(&e, -EINVAL);
-	if (!writable(f))
-		may_fail(&e, -EBADF);
-	if (q == &w->stage->queue[DEFAULT] && !(w->stage->outside && id.able))
-		may_fail(&e, -EPERM);
-	if (e.errors) {
-		become(w, &id);
-		ret = result(ioctl(fd, reopen ? MPMCQ_IOC_REOPEN : MPMCQ_IOC_CLOSE, arg));
-		be_oneself(w);
-		returned(w, "ioctl: CLOSE or REOPEN", ret, &e);
-		return;
-	}
-	/* One's own stays closed for some calls. */
-	if (q->exact) {
-		close_or_reopen(w, q, fd, q->closed ? !again : reopen);
-		return;
-	}
-	if (!reopen) {
-		close_or_reopen(w, q, fd, false);
-		usleep(draw(w, 1000));
-	}
-	close_or_reopen(w, q, fd, true);
 }

@@ -114,17 +114,19 @@ void begin_queue(struct world *world, struct queue *q)
 	q->vague = false;
 	q->dead_vague = false;
 	q->mixed = false;
+	q->all_due = false;
 	q->files = 0;
 	q->writers = 0;
 	q->leased = 0;
 	q->ready.n = 0;
 	q->returned.n = 0;
 	q->dead.n = 0;
+	q->parked.n = 0;
 }
 
 __u32 room(const struct queue *q)
 {
-	return q->like.capacity - q->ready.n - q->returned.n - q->dead.n - q->leased;
+	return q->like.capacity - q->ready.n - q->returned.n - q->dead.n - q->parked.n - q->leased;
 }
 
 bool can_drop(const struct queue *q, __u32 priority)
@@ -239,6 +241,28 @@ static void make_ready(struct queue *q, struct message m)
 	insert(&q->ready, i, m);
 }
 
+/* Not before its delay is over; nothing does while the queue is closed so. */
+static void make_ready_later(struct queue *q, struct message m)
+{
+	__u32 i = q->parked.n;
+
+	if (!m.delay_ms || q->all_due) {
+		make_ready(q, m);
+		return;
+	}
+	/* Delays are equal, or differ by more than a test takes. */
+	while (i && at(&q->parked, i - 1)->delay_ms > m.delay_ms)
+		i--;
+	insert(&q->parked, i, m);
+}
+
+void make_all_due(struct queue *q)
+{
+	while (q->parked.n)
+		make_ready(q, take_at(&q->parked, 0));
+	q->all_due = true;
+}
+
 /* The oldest of the lowest level that there is. */
 static void drop_oldest(struct queue *q)
 {
@@ -266,15 +290,33 @@ static void to_returned(struct queue *q, struct message m)
 	append(&q->returned, m);
 }
 
-static void give_back(struct queue *q, struct message m, bool front)
+/* For how many milliseconds a message that is given back is parked. */
+static __u32 delay_of(const struct queue *q, const struct message *m, struct verdict v)
+{
+	__u32 most = q->like.retry_max_ms ? q->like.retry_max_ms : UINT32_MAX;
+	__u64 delay = q->like.retry_ms;
+	__u32 i;
+
+	if (v.flags & MPMCQ_SETTLE_DELAY)
+		return v.delay_ms;
+	if (v.flags & MPMCQ_SETTLE_UNTRIED)
+		return 0;
+	for (i = 1; i < m->deliveries && delay < most; i++)
+		delay *= 2;
+	return delay < most ? delay : most;
+}
+
+static void give_back(struct queue *q, struct message m, struct verdict v)
 {
 	count(q, RETURNED, 1);
-	if (q->like.max_deliveries && m.deliveries >= q->like.max_deliveries)
+	if (q->like.max_deliveries && m.deliveries >= q->like.max_deliveries) {
 		set_aside(q, m, MPMCQ_REASON_DELIVERIES);
-	else if (front)
+	} else if (v.fate == CAME_BACK || v.flags & MPMCQ_SETTLE_FRONT) {
 		to_returned(q, m);
-	else
-		make_ready(q, m);
+	} else {
+		m.delay_ms = delay_of(q, &m, v);
+		make_ready_later(q, m);
+	}
 }
 
 void hand_back(struct queue *q, bool dead, bool packed)
@@ -370,7 +412,7 @@ void sent(struct world *world, struct queue *q, struct message m)
 		return;
 	if (!room(q) && can_drop(q, m.priority))
 		drop_oldest(q);
-	make_ready(q, m);
+	make_ready_later(q, m);
 }
 
 int gone(struct world *world, struct queue *q, const struct message *m)
@@ -622,14 +664,14 @@ int balance(const struct world *world, const struct queue *q, __u32 from, __u32 
 /*
  * Leases
  */
-int end_lease(struct world *world, struct open_file *f, __u32 i, enum verdict verdict)
+int end_lease(struct world *world, struct open_file *f, __u32 i, struct verdict verdict)
 {
 	struct message m = take_at(&f->held, i);
 	struct queue *q = f->queue;
 
 	if (q->exact)
 		q->leased--;
-	if (verdict == ACK) {
+	if (verdict.fate == ACK) {
 		/* Whether it had ended before, nobody has told us. */
 		if (q->timed)
 			return 0;
@@ -638,14 +680,14 @@ int end_lease(struct world *world, struct open_file *f, __u32 i, enum verdict ve
 	}
 	if (!q->exact)
 		return 0;
-	if (verdict == NACK_UNTRIED || verdict == NACK_FRONT_UNTRIED)
+	if (verdict.flags & MPMCQ_SETTLE_UNTRIED)
 		m.deliveries--;
 	else
-		m.suspect = verdict == CAME_BACK;
-	if (verdict == REJECT)
+		m.suspect = verdict.fate == CAME_BACK;
+	if (verdict.fate == REJECT)
 		set_aside(q, m, MPMCQ_REASON_REJECTED);
 	else
-		give_back(q, m, verdict != NACK && verdict != NACK_UNTRIED);
+		give_back(q, m, verdict);
 	return 0;
 }
 
@@ -659,14 +701,14 @@ int find_held(const struct open_file *f, __u64 id)
 	return -1;
 }
 
-__u32 count_held(const struct open_file *f, const __u64 *ids, __u32 n, enum verdict verdict)
+__u32 count_held(const struct open_file *f, const __u64 *ids, __u32 n, enum fate fate)
 {
 	__u32 i, j, held = 0;
 
 	for (i = 0; i < n; i++) {
-		for (j = 0; verdict != TOUCH && j < i && ids[j] != ids[i]; j++)
+		for (j = 0; fate != TOUCH && j < i && ids[j] != ids[i]; j++)
 			;
-		if (find_held(f, ids[i]) >= 0 && (verdict == TOUCH || j == i))
+		if (find_held(f, ids[i]) >= 0 && (fate == TOUCH || j == i))
 			held++;
 	}
 	return held;
@@ -680,7 +722,7 @@ void let_all_go(struct world *world, const struct open_file *f)
 		let_go(world, f->queue, at(&f->held, i));
 }
 
-int end_all_leases(struct world *world, struct open_file *f, enum verdict verdict)
+int end_all_leases(struct world *world, struct open_file *f, struct verdict verdict)
 {
 	int faults = 0;
 
@@ -717,7 +759,7 @@ void closed(struct world *world, struct open_file *f)
 {
 	struct queue *q = f->queue;
 
-	end_all_leases(world, f, CAME_BACK);
+	end_all_leases(world, f, (struct verdict){ .fate = CAME_BACK });
 	f->queue = NULL;
 	if (!q->exact)
 		return;

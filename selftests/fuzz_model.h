@@ -42,6 +42,7 @@ struct message {
 	__u32 number;
 	__u32 deliveries;
 	__u8 priority;
+	__u32 delay_ms;		/* with which it was parked, or is to be */
 	__u64 seq;		/* that names it, if that is known; else 0 */
 	__u64 sent_from;	/* between these it was sent, by CLOCK_BOOTTIME, in ns */
 	__u64 sent_to;
@@ -127,12 +128,14 @@ struct queue {
 	bool vague;			/* ready and returned are in any order; mixed, too */
 	bool dead_vague;		/* dead ones are in any order */
 	bool mixed;			/* which of those that are alike is which is lost */
+	bool all_due;			/* closed so that nothing waits for its delay */
 	__u32 files;
 	__u32 writers;
 	__u32 leased;
 	struct list ready;		/* in the order of reading, of all levels */
 	struct list returned;
 	struct list dead;
+	struct list parked;		/* in the order in which they are due */
 };
 
 /* An open file. */
@@ -232,6 +235,8 @@ bool may_be_suspect(const struct queue *q, __u32 i);
 void hand_back(struct queue *q, bool dead, bool packed);
 /* What has been counted by now, to be compared with what INFO tells later. */
 void copy_counts(const struct queue *q, __u64 *counts);
+/* All that is parked is to be read now. */
+void make_all_due(struct queue *q);
 /* What becomes of dead messages; of how many. */
 __u32 end_dead(struct queue *q, __u32 most, bool revive);
 
@@ -307,19 +312,25 @@ int balance(const struct world *world, const struct queue *q, __u32 from, __u32 
 /*
  * Leases
  */
-enum verdict {
-	ACK, NACK, NACK_FRONT, NACK_UNTRIED, NACK_FRONT_UNTRIED, REJECT, TOUCH,
+enum fate {
+	ACK, NACK, REJECT, TOUCH,
 	CAME_BACK,		/* without a call: the open file has ended */
 };
 
+struct verdict {
+	enum fate fate;
+	__u32 flags;		/* of a NACK: MPMCQ_SETTLE_FRONT and the like */
+	__u32 delay_ms;
+};
+
 /* The lease of message @i that is held ends; whoever ended it has let it go. */
-int end_lease(struct world *world, struct open_file *f, __u32 i, enum verdict verdict);
-int end_all_leases(struct world *world, struct open_file *f, enum verdict verdict);
+int end_lease(struct world *world, struct open_file *f, __u32 i, struct verdict verdict);
+int end_all_leases(struct world *world, struct open_file *f, struct verdict verdict);
 /* What of @f is about to be given back, or acknowledged, when nobody names it. */
 void let_all_go(struct world *world, const struct open_file *f);
 /* Where in those that are held the delivery of that id is; -1 if it is not. */
 int find_held(const struct open_file *f, __u64 id);
 /* How many of these deliveries are held. */
-__u32 count_held(const struct open_file *f, const __u64 *ids, __u32 n, enum verdict verdict);
+__u32 count_held(const struct open_file *f, const __u64 *ids, __u32 n, enum fate fate);
 
 #endif /* MPMCQ_FUZZ_MODEL_H */

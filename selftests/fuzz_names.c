@@ -216,11 +216,14 @@ static void draw_create(struct worker *w, struct mpmcq_create *c, __u64 name,
 		.max_deliveries = draw_of(w, deliveries),
 		.lease_ms = draw_of(w, lease_ms),
 		.levels = one_in(w, 2) ? draw(w, MPMCQ_LEVELS_MAX + 1) : 0,
+		.retry_ms = one_in(w, 6) ? 3600000 : 0,
 		.flags = (one_in(w, 4) ? MPMCQ_DROP_OLDEST : 0) |
 			 (one_in(w, 4) ? MPMCQ_AUTO_CLOSE : 0) |
 			 (one_in(w, 4) ? MPMCQ_DELAY : 0) |
 			 (one_in(w, 3) ? MPMCQ_STAMP : 0),
 	};
+	if (c->retry_ms && one_in(w, 2))
+		c->retry_max_ms = c->retry_ms << draw(w, 10);
 	if (like && one_in(w, 2)) {
 		*c = like->like;
 		c->flags |= MPMCQ_EXIST_OK;
@@ -235,6 +238,7 @@ static void draw_create(struct worker *w, struct mpmcq_create *c, __u64 name,
 		c->levels = MPMCQ_LEVELS_MAX + 1 + draw(w, 2) * draw(w, 1U << 31);
 		break;
 	case 8:
+		c->retry_ms = 0;
 		c->retry_max_ms = 1 + draw(w, 2) * draw(w, 1U << 31);
 		break;
 	case 0:

@@ -6,8 +6,8 @@
 
 #include "fuzz.h"
 
-/* Reads all that is there, by file @i, which does not wait; how many messages. */
-static __u32 empty(struct worker *w, int i)
+/* Reads all that is there, by file @i, which does not wait; how many messages, and @ret after. */
+static __u32 empty(struct worker *w, int i, ssize_t *end)
 {
 	struct open_file *f = open_file(w, i);
 	struct message m;
@@ -23,9 +23,33 @@ static __u32 empty(struct worker *w, int i)
 		tell_faults(w, "read, in the end", ret, faults);
 		n++;
 	}
-	if (!w->failed)
-		has_to(w, "read, in the end", ret, -EAGAIN);
+	*end = ret;
 	return n;
+}
+
+static __u32 empty_open(struct worker *w, int i)
+{
+	ssize_t end;
+	__u32 n = empty(w, i, &end);
+
+	if (!w->failed)
+		has_to(w, "read, in the end", end, -EAGAIN);
+	return n;
+}
+
+/* What is parked in a queue that all have used comes until the queue ends. */
+static void empty_parked(struct worker *w, struct queue *q)
+{
+	__u64 patience = boottime() + 20000000000ULL;
+	ssize_t end = -EAGAIN;
+
+	close_queue(w, q, w->files.fd[LAST], true);
+	while (!w->failed && end == -EAGAIN && boottime() < patience) {
+		empty(w, LAST, &end);
+		usleep(500);
+	}
+	if (!w->failed)
+		has_to(w, "read, until the end of delays", end, 0);
 }
 
 /* Each slot is where it can be used. */
@@ -107,8 +131,12 @@ void settle(struct worker *w, struct queue *q)
 	for (i = 0; i < OWN; i++)
 		if (w->files.fd[i] >= 0 && open_file(w, i)->queue == q)
 			close_file(w, i);
+	if (q->like.flags & MPMCQ_DELAY && !q->exact)
+		empty_parked(w, q);
+	else if (q->like.flags & MPMCQ_DELAY)
+		close_queue(w, q, w->files.fd[LAST], true);
 	if (q != &w->stage->queue[DEFAULT] || w->stage->outside)
-		close_or_reopen(w, q, w->files.fd[LAST], true);
+		reopen_queue(w, q, w->files.fd[LAST]);
 	dead = attach(w->files.fd[LAST], O_RDONLY | O_NONBLOCK, MPMCQ_MODE_DEAD, 0);
 	if (dead < 0) {
 		complain(w, "ioctl: ATTACH, in the end", dead, "");
@@ -118,11 +146,12 @@ void settle(struct worker *w, struct queue *q)
 
 	info = info_of(w, LAST, ", when all others are closed");
 	has_to(w, "leased", info.leased, 0);
-	has_to(w, "depth", info.depth, empty(w, LAST));
-	has_to(w, "dead", info.dead, empty(w, LAST + 1));
+	has_to(w, "depth", info.depth, empty_open(w, LAST));
+	has_to(w, "dead", info.dead, empty_open(w, LAST + 1));
 	info = info_of(w, LAST, ", when it is empty");
 	has_to(w, "depth", info.depth, 0);
 	has_to(w, "dead", info.dead, 0);
+	has_to(w, "parked", info.parked, 0);
 	unseen = count_unseen(q, &info);
 	tell_faults(w, "the account", unseen,
 		    balance(w->world, q, own ? w->id : 0, own ? 1 : w->world->workers, unseen));

@@ -23,9 +23,12 @@ static const struct mpmcq_create shared_queues[SHARED] = {
 	},
 	[TIMED] = {
 		.capacity = 16, .msg_size = 300, .lease_ms = 20, .max_deliveries = 2, .levels = 1,
-		.flags = MPMCQ_STAMP,
+		.flags = MPMCQ_STAMP, .retry_ms = 2, .retry_max_ms = 9,
 	},
-	[POOLED] = { .capacity = 32, .msg_size = 100, .max_deliveries = 4, .levels = 2 },
+	[POOLED] = {
+		.capacity = 32, .msg_size = 100, .max_deliveries = 4, .levels = 2,
+		.flags = MPMCQ_DELAY,
+	},
 };
 
 static const __u32 pool_modes[] = { MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE, MPMCQ_MODE_LEASE };
@@ -670,7 +673,8 @@ struct worker *new_workers(struct stage *stage, __u64 seed)
 			q->exact = true;
 			if (!list_init(&q->ready, OWN_CAPACITY) ||
 			    !list_init(&q->returned, OWN_CAPACITY) ||
-			    !list_init(&q->dead, OWN_CAPACITY))
+			    !list_init(&q->dead, OWN_CAPACITY) ||
+			    !list_init(&q->parked, OWN_CAPACITY))
 				return NULL;
 		}
 		for (j = 0; j < OWNED_MOUNTS; j++) {
@@ -697,7 +701,7 @@ static int create_queue(struct stage *stage, int k, struct mpmcq_create c)
 	ret = result(ioctl(stage->dir, MPMCQ_IOC_CREATE, &c));
 	if (ret)
 		return ret;
-	q->like = c;
+	q->like = normalized(c);
 	q->mount = &stage->mount;
 	q->mode = c.mode;
 	q->timed = c.lease_ms;
@@ -730,12 +734,13 @@ static bool find_default(struct stage *stage, int fd, bool exact)
 	q->like = (struct mpmcq_create){
 		.flags = info.flags, .capacity = info.capacity, .msg_size = info.msg_size,
 		.max_deliveries = info.max_deliveries, .lease_ms = info.lease_ms,
-		.levels = info.levels,
+		.levels = info.levels, .retry_ms = info.retry_ms,
+		.retry_max_ms = info.retry_max_ms,
 	};
 	for (i = 0; i < PURGED; i++)
 		q->before[i] = counter_of(&info, i);
 	return list_init(&q->ready, info.capacity) && list_init(&q->returned, info.capacity) &&
-	       list_init(&q->dead, info.capacity);
+	       list_init(&q->dead, info.capacity) && list_init(&q->parked, info.capacity);
 }
 
 /* What one queue more takes of the mount that all share. */

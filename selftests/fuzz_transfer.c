@@ -167,7 +167,7 @@ static void draw_transfer(struct worker *w, struct request *r, struct how *how, 
 	const struct open_file *f = r->file;
 	const struct queue *q = f->queue;
 	struct arena *a = w->arena;
-	bool packed = has_mode(f, MPMCQ_MODE_PACKED), may_be_bad = r->write;
+	bool packed = has_mode(f, MPMCQ_MODE_PACKED), may_be_bad = r->write, matters;
 	size_t len;
 
 	if (packed)
@@ -179,10 +179,11 @@ static void draw_transfer(struct worker *w, struct request *r, struct how *how, 
 	how->iov = a->iov;
 	/*
 	 * What is handed back is read late.  It is not known then which is the oldest, to be
-	 * dropped, and of those that are alike which has been delivered too often.
+	 * dropped, and of those that are alike which has been delivered too often, or how often.
 	 */
-	if (!q->ordered && !(q->exact && (q->like.flags & MPMCQ_DROP_OLDEST ||
-					  (packed && q->like.max_deliveries))))
+	matters = q->like.flags & MPMCQ_DROP_OLDEST ||
+		  (packed && (q->like.max_deliveries || q->like.retry_ms));
+	if (!q->ordered && !(q->exact && matters))
 		may_be_bad = true;
 	lay_out(w, r, how->segments ? len : 0, how->segments, may_be_bad && one_in(w, 3));
 	if (packed && r->write) {
@@ -349,7 +350,7 @@ static void acknowledge(struct worker *w, const struct request *r, const char *n
 	struct open_file *f = &w->open[r->file - w->open];
 
 	let_all_go(w->world, f);
-	tell_faults(w, name, 0, end_all_leases(w->world, f, ACK));
+	tell_faults(w, name, 0, end_all_leases(w->world, f, (struct verdict){ .fate = ACK }));
 }
 
 void call_transfer(struct worker *w)
