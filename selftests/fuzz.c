@@ -928,6 +928,7 @@ TEST_F(control, info_behind)
 #define named_refused(...)	create_refused(.name = 1, __VA_ARGS__)
 #define attach_refused(...)	refused(check_attach, (&(struct mpmcq_attach){ __VA_ARGS__ }))
 #define mode_refused(...)	refused(check_mode, (&(struct mpmcq_mode){ __VA_ARGS__ }))
+#define peek_refused(...)	refused(check_peek, (&(struct mpmcq_peek){ __VA_ARGS__ }))
 #define settle_refused(op_, ...) \
 	refused(check_settle, (&(struct mpmcq_settle){ .op = MPMCQ_SETTLE_##op_, __VA_ARGS__ }))
 
@@ -991,6 +992,29 @@ TEST_F(control, arguments)
 	self->f->access = O_WRONLY;
 	EXPECT_EQ(-EBADF, mode_refused(.modes = MPMCQ_MODE_LEASE));
 	EXPECT_EQ(-EBADF, settle_refused(ACK, .count = 1));
+}
+
+TEST_F(control, peek_arguments)
+{
+	const __u32 seq = MPMCQ_PEEK_SEQ, next = MPMCQ_PEEK_NEXT;
+
+	EXPECT_EQ(0, peek_refused(.where = MPMCQ_PEEK_READY, .position = 7));
+	EXPECT_EQ(0, peek_refused(.where = MPMCQ_PEEK_DEAD, .flags = seq, .seq = 1));
+	EXPECT_EQ(0, peek_refused(.where = MPMCQ_PEEK_PARKED));
+	EXPECT_EQ(0, peek_refused(.where = MPMCQ_PEEK_PARKED, .flags = next, .seq = 1));
+	EXPECT_EQ(-EINVAL, peek_refused(.where = 0));
+	EXPECT_EQ(-EINVAL, peek_refused(.where = MPMCQ_PEEK_PARKED + 1));
+	EXPECT_EQ(-EINVAL, peek_refused(.where = MPMCQ_PEEK_READY, .seq = 1));
+	EXPECT_EQ(-EINVAL, peek_refused(.where = MPMCQ_PEEK_READY, .flags = seq));
+	EXPECT_EQ(-EINVAL, peek_refused(.where = MPMCQ_PEEK_READY, .flags = next, .seq = 1));
+	EXPECT_EQ(-EINVAL, peek_refused(.where = MPMCQ_PEEK_PARKED, .flags = 3, .seq = 1));
+	EXPECT_EQ(-EINVAL, peek_refused(.where = MPMCQ_PEEK_PARKED, .position = 1));
+	EXPECT_EQ(-EINVAL, peek_refused(.where = MPMCQ_PEEK_READY, .priority = 1));
+	self->q->like.levels = 2;
+	EXPECT_EQ(0, peek_refused(.where = MPMCQ_PEEK_READY, .priority = 1));
+	EXPECT_EQ(-EINVAL, peek_refused(.where = MPMCQ_PEEK_DEAD, .priority = 1));
+	self->f->access = O_WRONLY;
+	EXPECT_EQ(-EBADF, peek_refused(.where = MPMCQ_PEEK_READY));
 }
 
 TEST_F(control, modes_stay)
@@ -1080,6 +1104,129 @@ TEST_F(control, retries)
 	EXPECT_EQ(0, retried());
 	self->q->all_due = false;
 	EXPECT_EQ(if_exact(5), (int)retried(.flags = MPMCQ_SETTLE_DELAY, .delay_ms = 5));
+}
+
+#define peek(...)	((struct mpmcq_peek){ __VA_ARGS__ })
+#define ready_at(n, ...)	peek(.where = MPMCQ_PEEK_READY, .position = n, __VA_ARGS__)
+
+/* Whether that may be what a peek into a buffer of @len_ bytes returns, of which @there_ are. */
+#define peeked(ret, len_, there_, p_) ({ \
+	struct mpmcq_peek asked_ = p_; \
+	struct expected e_ = NOTHING; \
+	struct sight sight_; \
+	asked_.buf_len = len_; \
+	sight_ = look_at(self->q, &asked_); \
+	expect_peek(self->q, &asked_, &sight_, there_, &e_); \
+	as_expected(&e_, ret); })
+
+TEST_F(control, peek_results)
+{
+	bool crowd = !self->q->exact;
+	struct message *m;
+
+	self->q->like.levels = 2;
+	EXPECT_TRUE(peeked(-ENOENT, 64, 64, ready_at(0)));
+	EXPECT_EQ(crowd, peeked(0, 64, 64, ready_at(0)));
+	EXPECT_EQ(crowd, peeked(-EAGAIN, 64, 64, ready_at(0)));
+	EXPECT_FALSE(peeked(-ESTALE, 64, 64, ready_at(0)));
+	send(0, 20, .priority = 1);
+	EXPECT_EQ(crowd, peeked(0, 64, 64, ready_at(0)));
+	EXPECT_TRUE(peeked(0, 64, 64, ready_at(0, .priority = 1)));
+	EXPECT_EQ(crowd, peeked(-ENOENT, 64, 64, ready_at(0, .priority = 1)));
+	EXPECT_EQ(crowd, peeked(0, 64, 64, ready_at(1, .priority = 1)));
+	EXPECT_EQ(crowd, peeked(0, 64, 64, peek(.where = MPMCQ_PEEK_RETURNED)));
+	EXPECT_TRUE(peeked(0, 0, 0, ready_at(0, .priority = 1)));
+	EXPECT_TRUE(peeked(-EMSGSIZE, 19, 0, ready_at(0, .priority = 1)));
+	EXPECT_FALSE(peeked(-EMSGSIZE, 0, 64, ready_at(0, .priority = 1)));
+	EXPECT_EQ(crowd, peeked(0, 19, 64, ready_at(0, .priority = 1)));
+	EXPECT_TRUE(peeked(-EFAULT, 64, 19, ready_at(0, .priority = 1)));
+	EXPECT_EQ(crowd, peeked(0, 64, 19, ready_at(0, .priority = 1)));
+	EXPECT_FALSE(peeked(-EFAULT, 64, 64, ready_at(0, .priority = 1)));
+
+	/* Of one whose name is not known yet it cannot be known whether it has that one. */
+#define ready_seq(seq_)	ready_at(0, .flags = MPMCQ_PEEK_SEQ, .seq = seq_, .priority = 1)
+	EXPECT_TRUE(peeked(0, 64, 64, ready_seq(SEQ(1, 1))));
+	if (crowd)
+		return;
+	m = at(&self->q->ready, 0);
+	m->seq = SEQ(1, 0);
+	EXPECT_FALSE(peeked(0, 64, 64, ready_seq(SEQ(1, 1))));
+	EXPECT_TRUE(peeked(-ENOENT, 64, 64, ready_seq(SEQ(1, 1))));
+	EXPECT_TRUE(peeked(0, 64, 64, ready_seq(SEQ(1, 0))));
+	EXPECT_FALSE(peeked(-ENOENT, 64, 64, ready_seq(SEQ(1, 0))));
+	self->q->fuzzy = true;
+	EXPECT_TRUE(peeked(-ENOENT, 64, 64, ready_seq(SEQ(1, 0))));
+}
+
+TEST_F(control, peek_next)
+{
+#define after(seq_)	peek(.where = MPMCQ_PEEK_PARKED, .flags = MPMCQ_PEEK_NEXT, .seq = seq_)
+	bool crowd = !self->q->exact;
+
+	delays();
+	EXPECT_TRUE(peeked(-ESTALE, 64, 64, after(SEQ(1, 0))));
+	EXPECT_EQ(crowd, peeked(-ENOENT, 64, 64, after(SEQ(1, 0))));
+	send(0, 20, .delay_ms = HOUR, .seq = SEQ(1, 1));
+	send(1, 20, .delay_ms = 2 * HOUR, .seq = SEQ(1, 0));
+	EXPECT_TRUE(peeked(0, 64, 64, after(SEQ(1, 1))));
+	EXPECT_EQ(crowd, peeked(-ENOENT, 64, 64, after(SEQ(1, 1))));
+	EXPECT_TRUE(peeked(-ENOENT, 64, 64, after(SEQ(1, 0))));
+	EXPECT_TRUE(peeked(-ESTALE, 64, 64, after(SEQ(2, 0))));
+	EXPECT_EQ(crowd, peeked(-ESTALE, 64, 64, after(SEQ(1, 0))));
+}
+
+/* What is wrong in what PEEK says of the first ready message; @data is number @n of 20 bytes. */
+#define seen(n, ...) ({ \
+	struct mpmcq_peek p_ = { .where = MPMCQ_PEEK_READY, .len = 20, .found = SEQ(3, 1) }; \
+	const struct mpmcq_peek said_ = { __VA_ARGS__ }; \
+	struct sight sight_ = look_at(self->q, &p_); \
+	p_.len += said_.len; \
+	p_.found += said_.found; \
+	p_.deliveries += said_.deliveries; \
+	p_.delay_ms += said_.delay_ms; \
+	p_.state += said_.state; \
+	p_.reason += said_.reason; \
+	p_.msg_priority += said_.msg_priority; \
+	write_message(self->buf, 20, 0, n); \
+	misseen(self->world, self->q, &p_, &sight_, self->buf); })
+
+TEST_F(control, peeked)
+{
+	bool crowd = !self->q->exact;
+
+	send(0, 20);
+	send(1, 20);
+	EXPECT_EQ(NULL, seen(0));
+	EXPECT_EQ(crowd, !seen(1));
+	EXPECT_NE(NULL, seen(2));
+	EXPECT_NE(NULL, seen(0, .len = 1));
+	EXPECT_NE(NULL, seen(0, .found = 1 << SEQ_SHIFT));
+	EXPECT_EQ(crowd, !seen(0, .deliveries = 1));
+	EXPECT_NE(NULL, seen(0, .deliveries = 3));
+	EXPECT_NE(NULL, seen(0, .delay_ms = 1));
+	EXPECT_EQ(crowd, !seen(0, .state = MPMCQ_STATE_SUSPECT));
+	EXPECT_NE(NULL, seen(0, .state = 2));
+	EXPECT_NE(NULL, seen(0, .reason = 1));
+	EXPECT_NE(NULL, seen(0, .msg_priority = 1));
+	EXPECT_EQ(NULL, seen(0));
+}
+
+TEST_F(control, peeked_delays)
+{
+	struct mpmcq_peek p = {
+		.where = MPMCQ_PEEK_PARKED, .len = 20, .found = SEQ(1, 0), .delay_ms = HOUR - 10,
+	};
+	struct sight sight;
+
+	delays();
+	self->world->began -= 1000000000;
+	send(0, 20, .delay_ms = HOUR);
+	sight = look_at(self->q, &p);
+	EXPECT_EQ(NULL, misseen(self->world, self->q, &p, &sight, NULL));
+	p.delay_ms = HOUR + 1;
+	EXPECT_EQ(!self->q->exact, !misseen(self->world, self->q, &p, &sight, NULL));
+	p.delay_ms = HOUR / 2;
+	EXPECT_EQ(!self->q->exact, !misseen(self->world, self->q, &p, &sight, NULL));
 }
 
 #define name_refused(name) ({ \

@@ -124,6 +124,8 @@ struct worker {
 	struct mount mount[OWNED_MOUNTS];
 	__u64 stale[STALE];		/* ids of the last deliveries */
 	__u32 stales;
+	__u64 seqs[STALE];		/* names of messages that were seen last, of any queue */
+	__u32 seqs_seen;
 	int mail[2];			/* a socket, and what is in it: */
 	int parcel;			/* which open file, or -1 */
 };
@@ -306,6 +308,11 @@ void reopen_queue(struct worker *w, struct queue *q, int fd);
 void close_queue(struct worker *w, struct queue *q, int fd, bool all_due);
 
 void call_close(struct worker *w);
+
+/*
+ * fuzz_peek.c: peeking
+ */
+void call_peek(struct worker *w);
 
 /*
  * fuzz_poll.c: events

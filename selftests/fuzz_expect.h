@@ -88,5 +88,24 @@ void check_settle(const struct mpmcq_settle *s, const struct open_file *f,
 		  struct expected *e);
 void check_dead(const struct mpmcq_dead *d, bool revive, const struct open_file *f,
 		struct expected *e);
+void check_peek(const struct mpmcq_peek *p, const struct open_file *f, struct expected *e);
+
+/*
+ * fuzz_sight.c: what a peek finds
+ */
+struct sight {
+	struct message *m;	/* or NULL, and then: */
+	bool unknown;		/* it may find one */
+	bool stale;		/* it asks for the one after one that is not parked */
+};
+
+/* By arguments that are all right. */
+struct sight look_at(struct queue *q, const struct mpmcq_peek *p);
+/* What PEEK may return, with a buffer of which so many bytes are accessible. */
+void expect_peek(const struct queue *q, const struct mpmcq_peek *p, const struct sight *sight,
+		 __u32 there, struct expected *e);
+/* What is wrong in what PEEK has filled in, with @data unless that is NULL; NULL if nothing is. */
+const char *misseen(struct world *world, const struct queue *q, const struct mpmcq_peek *p,
+		    const struct sight *sight, const void *data);
 
 #endif /* MPMCQ_FUZZ_EXPECT_H */

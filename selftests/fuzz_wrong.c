@@ -13,7 +13,7 @@ void call_ioctl(struct worker *w)
 	static const unsigned int known[] = {
 		MPMCQ_IOC_INFO, MPMCQ_IOC_MODE, MPMCQ_IOC_SETTLE, MPMCQ_IOC_CREATE,
 		MPMCQ_IOC_ATTACH, MPMCQ_IOC_CLOSE, MPMCQ_IOC_REOPEN, MPMCQ_IOC_REVIVE,
-		MPMCQ_IOC_PURGE,
+		MPMCQ_IOC_PURGE, MPMCQ_IOC_PEEK, MPMCQ_IOC_FORWARD,
 	};
 	unsigned int dir = draw(w, 4), size = draw(w, 1 << 14), cmd = draw_of(w, known);
 
@@ -183,7 +183,8 @@ static void use_wrong(struct worker *w, int k)
 {
 	static const unsigned int cmds[] = {
 		MPMCQ_IOC_INFO, MPMCQ_IOC_MODE, MPMCQ_IOC_SETTLE, MPMCQ_IOC_ATTACH,
-		MPMCQ_IOC_CLOSE, MPMCQ_IOC_REOPEN, MPMCQ_IOC_REVIVE, MPMCQ_IOC_PURGE, FIONREAD,
+		MPMCQ_IOC_CLOSE, MPMCQ_IOC_REOPEN, MPMCQ_IOC_REVIVE, MPMCQ_IOC_PURGE,
+		MPMCQ_IOC_PEEK, MPMCQ_IOC_FORWARD, FIONREAD,
 	};
 	const struct queue *q = draw_named(w, k);
 	int dir = w->files.dir[k];
