@@ -26,7 +26,7 @@ void pack_message(struct worker *w, struct batch *b, const struct open_file *f, 
 	const struct message m = {
 		.len = len, .producer = w->id, .number = w->number++,
 		.priority = draw_priority(w, f->queue),
-		.delay_ms = one_in(w, 4) ? draw_delay(w, f->queue) : 0,
+		.delay_ms = one_in(w, 2) ? draw_delay(w, f->queue) : 0,
 	};
 	unsigned char *to = w->arena->msg + (b->n ? b->of[b->n - 1].end : 0);
 	__u32 space = space_by(f, len);

@@ -55,9 +55,24 @@ void reopen_queue(struct worker *w, struct queue *q, int fd)
 		;
 }
 
+/* Mostly one of a queue that waits for delays, if there is one. */
+static int draw_delayed_file(struct worker *w)
+{
+	int i, j, from = draw_file(w);
+
+	if (one_in(w, 2))
+		return from;
+	for (i = 0; i < OWN; i++) {
+		j = (from + i) % OWN;
+		if (open_file(w, j)->queue->parked.n && writable(open_file(w, j)))
+			return j;
+	}
+	return from;
+}
+
 void call_close(struct worker *w)
 {
-	int i = draw_file(w), fd = w->files.fd[i];
+	int i = draw_delayed_file(w), fd = w->files.fd[i];
 	struct open_file *f = open_file(w, i);
 	struct queue *q = f->queue;
 	bool reopen = one_in(w, 2), again = one_in(w, 4), all_due = one_in(w, 2);

@@ -53,7 +53,7 @@ __u32 draw_delay(struct worker *w, const struct queue *q)
 {
 	static const __u32 long_ones[] = { HOUR, 2 * HOUR, 100 * HOUR, UINT32_MAX };
 
-	if (!(q->like.flags & MPMCQ_DELAY) || one_in(w, 2))
+	if (!(q->like.flags & MPMCQ_DELAY) || one_in(w, 4))
 		return 0;
 	if (!q->exact)
 		return 1 + draw(w, 50);

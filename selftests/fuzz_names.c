@@ -219,7 +219,7 @@ static void draw_create(struct worker *w, struct mpmcq_create *c, __u64 name,
 		.retry_ms = one_in(w, 6) ? 3600000 : 0,
 		.flags = (one_in(w, 4) ? MPMCQ_DROP_OLDEST : 0) |
 			 (one_in(w, 4) ? MPMCQ_AUTO_CLOSE : 0) |
-			 (one_in(w, 4) ? MPMCQ_DELAY : 0) |
+			 (one_in(w, 2) ? MPMCQ_DELAY : 0) |
 			 (one_in(w, 3) ? MPMCQ_STAMP : 0),
 	};
 	if (c->retry_ms && one_in(w, 2))

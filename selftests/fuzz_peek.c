@@ -24,26 +24,61 @@ static __u64 draw_seq(struct worker *w, const struct list *list)
 	return random | 1ULL << 62;
 }
 
+/* Mostly where there is a message, if that is known. */
+static __u32 draw_where(struct worker *w, const struct list *const *lists)
+{
+	__u32 where = 1 + draw(w, MPMCQ_PEEK_PARKED), i;
+
+	if (one_in(w, 4))
+		return where;
+	for (i = 0; i < MPMCQ_PEEK_PARKED && !lists[where]->n; i++)
+		where = where % MPMCQ_PEEK_PARKED + 1;
+	return where;
+}
+
+/* How many of its level are before a message. */
+static __u32 position_of(const struct list *list, const struct message *m)
+{
+	__u32 position = 0;
+	const struct message *other;
+
+	for (other = at(list, 0); other < m; other++)
+		position += other->priority == m->priority;
+	return position;
+}
+
+static void draw_place(struct worker *w, const struct queue *q, const struct list *list,
+		       struct mpmcq_peek *p)
+{
+	bool ready = p->where == MPMCQ_PEEK_READY, far = one_in(w, 8);
+	const struct message *m = list->n ? at(list, draw(w, list->n)) : NULL;
+
+	if (!m || one_in(w, 4))
+		p->position = draw(w, far ? 2 * q->like.capacity : 2);
+	else
+		p->position = ready ? position_of(list, m) : m - at(list, 0);
+	if (ready)
+		p->priority = m && !one_in(w, 4) ? m->priority : draw_priority(w, q);
+}
+
 static void draw_peek(struct worker *w, const struct queue *q, struct mpmcq_peek *p)
 {
 	const struct list *const lists[] = {
 		[MPMCQ_PEEK_READY] = &q->ready, [MPMCQ_PEEK_RETURNED] = &q->returned,
 		[MPMCQ_PEEK_DEAD] = &q->dead, [MPMCQ_PEEK_PARKED] = &q->parked,
 	};
-	bool far = one_in(w, 8);
 	__u64 seq;
 
-	*p = (struct mpmcq_peek){ .where = 1 + draw(w, MPMCQ_PEEK_PARKED) };
+	*p = (struct mpmcq_peek){ .where = draw_where(w, lists) };
 	seq = draw_seq(w, lists[p->where]);
-	if (p->where == MPMCQ_PEEK_READY)
-		p->priority = draw_priority(w, q);
+	draw_place(w, q, lists[p->where], p);
 	if (one_in(w, 2)) {
 		p->flags = p->where == MPMCQ_PEEK_PARKED && one_in(w, 2) ? MPMCQ_PEEK_NEXT :
 									    MPMCQ_PEEK_SEQ;
 		p->seq = seq;
-	} else if (p->where != MPMCQ_PEEK_PARKED) {
-		p->position = draw(w, far ? 2 * q->like.capacity : 4);
 	}
+	if (p->flags || p->where == MPMCQ_PEEK_PARKED)
+		p->position = 0;
 	switch (draw(w, 64)) {
 	case 0:
 		p->where = one_in(w, 2) ? 0 : MPMCQ_PEEK_PARKED + 1 + draw(w, 1U << 31);
