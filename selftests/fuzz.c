@@ -333,6 +333,39 @@ TEST_F(control, dead)
 	EXPECT_EQ(if_exact(REORDERED), deliver(0, 20));
 }
 
+/* Dead ones that are held are dead again, or gone, or sent again; and have a reason meanwhile. */
+TEST_F(control, dead_and_held)
+{
+	lease(0, 2);
+	send(0, 20);
+	EXPECT_EQ(0, deliver(0, 20));
+	EXPECT_EQ(0, end_with(REJECT));
+	lease(MPMCQ_MODE_DEAD, 2);
+	EXPECT_EQ(0, deliver(0, 20));
+	EXPECT_EQ(if_exact(1), (int)self->q->leased);
+	EXPECT_EQ(if_exact(REORDERED), deliver(0, 20) & REORDERED);
+	self->f->held.n = 1;
+	entry_of(self->world, 0, 0)->out = 1;
+	EXPECT_EQ(0, end_with(NACK));
+	EXPECT_EQ(0, deliver(0, 20));
+	EXPECT_EQ(0, end_with(CAME_BACK));
+	EXPECT_EQ(0, (int)self->q->ready.n);
+	EXPECT_EQ(if_exact(1), (int)self->q->dead.n);
+	EXPECT_EQ(LOST, account(0));
+	EXPECT_EQ(0, deliver(0, 20));
+	EXPECT_EQ(0, end_with(REVIVE));
+	EXPECT_EQ(if_exact(1), next_is_suspect(self->q));
+	EXPECT_EQ(0, (int)self->q->dead.n);
+	lease(0, 2);
+	EXPECT_EQ(0, deliver(0, 20));
+	EXPECT_EQ(0, end_with(REJECT));
+	lease(MPMCQ_MODE_DEAD, 2);
+	EXPECT_EQ(0, deliver(0, 20));
+	EXPECT_EQ(0, end_with(ACK));
+	EXPECT_EQ(0, account(0));
+	EXPECT_EQ(REPEATED, deliver(0, 20) & REPEATED);
+}
+
 /* One packed message that was read. */
 static __u32 pack_one(FIXTURE_DATA(control) * self, __u32 number, __u32 len, __u32 deliveries)
 {
@@ -374,6 +407,27 @@ TEST_F(control, packed)
 	EXPECT_EQ(MISLABELLED, unpack(8));
 	self->buf[sizeof(struct mpmcq_msg)] ^= 1;
 	EXPECT_EQ(TORN, unpack(space));
+}
+
+/* To read a dead message is no delivery, whoever holds it. */
+TEST_F(control, packed_dead)
+{
+	__u32 space;
+	int i;
+
+	lease(0, 2);
+	send(0, 20);
+	EXPECT_EQ(0, deliver(0, 20));
+	EXPECT_EQ(0, end_with(REJECT));
+	lease(MPMCQ_MODE_PACKED | MPMCQ_MODE_DEAD, 2);
+	for (i = 0; i < 2; i++) {
+		space = pack_one(self, 0, 20, i ? 1 : 3);
+		self->buf[offsetof(struct mpmcq_msg, reason)] = MPMCQ_REASON_REJECTED;
+		EXPECT_EQ(i ? 0 : MISLABELLED, unpack(space));
+		EXPECT_EQ(0, end_with(NACK));
+	}
+	space = pack_one(self, 0, 20, 1);
+	EXPECT_EQ(MISLABELLED, unpack(space));
 }
 
 TEST_F(control, packed_levels)
@@ -985,6 +1039,14 @@ TEST_F(control, arguments)
 	EXPECT_EQ(-EINVAL, refused(check_settle, (&(struct mpmcq_settle){ .count = 1 })));
 	EXPECT_EQ(-EINVAL, refused(check_settle,
 				   (&(struct mpmcq_settle){ .op = 6, .count = 1 })));
+	EXPECT_EQ(-EINVAL, settle_refused(REVIVE, .count = 1));
+	self->f->modes = MPMCQ_MODE_DEAD;
+	EXPECT_EQ(0, settle_refused(REVIVE, .count = 1));
+	EXPECT_EQ(-EINVAL, settle_refused(NACK, .flags = MPMCQ_SETTLE_FRONT, .count = 1));
+	self->f->access = O_RDONLY;
+	EXPECT_EQ(-EBADF, settle_refused(REVIVE, .count = 1));
+	self->f->modes = 0;
+	self->f->access = O_RDWR;
 	self->f->access = O_RDONLY;
 	EXPECT_EQ(-EACCES, attach_refused(.open_flags = O_RDWR));
 	EXPECT_EQ(-EBADF, refused(check_dead, (&(struct mpmcq_dead){}), true));

@@ -221,7 +221,7 @@ static size_t packed_bytes(const struct request *r, bool least)
 		n = f->max_held - f->held.n;
 	for (i = 0; i < n; i++) {
 		size_t space = space_by(f, nth(f->queue, dead, i)->len);
-		bool alone = leased && (least ? may_be_suspect : is_suspect)(f->queue, i);
+		bool alone = leased && !dead && (least ? may_be_suspect : is_suspect)(f->queue, i);
 
 		if (sum + space > most || (i && alone))
 			break;
@@ -240,7 +240,7 @@ static bool expect_suspect(const struct open_file *f, struct expected *e)
 {
 	const struct queue *q = f->queue;
 
-	if (!f->held.n)
+	if (!f->held.n || has_mode(f, MPMCQ_MODE_DEAD))
 		return true;
 	if (!q->exact || holds_suspect(f) || next_may_be_suspect(q))
 		may_fail(e, -ENOBUFS);
@@ -343,7 +343,7 @@ static bool has_room(const struct open_file *f, bool must)
 		return !must;
 	if (f->held.n == f->max_held)
 		return false;
-	if (!f->held.n)
+	if (!f->held.n || has_mode(f, MPMCQ_MODE_DEAD))
 		return true;
 	if (!f->queue->exact)
 		return !must;
@@ -550,14 +550,15 @@ void check_settle(const struct mpmcq_settle *s, const struct open_file *f, struc
 
 	if (s->op == MPMCQ_SETTLE_NACK && !has_mode(f, MPMCQ_MODE_DEAD))
 		flags |= both | MPMCQ_SETTLE_UNTRIED;
-	if (!s->op || s->op >= MPMCQ_SETTLE_REVIVE || s->flags & ~flags ||
+	if (!s->op || s->op > MPMCQ_SETTLE_REVIVE || s->flags & ~flags ||
+	    (s->op == MPMCQ_SETTLE_REVIVE && !has_mode(f, MPMCQ_MODE_DEAD)) ||
 	    (s->flags & both) == both || (s->delay_ms && !(s->flags & MPMCQ_SETTLE_DELAY)) ||
 	    (all && (s->ids || s->count)) ||
 	    (!all && (!s->count || s->count > MPMCQ_MAX_HELD_MAX)))
 		may_fail(e, -EINVAL);
 	if (s->flags & MPMCQ_SETTLE_DELAY && !(f->queue->like.flags & MPMCQ_DELAY))
 		may_fail(e, -EOPNOTSUPP);
-	if (!readable(f))
+	if (!readable(f) || (s->op == MPMCQ_SETTLE_REVIVE && !writable(f)))
 		may_fail(e, -EBADF);
 }
 

@@ -141,8 +141,6 @@ void call_attach(struct worker *w)
 	struct args a;
 
 	req.modes = draw_modes(w, MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | MPMCQ_MODE_DEAD);
-	if (req.modes & MPMCQ_MODE_LEASE)
-		req.modes &= ~MPMCQ_MODE_DEAD;
 	/* Where all messages have to keep their order none may come back. */
 	if (f->queue->ordered)
 		req.modes &= ~MPMCQ_MODE_LEASE;

@@ -27,7 +27,7 @@ void call_mode(struct worker *w)
 		req.priority = q->like.levels + draw(w, 1U << 31);
 	if (one_in(w, 64))
 		draw_garbage(w, &req, sizeof(req));
-	if (q->ordered || has_mode(f, MPMCQ_MODE_DEAD))
+	if (q->ordered)
 		req.modes &= ~MPMCQ_MODE_LEASE;
 	/* That of others stays as it is, but may be set again. */
 	if (i >= OWN || f->fixed) {
@@ -134,19 +134,31 @@ static __u64 cut_off_ids(struct worker *w, const __u64 *ids, __u32 there)
 	return (unsigned long)(a->view[GOOD] + a->size - bytes);
 }
 
-static void draw_settle(struct worker *w, struct mpmcq_settle *req, const struct queue *q,
-			const __u64 *ids, __u32 n)
+static __u32 draw_op(struct worker *w, bool dead)
 {
 	static const __u32 ops[] = {
 		MPMCQ_SETTLE_ACK, MPMCQ_SETTLE_ACK, MPMCQ_SETTLE_ACK, MPMCQ_SETTLE_NACK,
 		MPMCQ_SETTLE_NACK, MPMCQ_SETTLE_NACK, MPMCQ_SETTLE_REJECT, MPMCQ_SETTLE_TOUCH,
 	};
+	static const __u32 dead_ops[] = {
+		MPMCQ_SETTLE_ACK, MPMCQ_SETTLE_ACK, MPMCQ_SETTLE_NACK, MPMCQ_SETTLE_REJECT,
+		MPMCQ_SETTLE_TOUCH, MPMCQ_SETTLE_REVIVE, MPMCQ_SETTLE_REVIVE, MPMCQ_SETTLE_REVIVE,
+	};
 
-	*req = (struct mpmcq_settle){ .size = sizeof(*req), .op = draw_of(w, ops), .done = JUNK };
-	if (req->op == MPMCQ_SETTLE_NACK)
+	return dead ? draw_of(w, dead_ops) : draw_of(w, ops);
+}
+
+static void draw_settle(struct worker *w, struct mpmcq_settle *req, const struct open_file *f,
+			const __u64 *ids, __u32 n)
+{
+	bool dead = has_mode(f, MPMCQ_MODE_DEAD);
+
+	*req = (struct mpmcq_settle){ .size = sizeof(*req), .op = draw_op(w, dead), .done = JUNK };
+	/* Dead ones have no such choice. */
+	if (req->op == MPMCQ_SETTLE_NACK && (!dead || one_in(w, 8)))
 		req->flags = draw(w, 8) * MPMCQ_SETTLE_FRONT;
 	if (req->flags & MPMCQ_SETTLE_DELAY)
-		req->delay_ms = draw_delay(w, q);
+		req->delay_ms = draw_delay(w, f->queue);
 	if (one_in(w, 4)) {
 		req->flags |= MPMCQ_SETTLE_ALL;
 	} else {
@@ -173,6 +185,9 @@ static void draw_settle(struct worker *w, struct mpmcq_settle *req, const struct
 	case 5:
 		req->op = one_in(w, 2) ? 0 : 6 + draw(w, 1U << 31);
 		break;
+	case 7:
+		req->op = MPMCQ_SETTLE_REVIVE;
+		break;
 	case 6:
 		if (!(req->flags & MPMCQ_SETTLE_DELAY))
 			req->delay_ms = 1U << draw(w, 32);
@@ -184,7 +199,7 @@ static struct verdict verdict_of(const struct mpmcq_settle *req)
 {
 	static const enum fate fates[] = {
 		[MPMCQ_SETTLE_NACK] = NACK, [MPMCQ_SETTLE_REJECT] = REJECT,
-		[MPMCQ_SETTLE_TOUCH] = TOUCH,
+		[MPMCQ_SETTLE_TOUCH] = TOUCH, [MPMCQ_SETTLE_REVIVE] = REVIVE,
 	};
 
 	return (struct verdict){
@@ -209,7 +224,7 @@ void call_settle(struct worker *w)
 {
 	static const char *const names[] = {
 		[ACK] = "ioctl: ACK", [NACK] = "ioctl: NACK", [REJECT] = "ioctl: REJECT",
-		[TOUCH] = "ioctl: TOUCH",
+		[TOUCH] = "ioctl: TOUCH", [REVIVE] = "ioctl: SETTLE_REVIVE",
 	};
 	int i = draw_leased_file(w), ret, faults = 0;
 	struct open_file *f = open_file(w, i);
@@ -224,7 +239,7 @@ void call_settle(struct worker *w)
 
 	for (j = 0; j < n; j++)
 		ids[j] = draw_id(w, f);
-	draw_settle(w, &req, f->queue, ids, n);
+	draw_settle(w, &req, f, ids, n);
 	all = req.flags & MPMCQ_SETTLE_ALL;
 	verdict = verdict_of(&req);
 	name = names[verdict.fate];

@@ -327,6 +327,7 @@ void hand_back(struct queue *q, bool dead, bool packed)
 		return;
 	if (dead && packed) {
 		q->dead_vague = true;
+		q->mixed = true;
 	} else if (dead) {
 		append(&q->dead, take_at(&q->dead, 0));
 	} else if (q->fuzzy || (packed && q->returned.n)) {
@@ -338,6 +339,15 @@ void hand_back(struct queue *q, bool dead, bool packed)
 	}
 }
 
+/* It is sent again as one that nobody has seen. */
+static void revive_one(struct queue *q, struct message m)
+{
+	m.deliveries = 0;
+	m.suspect = true;
+	m.reason = 0;
+	make_ready(q, m);
+}
+
 __u32 end_dead(struct queue *q, __u32 most, bool revive)
 {
 	__u32 n = most && most < q->dead.n ? most : q->dead.n, i;
@@ -345,11 +355,8 @@ __u32 end_dead(struct queue *q, __u32 most, bool revive)
 	for (i = 0; i < n; i++) {
 		struct message m = take_nth(q, true, 0);
 
-		m.deliveries = 0;
-		m.suspect = true;
-		m.reason = 0;
 		if (revive)
-			make_ready(q, m);
+			revive_one(q, m);
 	}
 	if (!revive)
 		count(q, PURGED, n);
@@ -519,7 +526,7 @@ int delivered(struct world *world, struct open_file *f, struct message m)
 		return gone(world, q, &m);
 	if (f->pooled)
 		return 0;
-	m.deliveries++;
+	m.deliveries += !has_mode(f, MPMCQ_MODE_DEAD);
 	if (q->exact)
 		q->leased++;
 	/* Of those that a queue that is timed took back nobody has told us. */
@@ -536,7 +543,8 @@ static bool is_labelled(struct world *world, const struct open_file *f, const st
 			const void *padding, const struct message *m)
 {
 	static const unsigned char zeros[8];
-	__u32 kept = has_mode(f, MPMCQ_MODE_LEASE), max = f->queue->like.max_deliveries;
+	__u32 kept = has_mode(f, MPMCQ_MODE_LEASE) && !has_mode(f, MPMCQ_MODE_DEAD);
+	__u32 max = f->queue->like.max_deliveries;
 
 	if (msg->flags || msg->delay_ms || !is_new_id(world, f->queue, msg->id))
 		return false;
@@ -664,6 +672,15 @@ int balance(const struct world *world, const struct queue *q, __u32 from, __u32 
 /*
  * Leases
  */
+/* What is not sent again is dead as before, and not counted. */
+static void end_dead_lease(struct queue *q, struct message m, enum fate fate)
+{
+	if (fate == REVIVE)
+		revive_one(q, m);
+	else
+		append(&q->dead, m);
+}
+
 int end_lease(struct world *world, struct open_file *f, __u32 i, struct verdict verdict)
 {
 	struct message m = take_at(&f->held, i);
@@ -680,6 +697,10 @@ int end_lease(struct world *world, struct open_file *f, __u32 i, struct verdict 
 	}
 	if (!q->exact)
 		return 0;
+	if (has_mode(f, MPMCQ_MODE_DEAD)) {
+		end_dead_lease(q, m, verdict.fate);
+		return 0;
+	}
 	if (verdict.flags & MPMCQ_SETTLE_UNTRIED)
 		m.deliveries--;
 	else

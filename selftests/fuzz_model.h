@@ -313,7 +313,7 @@ int balance(const struct world *world, const struct queue *q, __u32 from, __u32 
  * Leases
  */
 enum fate {
-	ACK, NACK, REJECT, TOUCH,
+	ACK, NACK, REJECT, TOUCH, REVIVE,
 	CAME_BACK,		/* without a call: the open file has ended */
 };
 

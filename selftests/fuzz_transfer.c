@@ -380,7 +380,8 @@ void call_transfer(struct worker *w)
 		fill_buffer(w, &r);
 	name = names[r.write][how.method];
 	/* Where there is no message, that alone may end the queue. */
-	if (acknowledges(&r) && f->queue->exact && !waiting(f->queue, false))
+	if (acknowledges(&r) && f->queue->exact &&
+	    !waiting(f->queue, has_mode(f, MPMCQ_MODE_DEAD)))
 		acknowledge(w, &r, name);
 	r.reopened = load(&f->queue->reopened);
 	r.quiet = one_in(w, 2) && can_be_quiet(w, &r, &how);
