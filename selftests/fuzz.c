@@ -1093,6 +1093,27 @@ TEST_F(control, modes_stay)
 	EXPECT_EQ(-EBUSY, mode_set(.modes = 0));
 }
 
+/* One with which the file began may be replaced once, if the file was not read. */
+TEST_F(control, start_lease)
+{
+	begin_with_lease(self->f);
+	EXPECT_EQ(0, (int)self->f->modes);
+	self->q->like.flags = MPMCQ_START_LEASE;
+	self->f->access = O_WRONLY;
+	begin_with_lease(self->f);
+	EXPECT_EQ(0, (int)self->f->modes);
+	self->f->access = O_RDWR;
+	begin_with_lease(self->f);
+	EXPECT_EQ(MPMCQ_MODE_LEASE, (int)self->f->modes);
+	EXPECT_EQ(1, (int)self->f->max_held);
+	EXPECT_EQ(0, mode_set(.modes = MPMCQ_MODE_PACKED));
+	EXPECT_EQ(0, mode_set(.modes = MPMCQ_MODE_LEASE, .max_held = 2));
+	set_modes(self->f, MPMCQ_MODE_LEASE, 2);
+	EXPECT_EQ(2, (int)self->f->max_held);
+	EXPECT_EQ(-EBUSY, mode_set(.modes = MPMCQ_MODE_PACKED));
+	EXPECT_EQ(0, mode_set(.modes = MPMCQ_MODE_LEASE, .max_held = 2));
+}
+
 #define delays()	({ self->q->like.flags = MPMCQ_DELAY; self->q->ordered = false; })
 #define HOUR	3600000
 

@@ -201,6 +201,8 @@ int draw_file(struct worker *w);
 /* A new descriptor is to be file @i; what else is to be known of it can be set. */
 struct open_file *put_file(struct worker *w, int i, int fd, struct queue *q, int flags, __u32 modes,
 			   __u32 max_held);
+/* The same of one that was opened by open(2) or CREATE, and has the modes that the queue gives. */
+void put_opened(struct worker *w, int i, int fd, struct queue *q, int flags);
 void close_file(struct worker *w, int i);
 void open_default(struct worker *w, int i);
 int attach(int fd, int flags, __u32 modes, __u32 max_held);

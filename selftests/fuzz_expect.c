@@ -536,7 +536,7 @@ void expect_mode(const struct mpmcq_mode *m, const struct open_file *f, struct e
 {
 	__u32 modes = m->modes | (f->modes & MPMCQ_MODE_DEAD);
 
-	if (has_mode(f, MPMCQ_MODE_LEASE) &&
+	if (has_mode(f, MPMCQ_MODE_LEASE) && !f->started &&
 	    (modes != f->modes || most_held(f->queue, m->max_held) != f->max_held))
 		may_fail(e, -EBUSY);
 	else

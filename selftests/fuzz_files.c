@@ -81,6 +81,11 @@ struct open_file *put_file(struct worker *w, int i, int fd, struct queue *q, int
 	return f;
 }
 
+void put_opened(struct worker *w, int i, int fd, struct queue *q, int flags)
+{
+	begin_with_lease(put_file(w, i, fd, q, flags, 0, 0));
+}
+
 /* Of the default queue: with neither access nothing can be read or written. */
 static int draw_node_flags(struct worker *w)
 {
@@ -99,7 +104,7 @@ void open_default(struct worker *w, int i)
 	if (fd < 0)
 		complain(w, "open", fd, "");
 	else
-		put_file(w, i, fd, &w->stage->queue[DEFAULT], flags, 0, 0);
+		put_opened(w, i, fd, &w->stage->queue[DEFAULT], flags);
 }
 
 static void open_badly(struct worker *w)

@@ -44,11 +44,9 @@ void call_mode(struct worker *w)
 	ret = call_args(w, w->files.fd[i], MPMCQ_IOC_MODE, &a);
 	if (!returned(w, "ioctl: MODE", ret, &e) || ret)
 		return;
-	f->modes = req.modes | (f->modes & MPMCQ_MODE_DEAD);
+	set_modes(f, req.modes, req.max_held);
 	f->priority = req.priority;
 	set_timeouts(f, req.rcv_timeout_ms, req.snd_timeout_ms);
-	if (has_mode(f, MPMCQ_MODE_LEASE) && !f->max_held)
-		f->max_held = most_held(q, req.max_held);
 }
 
 /* An id for a call about what @f holds. */

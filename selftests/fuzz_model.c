@@ -770,6 +770,22 @@ void opened(struct open_file *f, struct queue *q, int access, __u32 modes, __u32
 	q->writers += writable(f);
 }
 
+void begin_with_lease(struct open_file *f)
+{
+	if (!(f->queue->like.flags & MPMCQ_START_LEASE) || !readable(f))
+		return;
+	f->modes = MPMCQ_MODE_LEASE;
+	f->max_held = 1;
+	f->started = true;
+}
+
+void set_modes(struct open_file *f, __u32 modes, __u32 max_held)
+{
+	f->started = false;
+	f->modes = modes | (f->modes & MPMCQ_MODE_DEAD);
+	f->max_held = has_mode(f, MPMCQ_MODE_LEASE) ? most_held(f->queue, max_held) : 0;
+}
+
 void set_timeouts(struct open_file *f, __u32 rcv_timeout_ms, __u32 snd_timeout_ms)
 {
 	f->rcv_timeout_ms = rcv_timeout_ms == UINT32_MAX ? 0 : rcv_timeout_ms;

@@ -147,6 +147,7 @@ struct open_file {
 	bool async;
 	bool pooled;			/* other workers have it, too */
 	bool fixed;			/* its modes must stay */
+	bool started;			/* it was not read, and has what MPMCQ_START_LEASE gave it */
 	__u32 modes;
 	__u32 max_held;
 	__u32 priority;			/* of plain writes */
@@ -270,6 +271,10 @@ static inline size_t space_by(const struct open_file *f, __u32 len)
 }
 
 void opened(struct open_file *f, struct queue *q, int access, __u32 modes, __u32 max_held);
+/* It was opened so by open(2) or CREATE; what it has by MPMCQ_START_LEASE. */
+void begin_with_lease(struct open_file *f);
+/* MODE has given it these. */
+void set_modes(struct open_file *f, __u32 modes, __u32 max_held);
 /* As they were given to MODE or ATTACH. */
 void set_timeouts(struct open_file *f, __u32 rcv_timeout_ms, __u32 snd_timeout_ms);
 void closed(struct world *world, struct open_file *f);

@@ -220,6 +220,7 @@ static void draw_create(struct worker *w, struct mpmcq_create *c, __u64 name,
 		.flags = (one_in(w, 4) ? MPMCQ_DROP_OLDEST : 0) |
 			 (one_in(w, 4) ? MPMCQ_AUTO_CLOSE : 0) |
 			 (one_in(w, 2) ? MPMCQ_DELAY : 0) |
+			 (one_in(w, 4) ? MPMCQ_START_LEASE : 0) |
 			 (one_in(w, 3) ? MPMCQ_STAMP : 0),
 	};
 	if (c->retry_ms && one_in(w, 2))
@@ -248,9 +249,7 @@ static void draw_create(struct worker *w, struct mpmcq_create *c, __u64 name,
 		c->msg_size = 65537 + draw(w, 2) * draw(w, 1U << 31);
 		break;
 	case 2:
-		/* Files that begin with a lease are not modelled. */
 		c->flags ^= 1U << draw(w, 32);
-		c->flags &= ~MPMCQ_START_LEASE;
 		break;
 	case 3:
 		c->open_flags ^= 1U << draw(w, 32);
@@ -348,7 +347,7 @@ static void create_private(struct worker *w)
 	if (!returned(w, "ioctl: CREATE", ret, &e) || ret < 0)
 		return;
 	has_created(w, q, &c, &id);
-	put_file(w, i, ret, q, c.open_flags, 0, 0);
+	put_opened(w, i, ret, q, c.open_flags);
 }
 
 /* Opens a queue that was just made. */
@@ -362,7 +361,7 @@ static void open_new(struct worker *w, int k, struct queue *q)
 	else if (fd < 0)
 		complain(w, "openat, of a queue that was just made", fd, "");
 	else
-		put_file(w, i, fd, q, flags, 0, 0);
+		put_opened(w, i, fd, q, flags);
 }
 
 static void create_named(struct worker *w)
@@ -504,7 +503,7 @@ void call_open_name(struct worker *w)
 	ret = result(openat(from, path, flags, 0600));
 	be_oneself(w);
 	if (returned(w, "openat", ret, &e) && ret >= 0)
-		put_file(w, i, ret, q, flags, 0, 0);
+		put_opened(w, i, ret, q, flags);
 }
 
 /* By a descriptor, also when the queue has lost its name or its mount. */
@@ -532,7 +531,7 @@ void call_reopen(struct worker *w)
 	ret = result(open(path, flags));
 	be_oneself(w);
 	if (returned(w, "open of a descriptor", ret, &e) && ret >= 0)
-		put_file(w, i, ret, q, flags, 0, 0);
+		put_opened(w, i, ret, q, flags);
 }
 
 static void expect_unlink(struct worker *w, const struct mount *m, const struct queue *q,

@@ -97,6 +97,14 @@ static int directory_of(struct worker *w, const struct queue *q)
 	return w->files.dir[k];
 }
 
+/* What it had by MPMCQ_START_LEASE would hold the last message. */
+static void take_lease_away(struct worker *w, int fd)
+{
+	struct mpmcq_mode none = { .size = sizeof(none) };
+
+	has_to(w, "ioctl: MODE, in the end", result(ioctl(fd, MPMCQ_IOC_MODE, &none)), 0);
+}
+
 /* One more file of the queue, by which to look at it in the end; false if there is none. */
 static bool open_last(struct worker *w, struct queue *q)
 {
@@ -114,6 +122,7 @@ static bool open_last(struct worker *w, struct queue *q)
 			fd = attach(w->files.fd[i], flags, 0, 0);
 	if (fd < 0)
 		return false;
+	take_lease_away(w, fd);
 	put_file(w, LAST, fd, q, flags, 0, 0);
 	return true;
 }

@@ -396,6 +396,9 @@ void call_transfer(struct worker *w)
 		e = expect(&r);
 	if (!returned(w, name, ret, &e))
 		return;
+	/* By its first read a file keeps the lease with which it began. */
+	if (!r.write && gets_through(&r) && !r.deferred)
+		f->started = false;
 	if (acknowledges(&r) && has_acknowledged(&r, w->files.fd[i], ret))
 		acknowledge(w, &r, name);
 	if (r.write)
