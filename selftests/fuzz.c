@@ -983,6 +983,10 @@ TEST_F(control, info_behind)
 #define attach_refused(...)	refused(check_attach, (&(struct mpmcq_attach){ __VA_ARGS__ }))
 #define mode_refused(...)	refused(check_mode, (&(struct mpmcq_mode){ __VA_ARGS__ }))
 #define peek_refused(...)	refused(check_peek, (&(struct mpmcq_peek){ __VA_ARGS__ }))
+#define forward_refused(...) ({ \
+	struct expected e_ = NOTHING; \
+	check_forward((&(struct mpmcq_forward){ __VA_ARGS__ }), &e_); \
+	e_.errors ? e_.error[0] : 0; })
 #define settle_refused(op_, ...) \
 	refused(check_settle, (&(struct mpmcq_settle){ .op = MPMCQ_SETTLE_##op_, __VA_ARGS__ }))
 
@@ -1054,6 +1058,16 @@ TEST_F(control, arguments)
 	self->f->access = O_WRONLY;
 	EXPECT_EQ(-EBADF, mode_refused(.modes = MPMCQ_MODE_LEASE));
 	EXPECT_EQ(-EBADF, settle_refused(ACK, .count = 1));
+}
+
+TEST_F(control, forward_arguments)
+{
+	EXPECT_EQ(0, forward_refused());
+	EXPECT_EQ(0, forward_refused(.buf = 1, .len = 65536));
+	EXPECT_EQ(-EINVAL, forward_refused(.flags = 1));
+	EXPECT_EQ(-EINVAL, forward_refused(.buf = 1));
+	EXPECT_EQ(-EINVAL, forward_refused(.len = 1));
+	EXPECT_EQ(-EMSGSIZE, forward_refused(.buf = 1, .len = 65537));
 }
 
 TEST_F(control, peek_arguments)
@@ -1310,6 +1324,88 @@ TEST_F(control, peeked_delays)
 	EXPECT_EQ(!self->q->exact, !misseen(self->world, self->q, &p, &sight, NULL));
 	p.delay_ms = HOUR / 2;
 	EXPECT_EQ(!self->q->exact, !misseen(self->world, self->q, &p, &sight, NULL));
+}
+
+/* Whether that may be what a FORWARD to the same queue, or another, returns. */
+#define forward_may(ret, other_, held_, ...) ({ \
+	const struct mpmcq_forward args_ = { __VA_ARGS__ }; \
+	const struct message m_ = { .len = 20 }; \
+	struct forwarding fw_ = { \
+		.to = self->f, .args = &args_, .held = (held_) ? &m_ : NULL, \
+		.from = (other_) ? NULL : self->q, \
+		.request = { .file = self->f, .write = true, .may_refuse = true }, \
+	}; \
+	struct expected e_ = NOTHING; \
+	expect_forward(&fw_, &e_); \
+	as_expected(&e_, ret); })
+
+TEST_F(control, forward_results)
+{
+	const bool exact = self->q->exact;
+	int other;
+
+	self->q->like.msg_size = 30;
+	for (other = 0; other < 2; other++) {
+		EXPECT_TRUE(forward_may(0, other, true));
+		EXPECT_FALSE(forward_may(-ENOENT, other, true));
+		EXPECT_TRUE(forward_may(-ENOENT, other, false));
+		EXPECT_FALSE(forward_may(0, other, false));
+		EXPECT_FALSE(forward_may(-EPIPE, other, true));
+		EXPECT_TRUE(forward_may(0, other, true, .buf = 1, .len = 30));
+		EXPECT_TRUE(forward_may(-EMSGSIZE, other, true, .buf = 1, .len = 31));
+		EXPECT_FALSE(forward_may(0, other, true, .buf = 1, .len = 31));
+		EXPECT_TRUE(forward_may(-EINVAL, other, true, .priority = 1));
+		EXPECT_FALSE(forward_may(0, other, true, .priority = 1));
+		EXPECT_TRUE(forward_may(-EOPNOTSUPP, other, true, .delay_ms = 1));
+		EXPECT_FALSE(forward_may(0, other, true, .delay_ms = 1));
+	}
+	self->q->like.flags = MPMCQ_DELAY;
+	EXPECT_TRUE(forward_may(0, true, true, .delay_ms = 1));
+	send(0, 20);
+	send(1, 20);
+	EXPECT_TRUE(forward_may(-EAGAIN, true, true));
+	EXPECT_EQ(!exact, forward_may(0, true, true));
+	EXPECT_TRUE(forward_may(0, false, true));
+	EXPECT_FALSE(forward_may(-EAGAIN, false, true));
+	is_closed();
+	EXPECT_TRUE(forward_may(-EPIPE, true, true));
+	EXPECT_TRUE(forward_may(-EPIPE, false, true));
+	EXPECT_EQ(!exact, forward_may(0, false, true));
+}
+
+/* What goes to another queue leaves the first, and comes there as a new one. */
+TEST_F(control, forwarded)
+{
+	struct message m = { .number = 0, .len = 20 };
+	struct queue *from = self->q;
+	struct queue *to = share(sizeof(*to));
+
+	ASSERT_TRUE(to && list_init(&to->ready, 2) && list_init(&to->parked, 2));
+	to->like = from->like;
+	to->exact = from->exact;
+	begin_queue(self->world, to);
+	lease(0, 2);
+	send(0, 20);
+	EXPECT_EQ(0, deliver(0, 20));
+	EXPECT_EQ(LOST, account(0));
+	let_go(self->world, from, at(&self->f->held, 0));
+	EXPECT_EQ(0, forwarded(self->world, self->f, 0, to, m, true));
+	EXPECT_EQ(0, account(0));
+	EXPECT_EQ(1, (int)from->counts[ACKED]);
+	EXPECT_EQ(if_exact(1), (int)to->ready.n);
+	EXPECT_EQ(UNKNOWN, deliver(0, 20) & UNKNOWN);
+	self->q = to;
+	self->f->queue = to;
+	EXPECT_EQ(LOST, account(0));
+	EXPECT_EQ(0, deliver(0, 20));
+	EXPECT_EQ(0, end_with(NACK));
+	EXPECT_EQ(0, deliver(0, 20));
+	m.number = 1;
+	will_send(self->world, from, &m);
+	let_go(self->world, to, at(&self->f->held, 0));
+	EXPECT_EQ(0, forwarded(self->world, self->f, 0, from, m, false));
+	EXPECT_EQ(0, account(0));
+	EXPECT_EQ(REPEATED, deliver(0, 20) & REPEATED);
 }
 
 #define name_refused(name) ({ \

@@ -311,9 +311,21 @@ void close_queue(struct worker *w, struct queue *q, int fd, bool all_due);
 
 void call_close(struct worker *w);
 
+/* An id for a call about what @f holds. */
+__u64 draw_id(struct worker *w, const struct open_file *f);
+/* Mostly one that may hold messages. */
+int draw_leased_file(struct worker *w);
+
+/*
+ * fuzz_forward.c: forwarding
+ */
+void call_forward(struct worker *w);
+
 /*
  * fuzz_peek.c: peeking
  */
+void remember_seq(struct worker *w, __u64 seq);
+
 void call_peek(struct worker *w);
 
 /*

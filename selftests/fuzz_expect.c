@@ -70,10 +70,9 @@ static void expect_fetching(const struct request *r, struct expected *e)
 }
 
 /* Whether one message can be sent, or that it cannot. */
-static bool expect_slot(const struct request *r, struct expected *e)
+static bool expect_slot(const struct request *r, __u32 priority, struct expected *e)
 {
 	const struct queue *q = r->file->queue;
-	__u32 priority = r->batch ? r->batch->of[0].m.priority : r->file->priority;
 
 	if (may_be_closed(r))
 		may_fail(e, -EPIPE);
@@ -96,7 +95,7 @@ static void expect_write_one(const struct request *r, struct expected *e)
 			may_fail(e, -EPIPE);
 		return;
 	}
-	can_send = expect_slot(r, e);
+	can_send = expect_slot(r, r->file->priority, e);
 	/* Nothing is dropped before the pages are there. */
 	if (bad && (can_send || q->like.flags & MPMCQ_DROP_OLDEST))
 		may_fail(e, -EFAULT);
@@ -164,7 +163,7 @@ static void expect_write_packed(const struct request *r, struct expected *e)
 			may_fail(e, -EPIPE);
 		return;
 	}
-	if (!expect_slot(r, e))
+	if (!expect_slot(r, b->of[0].m.priority, e))
 		return;
 	expect_fetching(r, e);
 	if (r->flaky)
@@ -326,6 +325,52 @@ struct expected expect(const struct request *r)
 	if (r->early)
 		may_fail(&e, -ECANCELED);
 	return e;
+}
+
+void check_forward(const struct mpmcq_forward *fw, struct expected *e)
+{
+	if (fw->flags || !fw->buf != !fw->len)
+		may_fail(e, -EINVAL);
+	if (fw->len > 65536)
+		may_fail(e, -EMSGSIZE);
+}
+
+/* Whether the other queue can have such a message, or why not. */
+static bool is_fitting(const struct forwarding *fw, struct expected *e)
+{
+	const struct mpmcq_create *like = &fw->to->queue->like;
+	__u32 len = fw->args->buf || !fw->held ? fw->args->len : fw->held->len;
+	int errors = e->errors;
+
+	if (len > like->msg_size)
+		may_fail(e, -EMSGSIZE);
+	if (fw->args->priority >= like->levels)
+		may_fail(e, -EINVAL);
+	if (fw->args->delay_ms && !(like->flags & MPMCQ_DELAY))
+		may_fail(e, -EOPNOTSUPP);
+	return e->errors == errors;
+}
+
+void expect_forward(const struct forwarding *fw, struct expected *e)
+{
+	const struct request *r = &fw->request;
+	const struct queue *to = fw->to->queue;
+	bool sent;
+
+	if (!fw->held || fw->uncertain)
+		may_fail(e, -ENOENT);
+	if ((!fw->held && !fw->uncertain) || !is_fitting(fw, e))
+		return;
+	if (to == fw->from) {
+		/* It keeps its slot. */
+		if (may_be_closed(r))
+			may_fail(e, -EPIPE);
+		sent = !to->exact || !to->closed;
+	} else {
+		sent = expect_slot(r, fw->args->priority, e);
+	}
+	if (sent)
+		may_return(e, 0, 0);
 }
 
 bool gets_through(const struct request *r)

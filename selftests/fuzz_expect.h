@@ -55,6 +55,16 @@ struct request {
 	struct expected refusal;	/* by the kernel, before the driver is asked */
 };
 
+/* What a FORWARD depends on; its arguments are all right as such. */
+struct forwarding {
+	const struct open_file *to;
+	const struct mpmcq_forward *args;
+	const struct queue *from;
+	const struct message *held;	/* what is to be forwarded, or NULL */
+	bool uncertain;			/* it may be held or not */
+	struct request request;		/* as of a write, with the rest */
+};
+
 /* Of a queue that is exact before the call is made, of others after it. */
 struct expected expect(const struct request *r);
 /* Whether the driver is asked. */
@@ -88,6 +98,10 @@ void check_settle(const struct mpmcq_settle *s, const struct open_file *f,
 		  struct expected *e);
 void check_dead(const struct mpmcq_dead *d, bool revive, const struct open_file *f,
 		struct expected *e);
+/* All but the files and the id. */
+void check_forward(const struct mpmcq_forward *fw, struct expected *e);
+/* @e has no errors but such that may be there in any case. */
+void expect_forward(const struct forwarding *fw, struct expected *e);
 void check_peek(const struct mpmcq_peek *p, const struct open_file *f, struct expected *e);
 
 /*

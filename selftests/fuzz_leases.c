@@ -49,8 +49,7 @@ void call_mode(struct worker *w)
 	set_timeouts(f, req.rcv_timeout_ms, req.snd_timeout_ms);
 }
 
-/* An id for a call about what @f holds. */
-static __u64 draw_id(struct worker *w, const struct open_file *f)
+__u64 draw_id(struct worker *w, const struct open_file *f)
 {
 	__u32 kind = draw(w, 8), which = draw(w, 1U << 30);
 	const struct open_file *other = &w->open[draw(w, OPEN_FILES)];
@@ -107,8 +106,7 @@ static void let_named_go(struct worker *w, const struct open_file *f, const __u6
 	}
 }
 
-/* Mostly one that may hold messages. */
-static int draw_leased_file(struct worker *w)
+int draw_leased_file(struct worker *w)
 {
 	int i, j, from = draw_file(w), n = is_alone(w) ? COMMON + 1 : LAST;
 

@@ -712,6 +712,20 @@ int end_lease(struct world *world, struct open_file *f, __u32 i, struct verdict 
 	return 0;
 }
 
+int forwarded(struct world *world, struct open_file *f, __u32 i, struct queue *to, struct message m,
+	      bool itself)
+{
+	int faults = end_lease(world, f, i, (struct verdict){ .fate = ACK });
+
+	if (itself && !is_short(&m)) {
+		/* It is not gone for good. */
+		entry(world, &m)->gone--;
+		will_send(world, to, &m);
+	}
+	sent(world, to, m);
+	return faults;
+}
+
 int find_held(const struct open_file *f, __u64 id)
 {
 	__u32 i;

@@ -147,7 +147,7 @@ struct open_file {
 	bool async;
 	bool pooled;			/* other workers have it, too */
 	bool fixed;			/* its modes must stay */
-	bool started;			/* it was not read, and has what MPMCQ_START_LEASE gave it */
+	bool started;			/* unread, it has what MPMCQ_START_LEASE gave it */
 	__u32 modes;
 	__u32 max_held;
 	__u32 priority;			/* of plain writes */
@@ -331,6 +331,12 @@ struct verdict {
 /* The lease of message @i that is held ends; whoever ended it has let it go. */
 int end_lease(struct world *world, struct open_file *f, __u32 i, struct verdict verdict);
 int end_all_leases(struct world *world, struct open_file *f, struct verdict verdict);
+/*
+ * Message @i that is held has gone to another queue, or the end of its own, as @m: @m is the same
+ * one, but for what is new, or has its own number.
+ */
+int forwarded(struct world *world, struct open_file *f, __u32 i, struct queue *to, struct message m,
+	      bool itself);
 /* What of @f is about to be given back, or acknowledged, when nobody names it. */
 void let_all_go(struct world *world, const struct open_file *f);
 /* Where in those that are held the delivery of that id is; -1 if it is not. */

@@ -6,7 +6,7 @@
 
 #include "fuzz.h"
 
-static void remember_seq(struct worker *w, __u64 seq)
+void remember_seq(struct worker *w, __u64 seq)
 {
 	w->seqs[w->seqs_seen++ % STALE] = seq;
 }

@@ -14,7 +14,8 @@ void any_call(struct worker *w)
 	} calls[] = {
 		{ 240, call_transfer }, { 60, call_settle }, { 20, call_poll }, { 10, call_select },
 		{ 16, call_epoll_ctl }, { 16, call_epoll_wait }, { 8, call_next_len },
-		{ 16, call_info }, { 40, call_peek }, { 8, call_ioctl }, { 10, call_show },
+		{ 16, call_info }, { 40, call_peek }, { 24, call_forward },
+		{ 8, call_ioctl }, { 10, call_show },
 		{ 10, call_set_flags },
 		{ 6, call_open }, { 12, call_attach }, { 20, call_create }, { 14, call_open_name },
 		{ 4, call_reopen }, { 6, call_unlink }, { 6, call_change }, { 6, call_stat },
