@@ -144,7 +144,6 @@ static const struct request requests[] = {
 			},
 			{ offsetof(struct mpmcq_create, open_flags), -1 },
 			{ offsetof(struct mpmcq_create, mode), ~0777 },
-			{ offsetof(struct mpmcq_create, levels), ~7 },
 			{ offsetof(struct mpmcq_create, reserved), -1 },
 		},
 	}, {

@@ -166,6 +166,8 @@ static void measure_parked(void)
 	struct mpmcq_info info;
 	pthread_t thread;
 
+	if (queue_mode(fd, MPMCQ_MODE_PACKED) < 0)
+		err(EXIT_FAILURE, "MODE");
 	send_parked(fd, due);
 	thread = watch_begin();
 	sleep_until(due - 0.2);
