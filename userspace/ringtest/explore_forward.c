@@ -9,7 +9,7 @@
  *  - a forward that fails says why, and nothing comes after the end of a queue;
  *  - nobody sleeps in the end who has something to do.
  *
- * Usage: explore_forward [--short|--control [WORDS]]
+ * Usage: explore_forward [--quick|--short|--control [WORDS]]
  *
  * The options are those of explore_queue.
  */
@@ -39,6 +39,7 @@ struct scenario {
 };
 
 #define ALL	SEARCH_ALL
+#define QUICK	2	/* preemptions at most with --quick */
 
 /* Each queue has 2 slots. */
 static const struct scenario scenarios[] = {
@@ -371,20 +372,25 @@ static bool test(unsigned int number, unsigned int preemptions)
 int main(int argc, char **argv)
 {
 	const char *option = argc > 1 && argc < 4 ? argv[1] : "";
-	bool control = !strcmp(option, "--control");
-	bool brief = control || !strcmp(option, "--short");
+	bool control = !strcmp(option, "--control"), quick = !strcmp(option, "--quick");
+	bool brief = control || quick || !strcmp(option, "--short");
 	const char *words = argc == 3 ? argv[2] : "";
 	unsigned int failed = 0, tests = 0;
 
 	if (argc > 1 && !brief) {
-		fprintf(stderr, "usage: explore_forward [--short|--control [WORDS]]\n");
+		fprintf(stderr, "usage: explore_forward [--quick|--short|--control [WORDS]]\n");
 		return 2;
 	}
 	printf("TAP version 13\n");
 	for (unsigned int i = 0; i < ARRAY_SIZE(scenarios) && !(control && failed); i++) {
+		unsigned int preemptions;
+
 		scenario = &scenarios[i];
+		preemptions = brief ? scenario->brief : scenario->full;
+		if (quick && preemptions > QUICK)
+			preemptions = QUICK;
 		if (strstr(scenario->name, words))
-			failed += !test(++tests, brief ? scenario->brief : scenario->full);
+			failed += !test(++tests, preemptions);
 	}
 	printf("1..%u\n", tests);
 	return failed ? 1 : 0;

@@ -27,7 +27,12 @@ enum { FIRST, SECOND, SENDER, RECEIVER, THREADS };
 enum answer { STUCK, OVER, WENT_ON };	/* OVER: the script, before that place */
 
 static struct {
-	const char *scripts[2];		/* of FIRST and SECOND, letters as in explore_queue.c */
+	/*
+	 * Of FIRST and SECOND, letters as in explore_queue.c; and w forwards what is kept to another
+	 * queue, U to the end of the queue itself, H keeps a message of the other, W forwards that to
+	 * the queue.
+	 */
+	const char *scripts[2];
 	unsigned int fill;		/* messages that wait at first, long ones */
 	u32 flags;			/* of the queue */
 	bool signalled;			/* FIRST is, when it falls asleep */
@@ -55,8 +60,26 @@ static ssize_t receive(char what, u32 *index)
 	return what == 'h' ? receive_kept(&value, index, &want) : receive_value(&value, &want);
 }
 
+/* Takes a message of the other queue, and keeps it. */
+static void keep_other(struct mpmcq_holder *h)
+{
+	struct iov_iter to = { .count = LEN_LONG };
+	struct mpmcq_claim claim = { .index = &h->index };
+
+	h->queue = other;
+	h->held = mpmcq_receive(other, &to, &claim) > 0;
+}
+
+static void forward(struct mpmcq_holder *h, struct mpmcq_queue *to)
+{
+	struct mpmcq_forwarding msg = { .wait_ms = MPMCQ_WAIT_FOREVER };
+
+	mpmcq_forward(h->queue, h, to, &msg);
+}
+
 static void run_script(const char *script)
 {
+	struct mpmcq_holder h = { .queue = queue };
 	u32 index = 0, held = 0;
 	u64 values[2] = { 0 };
 
@@ -111,6 +134,18 @@ static void run_script(const char *script)
 			break;
 		case 'p':
 			mpmcq_queue_reopen(queue);
+			break;
+		case 'H':
+			keep_other(&h);
+			break;
+		case 'W':
+			forward(&h, queue);
+			break;
+		case 'w':
+		case 'U':
+			h.index = index;
+			h.held = held;
+			forward(&h, *script == 'w' ? other : queue);
 			break;
 		case 'i':
 			poll_queue(FMODE_READ, 0, EPOLLIN, false, true);
@@ -197,6 +232,15 @@ static enum answer advance(unsigned int self, unsigned int steps)
 	return steps_alive() & 1U << self ? WENT_ON : OVER;
 }
 
+/* A message in the other queue. */
+static void send_other(void)
+{
+	const struct mpmcq_caller by = { };
+	struct iov_iter from = { .count = LEN_LONG };
+
+	mpmcq_send(other, &from, 0, &by);
+}
+
 static enum answer pause_at(unsigned int first, unsigned int second)
 {
 	enum answer answer;
@@ -207,6 +251,9 @@ static enum answer pause_at(unsigned int first, unsigned int second)
 	closers = now.scripts[FIRST][0] == 'c';
 	pauses = true;
 	queue_set_up(ORDER, 5, now.flags, 0, 1, USES_ALL);
+	other_set_up(ORDER);
+	for (unsigned int i = 0; i < 2; i++)
+		send_other();
 	for (unsigned int i = 0; i < now.fill; i++)
 		send_value(0, true, 0, false, 0, 0);
 	steps_start(THREADS, thread);
@@ -277,7 +324,8 @@ static bool test(unsigned int number)
 int main(void)
 {
 	static const char *const one[] = { "s", "f", "F", "r", "g", "G", "k", "i", "srt", "rsq",
-					   "S", "R", "ha", "hb", "hB", "hdD", "hdv", "hdx", "cp" };
+					   "S", "R", "ha", "hb", "hB", "hdD", "hdv", "hdx", "cp",
+					   "hw", "hU", "HW" };
 	static const char *const drop[] = { "s", "F", "S", "i" };
 	static const char *const signalled[] = { "s", "r", "i" };
 	static const char *const two[] = { "s", "F", "r", "G" };
