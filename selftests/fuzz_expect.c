@@ -461,6 +461,10 @@ const char *misinformed(const struct mpmcq_info *info, __u32 size, const struct 
 	CHECK_SUM(returned, RETURNED);
 	CHECK_SUM(set_aside, SET_ASIDE);
 	CHECK_SUM(dropped, DROPPED);
+	/* Of those that are alike it is not known which has been delivered. */
+	if (!q->mixed)
+		CHECK_SUM(redelivered, REDELIVERED);
+	CHECK_SUM(suspected, SUSPECTED);
 	CHECK(oldest_ns, q->like.flags & MPMCQ_STAMP || !info->oldest_ns);
 	CHECK(readers_asleep, !exact || !info->readers_asleep);
 	CHECK(writers_asleep, !exact || !info->writers_asleep);

@@ -146,6 +146,9 @@ void call_attach(struct worker *w)
 	struct args a;
 
 	req.modes = draw_modes(w, MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE | MPMCQ_MODE_DEAD);
+	/* Who reads dead ones is seldom there when there are some. */
+	if (f->queue->exact && f->queue->dead.n && one_in(w, 2))
+		req.modes |= MPMCQ_MODE_DEAD;
 	/* Where all messages have to keep their order none may come back. */
 	if (f->queue->ordered)
 		req.modes &= ~MPMCQ_MODE_LEASE;

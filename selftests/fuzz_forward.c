@@ -6,6 +6,28 @@
 
 #include "fuzz.h"
 
+/* Mostly one that holds a message of which the id is known. */
+static int draw_holder(struct worker *w)
+{
+	int i, j, from = draw_leased_file(w);
+
+	if (one_in(w, 8))
+		return from;
+	for (i = 0; i < OWN; i++) {
+		j = (from + i) % OWN;
+		if (open_file(w, j)->held.n && at(&open_file(w, j)->held, 0)->id)
+			return j;
+	}
+	return from;
+}
+
+static int draw_target(struct worker *w)
+{
+	int i = draw_file(w);
+
+	return writable(open_file(w, i)) ? i : draw_file(w);
+}
+
 /* The message itself stays in what is known only if nobody else uses either queue. */
 static bool may_go_itself(const struct open_file *f, const struct open_file *to)
 {
@@ -28,8 +50,8 @@ static __u32 draw_payload(struct worker *w, const struct queue *q, struct mpmcq_
 		at = a->hole;
 		there = 0;
 	} else if (bad) {
-		there = draw(w, 64);
-		at = a->text_end - there;
+		there = draw(w, len < 64 ? len + 1 : 64);
+		at = memcpy(a->text_end - there, at, there);
 	}
 	fw->buf = (unsigned long)at;
 	fw->len = len;
@@ -169,7 +191,7 @@ static void check_no_seq(struct worker *w, int ret, __u64 seq, __u64 before)
 
 void call_forward(struct worker *w)
 {
-	int i = draw_leased_file(w), j = draw_file(w), ret;
+	int i = draw_holder(w), j = draw_target(w), ret;
 	struct mpmcq_forward fw = { .fd = w->files.fd[j] };
 	struct expected e, wrong_fd = NOTHING;
 	struct forwarding forwarding;

@@ -109,12 +109,13 @@ static void let_named_go(struct worker *w, const struct open_file *f, const __u6
 int draw_leased_file(struct worker *w)
 {
 	int i, j, from = draw_file(w), n = is_alone(w) ? COMMON + 1 : LAST;
+	bool holding = one_in(w, 2);
 
 	if (one_in(w, 8))
 		return from;
 	for (i = 0; i < n; i++) {
 		j = (from + i) % n;
-		if (has_mode(open_file(w, j), MPMCQ_MODE_LEASE))
+		if (holding ? open_file(w, j)->held.n : has_mode(open_file(w, j), MPMCQ_MODE_LEASE))
 			return j;
 	}
 	return from;

@@ -311,7 +311,10 @@ static void give_back(struct queue *q, struct message m, struct verdict v)
 	count(q, RETURNED, 1);
 	if (q->like.max_deliveries && m.deliveries >= q->like.max_deliveries) {
 		set_aside(q, m, MPMCQ_REASON_DELIVERIES);
-	} else if (v.fate == CAME_BACK || v.flags & MPMCQ_SETTLE_FRONT) {
+		return;
+	}
+	count(q, SUSPECTED, v.fate == CAME_BACK);
+	if (v.fate == CAME_BACK || v.flags & MPMCQ_SETTLE_FRONT) {
 		to_returned(q, m);
 	} else {
 		m.delay_ms = delay_of(q, &m, v);
@@ -345,6 +348,7 @@ static void revive_one(struct queue *q, struct message m)
 	m.deliveries = 0;
 	m.suspect = true;
 	m.reason = 0;
+	count(q, SUSPECTED, 1);
 	make_ready(q, m);
 }
 
@@ -526,9 +530,12 @@ int delivered(struct world *world, struct open_file *f, struct message m)
 		return gone(world, q, &m);
 	if (f->pooled)
 		return 0;
-	m.deliveries += !has_mode(f, MPMCQ_MODE_DEAD);
 	if (q->exact)
 		q->leased++;
+	if (!has_mode(f, MPMCQ_MODE_DEAD)) {
+		count(q, REDELIVERED, m.deliveries > 0);
+		m.deliveries++;
+	}
 	/* Of those that a queue that is timed took back nobody has told us. */
 	if (f->held.n == f->max_held) {
 		faults = q->timed ? 0 : EXCESSIVE;

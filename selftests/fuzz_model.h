@@ -33,7 +33,10 @@ enum fault {
 };
 
 /* What has happened to messages of a queue, so far as is known.  INFO tells all but the last. */
-enum count { SENT, RECEIVED, ACKED, RETURNED, SET_ASIDE, DROPPED, PURGED, COUNTS };
+enum count {
+	SENT, RECEIVED, ACKED, RETURNED, SET_ASIDE, DROPPED, REDELIVERED, SUSPECTED, PURGED,
+	COUNTS
+};
 
 /* A message as the model knows it; of one too short for a record only its length. */
 struct message {

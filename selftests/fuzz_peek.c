@@ -135,6 +135,7 @@ static void check_peeked(struct worker *w, struct queue *q, const struct mpmcq_p
 	struct mpmcq_peek got;
 	const unsigned char *data;
 	const char *wrong;
+	char text[64];
 
 	memcpy(&got, at, sizeof(got));
 	data = (void *)(unsigned long)(ret || !got.buf_len ? 0 : got.buf);
@@ -146,10 +147,9 @@ static void check_peeked(struct worker *w, struct queue *q, const struct mpmcq_p
 		return;
 	}
 	wrong = misseen(w->world, q, &got, sight, data);
-	if (wrong) {
-		complain(w, "ioctl: PEEK", ret, ", and what it shows is wrong:");
-		complain(w, wrong, got.len, " is the length");
-	}
+	snprintf(text, sizeof(text), ", and %s is wrong", wrong ? wrong : "nothing");
+	if (wrong)
+		complain(w, "ioctl: PEEK", ret, text);
 	if (data == w->arena->view[GOOD] && !is_junk(data + got.len, MARGIN))
 		complain(w, "ioctl: PEEK", ret, ", and has written beyond the message");
 	remember_seq(w, got.found);

@@ -11,7 +11,8 @@
 
 const char *const counters[] = {
 	[SENT] = "sent", [RECEIVED] = "received", [ACKED] = "acked", [RETURNED] = "returned",
-	[SET_ASIDE] = "set_aside", [DROPPED] = "dropped",
+	[SET_ASIDE] = "set_aside", [DROPPED] = "dropped", [REDELIVERED] = "redelivered",
+	[SUSPECTED] = "suspected",
 };
 
 __u64 counter_of(const struct mpmcq_info *info, enum count which)
@@ -19,7 +20,8 @@ __u64 counter_of(const struct mpmcq_info *info, enum count which)
 	const __u64 counts[] = {
 		[SENT] = info->sent, [RECEIVED] = info->received, [ACKED] = info->acked,
 		[RETURNED] = info->returned, [SET_ASIDE] = info->set_aside,
-		[DROPPED] = info->dropped,
+		[DROPPED] = info->dropped, [REDELIVERED] = info->redelivered,
+		[SUSPECTED] = info->suspected,
 	};
 
 	return counts[which];

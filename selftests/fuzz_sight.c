@@ -170,7 +170,7 @@ static const char *implausible(const struct queue *q, const struct mpmcq_peek *p
 					   p->msg_priority >= q->like.levels)
 		return "msg_priority";
 	if (p->flags == MPMCQ_PEEK_SEQ && p->found != p->seq)
-		return "found, which is not seq,";
+		return "found (not seq)";
 	return NULL;
 }
 
@@ -185,7 +185,7 @@ const char *misseen(struct world *world, const struct queue *q, const struct mpm
 	if (!has_delay(world, p, m))
 		return "delay_ms";
 	if (data && !is_sent(world, q, data, p->len, &other))
-		return "the message, which is nobody's or torn,";
+		return "the message (nobody's, or torn)";
 	/* Of a queue that is not exact the name is known by the message. */
 	if (!m)
 		return data && !q->exact && !has_seq(world, q, &other, p->found) ? "found" : NULL;
@@ -193,7 +193,7 @@ const char *misseen(struct world *world, const struct queue *q, const struct mpm
 		return "len";
 	if (data && m->len >= sizeof(struct record) &&
 	    (other.producer != m->producer || other.number != m->number))
-		return "the message, which is another,";
+		return "the message (another one)";
 	if (!is_mixed(q, m) &&
 	    (p->deliveries != m->deliveries || p->reason != m->reason ||
 	     p->state != (m->suspect ? MPMCQ_STATE_SUSPECT : 0) || p->msg_priority != m->priority))

@@ -353,6 +353,21 @@ static void acknowledge(struct worker *w, const struct request *r, const char *n
 	tell_faults(w, name, 0, end_all_leases(w->world, f, (struct verdict){ .fate = ACK }));
 }
 
+/* Now and then one that may read a dead message. */
+static int draw_transfer_file(struct worker *w)
+{
+	int i, j, from = draw_file(w);
+
+	if (!one_in(w, 4))
+		return from;
+	for (i = 0; i < OWN; i++) {
+		j = (from + i) % OWN;
+		if (has_mode(open_file(w, j), MPMCQ_MODE_DEAD) && open_file(w, j)->queue->dead.n)
+			return j;
+	}
+	return from;
+}
+
 void call_transfer(struct worker *w)
 {
 	static ssize_t (*const methods[])(struct worker *, int, bool, const struct how *) = {
@@ -362,7 +377,7 @@ void call_transfer(struct worker *w)
 		{ "read", "readv", "preadv2", "io_uring: readv" },
 		{ "write", "writev", "pwritev2", "io_uring: writev" },
 	};
-	int i = draw_file(w);
+	int i = draw_transfer_file(w);
 	struct open_file *f = open_file(w, i);
 	struct request r = { .file = f, .write = draw_write(w, f), .refusal = NOTHING };
 	const char *name;
