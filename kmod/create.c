@@ -24,8 +24,8 @@
 #define MPMCQ_FILE_BYTES	2048
 
 /*
- * What a slot costs beyond the message, if there is one level: what goes before it, an entry in each
- * ring.
+ * What a slot costs beyond the message, if there is one level: what goes before it, and an entry in
+ * each ring.
  */
 static_assert(sizeof(struct mpmcq_slot) + 4 * sizeof(atomic64_t) <= 56);
 

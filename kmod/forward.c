@@ -68,8 +68,9 @@ static int forward_here(struct mpmcq_queue *q, struct mpmcq_holder *h,
  *
  * Return: 0; -ENOENT if it is not held, or not any more when there is a slot; -EMSGSIZE if it is
  * longer than @to allows; -EINVAL if @to has no such level; -EOPNOTSUPP for a delay if @to has
- * none; and those of mpmcq_claim_slots() but -EFAULT.  After an error it is held as before, if its lease has not
- * ended.  If it has, @to may have dropped a message for the slot, as it may at any write.
+ * none; and those of mpmcq_claim_slots() but -EFAULT.  After an error it is held as before, if its
+ * lease has not ended.  If it has, @to may have dropped a message for the slot, as it may at any
+ * write.
  * Context: process; may sleep if it may wait.
  */
 int mpmcq_forward(struct mpmcq_queue *from, struct mpmcq_holder *h, struct mpmcq_queue *to,

@@ -282,8 +282,8 @@ static __always_inline ssize_t receive_ready(struct mpmcq_queue *q, struct iov_i
 }
 
 /*
- * mpmcq_claim_ready() with several levels: takes from the highest that has a message.  One that came
- * to a higher level since that was looked at is sent at the same time as this is received.
+ * mpmcq_claim_ready() with several levels: takes from the highest that has a message.  One that
+ * came to a higher level since that was looked at is sent at the same time as this is received.
  */
 static __always_inline int claim_by_level(struct mpmcq_queue *q, size_t room,
 					  struct index_ring **from, s64 *pos, u32 *len)

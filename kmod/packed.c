@@ -178,7 +178,8 @@ missing:
 
 /*
  * Copies short messages into slots, from the @i-th on, and moves on past them, until one is
- * not short, wrong or not there, or has another priority or delay than @like.  Returns which that is.
+ * not short, wrong or not there, or has another priority or delay than @like.  Returns which that
+ * is.
  */
 static unsigned int copy_short_in(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 				  unsigned int i, struct iov_iter *from,

@@ -148,8 +148,8 @@ struct mpmcq_counters {
  * @dead_readers: who waits for a message in @dead
  * @late: wakes, a tick later, those whom a put left to others to wake; armed by any putter
  * @redelivered: deliveries to readers who kept the message, not for the first time
- * @suspected: how many messages were made suspects.  Both are for what is rare, so that the counters
- *	of a CPU fit one cache line
+ * @suspected: how many messages were made suspects.  Both are for what is rare, so that the
+ *	counters of a CPU fit one cache line
  * @counters: for each of nr_cpu_ids CPUs, read any time.  Not alloc_percpu(), which takes
  *	more time than all else that a small queue needs
  *

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Workers that die while they forward, delay and reorder: two queues with priorities and delays, and
- * workers that read each and are killed at random, more of them all the time.  Some messages kill
- * whoever reads them.  In the end each of these is dead, and each other message is in one of the
- * queues, once.
+ * Workers that die while they forward, delay and reorder: two queues with priorities and delays,
+ * and workers that read each and are killed at random, more of them all the time.  Some messages
+ * kill whoever reads them.  In the end each of these is dead, and each other message is in one of
+ * the queues, once.
  *
  * MPMCQ_CRASH_SECONDS	how long; 3 by default, as many as you like
  * MPMCQ_CRASH_SEED	of what is random, to try the same again as far as that can be
@@ -142,12 +142,16 @@ static int send_all(int fd)
 }
 
 /* The queues, and who works on them. */
-FIXTURE(crash)
-{
+struct crew {
 	int queue[2];
 	pid_t worker[WORKERS];
 	unsigned int seed;
 	unsigned long deaths;
+};
+
+FIXTURE(crash)
+{
+	struct crew crew;
 };
 
 static pid_t start_worker(const int *queue, int i, unsigned int seed)
@@ -157,29 +161,30 @@ static pid_t start_worker(const int *queue, int i, unsigned int seed)
 
 FIXTURE_SETUP(crash)
 {
+	struct crew *crew = &self->crew;
 	int i;
 
-	self->seed = number_from("MPMCQ_CRASH_SEED", time(NULL));
-	TH_LOG("MPMCQ_CRASH_SEED=%u", self->seed);
+	crew->seed = number_from("MPMCQ_CRASH_SEED", time(NULL));
+	TH_LOG("MPMCQ_CRASH_SEED=%u", crew->seed);
 	for (i = 0; i < 2; i++) {
-		self->queue[i] = make_queue(.capacity = CAPACITY, .msg_size = sizeof(int),
+		crew->queue[i] = make_queue(.capacity = CAPACITY, .msg_size = sizeof(int),
 					    .flags = MPMCQ_DELAY, .levels = LEVELS,
 					    .max_deliveries = MOST, .open_flags = O_RDWR);
-		ASSERT_LE(0, self->queue[i]);
+		ASSERT_LE(0, crew->queue[i]);
 	}
-	ASSERT_EQ(0, send_all(self->queue[0]));
+	ASSERT_EQ(0, send_all(crew->queue[0]));
 	for (i = 0; i < WORKERS; i++)
-		self->worker[i] = start_worker(self->queue, i, rand_r(&self->seed));
+		crew->worker[i] = start_worker(crew->queue, i, rand_r(&crew->seed));
 }
 
 FIXTURE_TEARDOWN(crash)
 {
-	close(self->queue[0]);
-	close(self->queue[1]);
+	close(self->crew.queue[0]);
+	close(self->crew.queue[1]);
 }
 
 /* Whoever has died is replaced; false if one has ended in another way. */
-static bool replace_dead(FIXTURE_DATA(crash) *self)
+static bool replace_dead(struct crew *crew)
 {
 	pid_t pid;
 	int i, status;
@@ -190,63 +195,64 @@ static bool replace_dead(FIXTURE_DATA(crash) *self)
 			return false;
 		}
 		for (i = 0; i < WORKERS; i++)
-			if (self->worker[i] == pid)
-				self->worker[i] = start_worker(self->queue, i,
-							       rand_r(&self->seed));
-		self->deaths++;
+			if (crew->worker[i] == pid)
+				crew->worker[i] = start_worker(crew->queue, i,
+							       rand_r(&crew->seed));
+		crew->deaths++;
 	}
 	return true;
 }
 
 /* Kills them at random until the time is up and all that kills is dead; not for ever. */
-static bool kill_at_random(FIXTURE_DATA(crash) *self, long ms)
+static bool kill_at_random(struct crew *crew, long ms)
 {
 	long end = now_ms() + ms, latest = end + 60000;
 
-	while (now_ms() < end || (info_of(self->queue[0]).dead < DEADLY && now_ms() < latest)) {
-		usleep(rand_r(&self->seed) % 5000);
-		kill(self->worker[rand_r(&self->seed) % WORKERS], SIGKILL);
-		if (!replace_dead(self))
+	while (now_ms() < end || (info_of(crew->queue[0]).dead < DEADLY && now_ms() < latest)) {
+		usleep(rand_r(&crew->seed) % 5000);
+		kill(crew->worker[rand_r(&crew->seed) % WORKERS], SIGKILL);
+		if (!replace_dead(crew))
 			return false;
 	}
 	return true;
 }
 
-static void kill_all(FIXTURE_DATA(crash) *self)
+static void kill_all(struct crew *crew)
 {
 	int i;
 
 	for (i = 0; i < WORKERS; i++)
-		kill(self->worker[i], SIGKILL);
+		kill(crew->worker[i], SIGKILL);
 	while (waitpid(-1, NULL, 0) > 0)
 		;
 }
 
 TEST_F_TIMEOUT(crash, at_random, 36000)
 {
+	struct crew *crew = &self->crew;
 	unsigned char seen[MESSAGES] = { };
 	struct mpmcq_msg msg[DEADLY + 1] = { };
 	int i, le, wrong = 0;
 	bool good;
 
-	good = kill_at_random(self, 1000L * number_from("MPMCQ_CRASH_SECONDS", 3));
-	kill_all(self);
+	good = kill_at_random(crew, 1000L * number_from("MPMCQ_CRASH_SECONDS", 3));
+	kill_all(crew);
 	ASSERT_TRUE(good);
-	TH_LOG("%lu died, %llu forwarded", self->deaths,
-	       info_of(self->queue[0]).acked + info_of(self->queue[1]).acked);
-	EXPECT_LT(0, info_of(self->queue[1]).acked);
+	TH_LOG("%lu died, %llu forwarded", crew->deaths,
+	       info_of(crew->queue[0]).acked + info_of(crew->queue[1]).acked);
+	EXPECT_LT(0, info_of(crew->queue[1]).acked);
 
 	for (i = 0; i < 2; i++) {
-		EXPECT_EQ(0, info_of(self->queue[i]).leased);
-		EXPECT_EQ(i ? 0 : DEADLY, info_of(self->queue[i]).dead);
-		EXPECT_EQ(0, result(ioctl(self->queue[i], MPMCQ_IOC_CLOSE, MPMCQ_CLOSE_DUE)));
-		EXPECT_EQ(0, count_seen(self->queue[i], seen));
+		EXPECT_EQ(0, info_of(crew->queue[i]).leased);
+		EXPECT_EQ(i ? 0 : DEADLY, info_of(crew->queue[i]).dead);
+		EXPECT_EQ(0, result(ioctl(crew->queue[i], MPMCQ_IOC_CLOSE, MPMCQ_CLOSE_DUE)));
+		EXPECT_EQ(0, count_seen(crew->queue[i], seen));
 	}
 	for (i = 0; i < MESSAGES; i++)
 		wrong += seen[i] != (i < INNOCENT);
 	EXPECT_EQ(0, wrong);
 
-	le = attach(self->queue[0], O_RDONLY | O_NONBLOCK, MPMCQ_MODE_DEAD | MPMCQ_MODE_PACKED, 0);
+	le = attach(crew->queue[0], O_RDONLY | O_NONBLOCK, MPMCQ_MODE_DEAD | MPMCQ_MODE_PACKED, 0);
 	ASSERT_LE(0, le);
 	EXPECT_EQ(DEADLY, take_dead(le, msg));
 	for (i = 0; i < DEADLY; i++) {

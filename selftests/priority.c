@@ -220,7 +220,8 @@ TEST_F(priority, delayed)
 	for (i = 0; i < 2; i++) {
 		pack(buf + i * space_of(LEN), LEN, i);
 		buf[i * space_of(LEN) + offsetof(struct mpmcq_msg, priority)] = 1 + i;
-		memcpy(buf + i * space_of(LEN) + offsetof(struct mpmcq_msg, delay_ms), &delay_ms, 4);
+		memcpy(buf + i * space_of(LEN) + offsetof(struct mpmcq_msg, delay_ms), &delay_ms,
+		       sizeof(delay_ms));
 	}
 	ASSERT_EQ(sizeof(buf), put(self->pk, buf, sizeof(buf)));
 	EXPECT_TRUE(comes_true(depth(self->fd) == 2));

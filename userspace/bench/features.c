@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What queues of ours can do beyond sending and receiving, for one process that counts what it costs
+ * What queues of ours can do beyond sending and receiving, for one process that counts what it
+ * costs
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -75,13 +76,16 @@ static int holder = -1;
 
 static int relay_open(struct channel *c, size_t size)
 {
+	const struct mpmcq_create second = {
+		.capacity = ROOM, .msg_size = size, .open_flags = O_RDWR,
+	};
+
 	if (open_queue(c, (struct mpmcq_create){ }, size) < 0)
 		return -1;
 	holder = queue_attach(c->in, O_RDONLY, MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE, 1);
 	if (holder < 0)
 		return give_up(c);
-	c->out = queue_create(&(struct mpmcq_create){ .capacity = ROOM, .msg_size = size,
-						      .open_flags = O_RDWR });
+	c->out = queue_create(&second);
 	if (c->out >= 0)
 		return 0;
 	close(holder);

@@ -25,7 +25,7 @@
 
 #define SIZE		64
 #define PACK		64	/* messages of a write */
-#define MESSAGES_MAX	(1U << 20)
+#define MESSAGES_MAX	1048576U
 #define TURN_NS		250000	/* for which the watcher sleeps */
 #define MOST_DELAY_MS	600000
 

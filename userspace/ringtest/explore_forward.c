@@ -74,7 +74,7 @@ static struct {
 	bool received[MAX_MESSAGES];
 	bool forwarded[MAX_MESSAGES];	/* it is about to be in the other queue */
 	struct mpmcq_holder holder[MAX_THREADS];
-	u64 holds[MAX_THREADS];		/* which message, 0 for none; stays until the script goes on */
+	u64 holds[MAX_THREADS];		/* which message it was, 0 for none */
 	char doing[MAX_THREADS];
 } now;
 
@@ -83,7 +83,7 @@ static bool is_closed(const struct mpmcq_queue *q)
 	return q->closings.counter & 1;
 }
 
-static void forwarded(u32 index)
+static void note_forward(u32 index)
 {
 	u64 value = value_at(other, index);
 
@@ -325,7 +325,7 @@ static void set_up(void)
 		do_send(queue);
 	for (unsigned int i = 0; i < scenario->other_fill; i++)
 		do_send(other);
-	on_forwarded = forwarded;
+	on_forwarded = note_forward;
 }
 
 static uint64_t hash(void)

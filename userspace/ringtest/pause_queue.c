@@ -28,9 +28,9 @@ enum answer { STUCK, OVER, WENT_ON };	/* OVER: the script, before that place */
 
 static struct {
 	/*
-	 * Of FIRST and SECOND, letters as in explore_queue.c; and w forwards what is kept to another
-	 * queue, U to the end of the queue itself, H keeps a message of the other, W forwards that to
-	 * the queue.
+	 * Of FIRST and SECOND, letters as in explore_queue.c; and w forwards what is kept to
+	 * another queue, U to the end of the queue itself, H keeps a message of the other, W
+	 * forwards that to the queue.
 	 */
 	const char *scripts[2];
 	unsigned int fill;		/* messages that wait at first, long ones */

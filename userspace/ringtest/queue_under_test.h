@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * create.c, queue.c, claim.h, message.c, peek.c, forward.c and mpmcq_file_poll() of kmod/, as shipped
- * but for their kernel includes (the Makefile takes those out), on kernel.h; and a note of which
- * ring has which index, taken whenever one is put or taken.
+ * create.c, queue.c, claim.h, message.c, peek.c, forward.c and mpmcq_file_poll() of kmod/, as
+ * shipped but for their kernel includes (the Makefile takes those out), on kernel.h; and a note of
+ * which ring has which index, taken whenever one is put or taken.
  */
 #ifndef _MPMCQ_RINGTEST_QUEUE_UNDER_TEST_H
 #define _MPMCQ_RINGTEST_QUEUE_UNDER_TEST_H
@@ -81,8 +81,9 @@ static void note_put(const struct index_ring *ring, u32 index)
 		search_fault("a message comes after the end");
 	if (elsewhere && ring == &other->ready && on_forwarded)
 		on_forwarded(index);
-	if (!elsewhere && ((ended && ring != &queue->free && ring != &queue->dead) ||
-	    (dead_ended && ring != &queue->free)))
+	if (!elsewhere && ended && ring != &queue->free && ring != &queue->dead)
+		search_fault("a message comes after the end");
+	if (!elsewhere && dead_ended && ring != &queue->free)
 		search_fault("a message comes after the end");
 	*holds_of(ring) |= 1U << index;
 }
