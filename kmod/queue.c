@@ -504,7 +504,7 @@ static __always_inline int look_in(struct mpmcq_queue *q, struct index_ring *fir
  *
  * There is none only if all were empty at one moment: if each was empty twice, and nothing has come
  * and gone there in between, for then its head would have moved.  The moment is that between the
- * two passes.
+ * two passes: see litmus test LOOK+WAKE+levels.
  */
 static noinline int look_in_all(struct mpmcq_queue *q, struct index_ring *const *rings,
 				unsigned int n, look_fn look, struct mpmcq_claim *claim)
