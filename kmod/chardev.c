@@ -253,7 +253,6 @@ static int forward(const struct file *file, struct file *target, struct mpmcq_fo
 		.id = args->id, .data = data, .len = args->len, .delay_ms = args->delay_ms,
 		.cred = target->f_cred, .priority = args->priority,
 	};
-
 	int ret;
 
 	if (!(target->f_mode & FMODE_WRITE))

@@ -43,13 +43,13 @@ static inline bool mpmcq_was_open(const struct mpmcq_queue *q)
  * @from: what will be copied into it
  * @bytes: how much of it
  * @wait_ms: as of struct mpmcq_claim
- * @priority: where that of struct mpmcq_claim is
+ * @priority: as of struct mpmcq_claim
  *
  * Return: the index, which is now in the caller's hands; the errors of mpmcq_claim_slots().
  * Context: may sleep if it may wait, or if pages of @from are missing.
  */
 static inline int mpmcq_claim_slot(struct mpmcq_queue *q, struct iov_iter *from, size_t bytes,
-				   u32 wait_ms, const u32 *priority)
+				   u32 wait_ms, u32 priority)
 {
 	int index;
 

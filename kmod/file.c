@@ -145,25 +145,31 @@ void mpmcq_file_set_timeouts(struct mpmcq_file *f, u32 rcv_timeout_ms, u32 snd_t
 }
 
 /**
- * mpmcq_file_set_priority() - give plain writes another priority from now on
- * @f: the file's
+ * mpmcq_file_set_priority() - give plain writes of a new file another priority
+ * @f: the file's; nobody else knows the file
  * @priority: the higher, the earlier
- *
- * A higher one may let the file drop what it must not drop before, and that is news for who polls.
  *
  * Return: 0; -EINVAL if the queue has no such level.
  * Context: any.
  */
 int mpmcq_file_set_priority(struct mpmcq_file *f, u32 priority)
 {
-	u32 before = READ_ONCE(f->by.priority);
-
 	if (priority >= f->queue->config.levels)
 		return -EINVAL;
-	WRITE_ONCE(f->by.priority, priority);
+	f->by.priority = priority;
+	return 0;
+}
+
+/*
+ * The same while others use it.  A higher one may let the file drop what it must not drop before,
+ * and that is news for who polls.
+ */
+static void change_priority(struct mpmcq_file *f, u32 priority)
+{
+	u32 before = xchg(&f->by.priority, priority);
+
 	if (priority > before && f->queue->config.flags & MPMCQ_DROP_OLDEST)
 		mpmcq_wake_writers_pollers(f->queue);
-	return 0;
 }
 
 /**
@@ -644,7 +650,8 @@ static int ioctl_mode(struct file *file, void __user *arg)
 	if (ret)
 		return ret;
 	mpmcq_file_set_timeouts(f, args.rcv_timeout_ms, args.snd_timeout_ms);
-	return mpmcq_file_set_priority(f, args.priority);
+	change_priority(f, args.priority);
+	return 0;
 }
 
 static bool settle_args_valid(const struct mpmcq_settle *args, bool dead)

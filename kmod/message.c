@@ -178,13 +178,11 @@ void mpmcq_send_slots(struct mpmcq_queue *q, const u32 *indices, unsigned int n,
 
 /* Stamps a message if the queue wants that; returns its priority, as it is in the word. */
 static noinline u64 mark(const struct mpmcq_queue *q, const struct mpmcq_slot *slot,
-			 const struct mpmcq_caller *by)
+			 const struct cred *cred, u64 priority)
 {
-	u64 priority = (u64)READ_ONCE(by->priority) << MPMCQ_PRIORITY_SHIFT;
-
 	if (q->config.flags & MPMCQ_STAMP)
-		mpmcq_slot_stamp(q, slot, by->cred);
-	return priority;
+		mpmcq_slot_stamp(q, slot, cred);
+	return priority << MPMCQ_PRIORITY_SHIFT;
 }
 
 /**
@@ -203,6 +201,7 @@ static noinline u64 mark(const struct mpmcq_queue *q, const struct mpmcq_slot *s
 ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
 		   const struct mpmcq_caller *by)
 {
+	u32 priority = READ_ONCE(by->priority);
 	size_t len = iov_iter_count(from);
 	unsigned int tries = 0;
 	int ret = 0;
@@ -215,7 +214,7 @@ ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
 		return -EMSGSIZE;
 
 	while (!ret) {
-		ret = mpmcq_claim_slot(q, from, len, wait_ms, &by->priority);
+		ret = mpmcq_claim_slot(q, from, len, wait_ms, priority);
 		if (ret < 0)
 			break;
 		index = ret;
@@ -223,11 +222,11 @@ ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
 		if (copy_in(mpmcq_slot(q, index), len, from)) {
 			word = len;
 			if (unlikely(q->marks))
-				word |= mark(q, mpmcq_slot(q, index), by);
+				word |= mark(q, mpmcq_slot(q, index), by->cred, priority);
 			mpmcq_slot_fill(mpmcq_slot(q, index), word);
 			trace_mpmcq_send(q->number, len);
 			if (unlikely(q->lower))
-				mpmcq_publish_one_at(q, index, mpmcq_word_priority(word));
+				mpmcq_publish_one_at(q, index, priority);
 			else
 				mpmcq_publish_one(q, index);
 			return len;
@@ -282,35 +281,38 @@ static __always_inline ssize_t receive_ready(struct mpmcq_queue *q, struct iov_i
 }
 
 /*
- * mpmcq_claim_ready() with several levels: takes from the highest that has a message.  One that
- * came to a higher level since that was looked at is sent at the same time as this is received.
+ * mpmcq_claim_ready() with several levels.  Looks from the lowest on, so that all that comes before
+ * the message was empty after it was seen at the head: what was sent before it, to a higher level,
+ * is not overtaken.
  */
 static __always_inline int claim_by_level(struct mpmcq_queue *q, size_t room,
 					  struct index_ring **from, s64 *pos, u32 *len)
 {
-	struct index_ring *ring, *lower;
-	int index;
+	struct index_ring *ring;
+	int index, found;
 	u64 word;
-	u32 left;
+	s64 at;
 
-	if (unlikely(!index_ring_empty(&q->returned)))
-		return INDEX_RING_EMPTY;
 	do {
-		ring = &q->ready;
-		lower = q->lower;
-		left = q->config.levels;
-		while ((index = index_ring_peek(ring, pos)) == INDEX_RING_EMPTY) {
-			if (!--left)
-				return INDEX_RING_EMPTY;
-			ring = lower++;
-		}
-		word = READ_ONCE(mpmcq_slot(q, index)->word) & ~MPMCQ_PRIORITY;
+		found = INDEX_RING_EMPTY;
+		ring = q->lower + q->config.levels - 1;
+		do {
+			ring = ring == q->lower ? &q->ready : ring - 1;
+			index = index_ring_peek(ring, &at);
+			if (index != INDEX_RING_EMPTY) {
+				found = index;
+				*from = ring;
+				*pos = at;
+			}
+		} while (ring != &q->ready);
+		if (found == INDEX_RING_EMPTY || unlikely(!index_ring_empty(&q->returned)))
+			return INDEX_RING_EMPTY;
+		word = READ_ONCE(mpmcq_slot(q, found)->word) & ~MPMCQ_PRIORITY;
 		if (unlikely(word > room))
 			return INDEX_RING_EMPTY;
-	} while (unlikely(!index_ring_take_at(ring, *pos, 1)));
-	*from = ring;
+	} while (unlikely(!index_ring_take_at(*from, *pos, 1)));
 	*len = word;
-	return index;
+	return found;
 }
 
 /* receive_ready() with several levels. */
@@ -333,9 +335,9 @@ static __always_inline ssize_t receive_by_level(struct mpmcq_queue *q, struct io
 /* Apart, so that queues of one level are no slower. */
 static noinline ssize_t receive_by_level_now(struct mpmcq_queue *q, struct iov_iter *to)
 {
-	struct index_ring *from;
+	struct index_ring *from = NULL;
 	u32 index;
-	s64 pos;
+	s64 pos = 0;
 	ssize_t len = receive_by_level(q, to, &index, &from, &pos);
 
 	if (likely(len > 0))
@@ -346,8 +348,8 @@ static noinline ssize_t receive_by_level_now(struct mpmcq_queue *q, struct iov_i
 static noinline ssize_t receive_by_level_kept(struct mpmcq_queue *q, struct iov_iter *to,
 					      u32 *index, u64 *id)
 {
-	struct index_ring *from;
-	s64 pos;
+	struct index_ring *from = NULL;
+	s64 pos = 0;
 	ssize_t len = receive_by_level(q, to, index, &from, &pos);
 
 	if (likely(len > 0))

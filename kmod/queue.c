@@ -376,7 +376,7 @@ static __always_inline unsigned int wake_for(struct mpmcq_queue *q, const struct
 	end = (to_free || to_dead) && unlikely(has_ended(q));
 	if (to_free || (to_ready && q->config.flags & MPMCQ_DROP_OLDEST)) {
 		/* The first that waits may be below the message, and must not drop it. */
-		if (to_ready && unlikely(q->lower))
+		if (to_ready && unlikely(q->lower) && has_sleepers(&q->writers))
 			wake_up_interruptible_all(&q->writers.tasks);
 		wake(q, &q->writers, to_free ? ring : NULL, pos, n, false);
 		sides |= WRITERS;
@@ -472,6 +472,19 @@ typedef int (*claim_fn)(struct mpmcq_queue *q, struct mpmcq_claim *claim);
 typedef int (*look_fn)(struct mpmcq_queue *q, struct index_ring *ring, struct mpmcq_claim *claim,
 		       s64 *pos);
 
+#define LOOK_AGAIN	(-1)	/* for a position: see look_in_all() */
+
+/* Of several rings: whether one that comes before the one that is looked at has something by now. */
+static bool earlier_filled(const struct mpmcq_claim *claim)
+{
+	unsigned int i;
+
+	for (i = 0; i < claim->n_earlier; i++)
+		if (!index_ring_empty(claim->earlier[i]))
+			return true;
+	return false;
+}
+
 /*
  * Looks in one ring, and then in another.
  *
@@ -505,6 +518,10 @@ static __always_inline int look_in(struct mpmcq_queue *q, struct index_ring *fir
  * There is none only if all were empty at one moment: if each was empty twice, and nothing has come
  * and gone there in between, for then its head would have moved.  The moment is that between the
  * two passes: see litmus test LOOK+WAKE+levels.
+ *
+ * If there is one, all before it were empty while it was at the head: @look asks earlier_filled()
+ * between its look at a head and the take.  Else it could take what was sent after a message that
+ * comes before it, and which a slow look has missed.
  */
 static noinline int look_in_all(struct mpmcq_queue *q, struct index_ring *const *rings,
 				unsigned int n, look_fn look, struct mpmcq_claim *claim)
@@ -513,18 +530,23 @@ static noinline int look_in_all(struct mpmcq_queue *q, struct index_ring *const 
 	unsigned int i, same = 0;
 	int ret;
 
+	claim->earlier = rings;
 	while (same < n) {
 		same = 0;
 		for (i = 0; i < n; i++) {
+			claim->n_earlier = i;
 			ret = look(q, rings[i], claim, &pos);
 			if (ret != -EAGAIN)
-				return ret;
-			/* Positions begin after 0. */
-			same += pos == seen[i];
+				goto out;
+			/* Positions begin after 0, and LOOK_AGAIN is none. */
+			same += pos == seen[i] && pos != LOOK_AGAIN;
 			seen[i] = pos;
 		}
 	}
-	return -EAGAIN;
+	ret = -EAGAIN;
+out:
+	claim->n_earlier = 0;
+	return ret;
 }
 
 /* Those that came back first, of whatever level, and then from the highest level on. */
@@ -580,6 +602,10 @@ static int take_slots(struct mpmcq_queue *q, struct index_ring *ring, struct mpm
 
 	claim->dropped = ring != &q->free;
 	while (index_ring_peek(ring, pos) != INDEX_RING_EMPTY) {
+		if (earlier_filled(claim)) {
+			*pos = LOOK_AGAIN;
+			break;
+		}
 		n = index_ring_take_n(ring, claim->index, claim->dropped ? 1 : claim->max);
 		if (n)
 			return n;
@@ -714,6 +740,10 @@ static int claim_from(struct mpmcq_queue *q, struct index_ring *ring, struct mpm
 	int why;
 
 	while ((got = index_ring_peek_n(ring, claim->index, claim->max, &head))) {
+		if (unlikely(earlier_filled(claim))) {
+			head = LOOK_AGAIN;
+			break;
+		}
 		n = count_fitting(q, claim, got, &why);
 		if (n && (unlikely(claim->suspect) ? take_suspect(q, ring, head, n) :
 			  index_ring_take_at(ring, head, n))) {
@@ -899,16 +929,16 @@ static int claim_slots_else(struct mpmcq_queue *q, struct mpmcq_claim *claim,
  * @from: what will be copied into it
  * @bytes: how much of it
  * @wait_ms: as of struct mpmcq_claim
- * @priority: where that of struct mpmcq_claim is
+ * @priority: as of struct mpmcq_claim
  *
  * Return, context: as mpmcq_claim_slot().
  */
 int mpmcq_claim_slot_else(struct mpmcq_queue *q, struct iov_iter *from, size_t bytes, u32 wait_ms,
-			  const u32 *priority)
+			  u32 priority)
 {
 	u32 index;
 	struct mpmcq_claim claim = {
-		.wait_ms = wait_ms, .priority = READ_ONCE(*priority), .max = 1, .index = &index,
+		.wait_ms = wait_ms, .priority = priority, .max = 1, .index = &index,
 	};
 	int ret = claim_slots_else(q, &claim, from, bytes);
 

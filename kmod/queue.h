@@ -255,6 +255,8 @@ struct mpmcq_stamp {
  *	%MPMCQ_SUSPECT if that is one; may change; else NULL
  * @suspect: out: of messages: one of them is a suspect
  * @priority: of slots: of what is to be sent, so that nothing above is dropped for it
+ * @earlier: of several rings: all, in the order in which they are looked at; for queue.c alone
+ * @n_earlier: how many come before the one that is looked at
  * @drop: of slots: one may be had by dropping a message
  * @dropped: out: of slots: it was
  * @max: at most so many; 1 to %MPMCQ_BATCH
@@ -269,6 +271,8 @@ struct mpmcq_claim {
 	bool suspect;
 	u32 wait_ms;
 	u32 priority;
+	u32 n_earlier;
+	struct index_ring *const *earlier;
 	u32 header;
 	u32 align;
 	size_t room;
@@ -379,7 +383,7 @@ u32 mpmcq_queue_readers_asleep(const struct mpmcq_queue *q);
 
 /* queue.c */
 int mpmcq_claim_slot_else(struct mpmcq_queue *q, struct iov_iter *from, size_t bytes,
-			  u32 wait_ms, const u32 *priority);
+			  u32 wait_ms, u32 priority);
 int mpmcq_claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct iov_iter *from,
 		      size_t bytes);
 int mpmcq_try_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim);

@@ -154,9 +154,20 @@ FIXTURE(crash)
 	struct crew crew;
 };
 
-static pid_t start_worker(const int *queue, int i, unsigned int seed)
+/* Starts worker @i; false if that cannot be, and then there is none. */
+static bool put_to_work(struct crew *crew, int i)
 {
-	return fork_child(work(queue[i % 2], queue[!(i % 2)], seed));
+	unsigned int seed = rand_r(&crew->seed);
+	pid_t pid = fork_child(work(crew->queue[i % 2], crew->queue[!(i % 2)], seed));
+
+	crew->worker[i] = pid > 0 ? pid : 0;
+	return pid > 0;
+}
+
+static void kill_worker(const struct crew *crew, int i)
+{
+	if (crew->worker[i])
+		kill_worker(crew, i);
 }
 
 FIXTURE_SETUP(crash)
@@ -174,7 +185,7 @@ FIXTURE_SETUP(crash)
 	}
 	ASSERT_EQ(0, send_all(crew->queue[0]));
 	for (i = 0; i < WORKERS; i++)
-		crew->worker[i] = start_worker(crew->queue, i, rand_r(&crew->seed));
+		ASSERT_TRUE(put_to_work(crew, i));
 }
 
 FIXTURE_TEARDOWN(crash)
@@ -190,14 +201,15 @@ static bool replace_dead(struct crew *crew)
 	int i, status;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (!WIFSIGNALED(status)) {
-			ksft_print_msg("a worker ended with %d\n", WEXITSTATUS(status));
+		for (i = 0; i < WORKERS && crew->worker[i] != pid; i++)
+			;
+		if (i == WORKERS)
 			return false;
-		}
-		for (i = 0; i < WORKERS; i++)
-			if (crew->worker[i] == pid)
-				crew->worker[i] = start_worker(crew->queue, i,
-							       rand_r(&crew->seed));
+		crew->worker[i] = 0;
+		if (!WIFSIGNALED(status))
+			ksft_print_msg("a worker ended with %d\n", WEXITSTATUS(status));
+		if (!WIFSIGNALED(status) || !put_to_work(crew, i))
+			return false;
 		crew->deaths++;
 	}
 	return true;
@@ -210,7 +222,7 @@ static bool kill_at_random(struct crew *crew, long ms)
 
 	while (now_ms() < end || (info_of(crew->queue[0]).dead < DEADLY && now_ms() < latest)) {
 		usleep(rand_r(&crew->seed) % 5000);
-		kill(crew->worker[rand_r(&crew->seed) % WORKERS], SIGKILL);
+		kill_worker(crew, rand_r(&crew->seed) % WORKERS);
 		if (!replace_dead(crew))
 			return false;
 	}

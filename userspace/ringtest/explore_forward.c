@@ -20,6 +20,7 @@
 
 #define MAX_THREADS	STEPS_MAX_THREADS
 #define MAX_MESSAGES	16
+#define ALL_SLOTS	3U	/* of a queue, a mask */
 
 /*
  * What a thread does, a letter each.  In the first queue:
@@ -76,6 +77,7 @@ static struct {
 	struct mpmcq_holder holder[MAX_THREADS];
 	u64 holds[MAX_THREADS];		/* which message it was, 0 for none */
 	char doing[MAX_THREADS];
+	bool was_full[MAX_THREADS];	/* the other queue, at some moment of a forward */
 } now;
 
 static bool is_closed(const struct mpmcq_queue *q)
@@ -103,6 +105,8 @@ static void do_send(struct mpmcq_queue *q)
 	ret = mpmcq_send(q, &from, MPMCQ_WAIT_FOREVER, &by);
 	if (ret != LEN_SHORT && !(ret == -EPIPE && is_closed(q)))
 		search_fault("a send returned another error");
+	if (ret < 0 && now.received[value])
+		search_fault("a message arrived whose sending failed");
 	now.outcome[value] = ret > 0 ? SENT : UNSENT;
 }
 
@@ -126,8 +130,9 @@ static void do_receive(unsigned int self, struct mpmcq_queue *q, bool hold)
 	if (!ret) {
 		ended |= q == queue;
 		other_ended |= q == other;
-		if (!is_closed(q))
-			search_fault("a receive said that it was the end of an open queue");
+		/* From then on it stays so. */
+		if (!is_closed(q) || (q == queue ? &holds : &other_holds)->free != ALL_SLOTS)
+			search_fault("a receive said that it was the end, and it is not");
 	} else if (ret != LEN_SHORT) {
 		search_fault("a receive returned an error");
 	} else if (hold) {
@@ -167,12 +172,14 @@ static void do_forward(unsigned int self, char what)
 	if (!now.holds[self])
 		return;
 	ret = mpmcq_forward(queue, &now.holder[self], to, &msg);
-	if (ret == -ENOENT && !has("z"))
-		search_fault("a forward lost its message");
+	if (ret == -ENOENT && (!has("z") || now.holder[self].held))
+		search_fault("a forward said ENOENT of a message that is held");
+	if (ret && ret != -ENOENT && !now.holder[self].held && !has("z"))
+		search_fault("a forward failed, and its message is not held any more");
 	if (ret == -EPIPE && !is_closed(to))
 		search_fault("a forward said EPIPE of an open queue");
-	if (ret == -EAGAIN && what != 't')
-		search_fault("a forward said EAGAIN though it may wait");
+	if (ret == -EAGAIN && !(what == 't' && now.was_full[self]))
+		search_fault("a forward said EAGAIN though it may wait, or there was room");
 	if (ret && ret != -ENOENT && ret != -EPIPE && ret != -EAGAIN)
 		search_fault("a forward returned another error");
 	if (!ret && other_was_closed)
@@ -236,6 +243,7 @@ static void run_script(unsigned int self)
 	for (const char *p = scenario->scripts[self]; *p; p++) {
 		step();		/* so that it begins late in some orders */
 		now.doing[self] = *p;
+		now.was_full[self] = false;
 		do_one(self, *p);
 		now.doing[self] = 0;
 		steps_forget(self);
@@ -253,12 +261,15 @@ static unsigned int places_in(struct mpmcq_queue *q, const struct holds *h, u64 
 	return n;
 }
 
-/* At each moment: a message that somebody forwards is there. */
+/* At each moment: a message that somebody forwards is there; and whether there is room for it. */
 static void look_on(void)
 {
+	bool full = !filled(&other->free);
+
 	for (unsigned int i = 0; i < MAX_THREADS; i++) {
 		u64 value = now.holds[i];
 
+		now.was_full[i] |= full && now.doing[i] == 't';
 		if (value && now.doing[i] && !now.received[value] && !now.forwarded[value] &&
 		    !places_in(queue, &holds, value))
 			search_fault("a message is in neither queue");
@@ -283,8 +294,6 @@ static void check_messages(void)
 
 static void check_sleeper(char what)
 {
-	unsigned int all = (1U << queue->config.capacity) - 1;
-
 	if (strchr("wts", what) && (other_holds.free || is_closed(other)))
 		search_fault("somebody sleeps though there is room, or the queue is closed");
 	if (what == 'S' && (holds.free || is_closed(queue)))
@@ -293,14 +302,14 @@ static void check_sleeper(char what)
 		search_fault("somebody sleeps though a message waits");
 	if (strchr("hR", what) && (holds.ready || holds.returned))
 		search_fault("somebody sleeps though a message waits");
-	if ((what == 'r' && is_closed(other) && other_holds.free == all) ||
-	    (strchr("hR", what) && is_closed(queue) && holds.free == all))
+	if ((what == 'r' && is_closed(other) && other_holds.free == ALL_SLOTS) ||
+	    (strchr("hR", what) && is_closed(queue) && holds.free == ALL_SLOTS))
 		search_fault("somebody sleeps though it is the end");
 }
 
 static void end_of_order(void)
 {
-	unsigned int all = (1U << queue->config.capacity) - 1, held = 0;
+	unsigned int held = 0;
 
 	for (unsigned int i = 0; i < MAX_THREADS; i++) {
 		if (now.doing[i])
@@ -308,9 +317,9 @@ static void end_of_order(void)
 		if (now.holder[i].held)
 			held |= 1U << now.holder[i].index;
 	}
-	if ((held_by(&holds) | held) != all || held_by(&holds) & held)
+	if ((held_by(&holds) | held) != ALL_SLOTS || held_by(&holds) & held)
 		search_fault("an index is in no ring, or in a ring and held");
-	if (held_by(&other_holds) != all)
+	if (held_by(&other_holds) != ALL_SLOTS)
 		search_fault("an index of the other queue is in no ring");
 	check_messages();
 }
@@ -337,8 +346,8 @@ static uint64_t hash(void)
 				  now.forwarded[i]);
 	for (unsigned int i = 0; i < MAX_THREADS; i++)
 		hash = search_mix(search_mix(hash, now.holds[i]),
-				  now.doing[i] << 16 | now.holder[i].index << 1 |
-				  now.holder[i].held);
+				  now.doing[i] << 16 | now.was_full[i] << 8 |
+				  now.holder[i].index << 1 | now.holder[i].held);
 	return hash;
 }
 

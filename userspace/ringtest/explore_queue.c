@@ -8,6 +8,8 @@
  *  - "full", "empty", "closed" and "the end" are said only if that was so at some
  *    moment of the call, and nothing comes after the end;
  *  - the history is that of a FIFO, but where messages come back;
+ *  - no message overtakes one of a higher level that was sent before it and waits, and none is
+ *    dropped for one of a lower level;
  *  - nobody sleeps in the end who has something to do.
  *
  * Usage: explore_queue [--short|--control [WORDS]]
@@ -205,10 +207,17 @@ static const struct scenario scenarios[] = {
 	{ "levels, poller", 1, 1, { "n", "Wrr" }, ALL, ALL, .levels = 2 },
 	{ "levels, poller that never reads", 1, 0, { "i", "s", "W", "r" }, 3, 4, .levels = 2 },
 	{ "levels, one that comes back", 1, 1, { "hB", "W", "rr" }, 4, ALL, .levels = 2 },
+	{ "levels, order", 1, 0, { "Ws", "r" }, ALL, ALL, .levels = 2 },
+	{ "levels, order, packed", 1, 0, { "Ws", "Qr" }, ALL, ALL, .levels = 2 },
+	{ "levels, order, 2 readers", 1, 0, { "Ws", "r", "Q" }, 4, ALL, .levels = 2 },
 	{ "levels, close", 1, 0, { "W", "rrr", "c", "s" }, 2, 4, .levels = 2 },
 	{ "levels, drop", 1, 2, { "W", "W", "r" }, 3, ALL, DROP, .levels = 2 },
 	{ "levels, drop, nothing below", 1, 0, { "WWs", "r" }, ALL, ALL, DROP, .levels = 2 },
 	{ "levels, drop, 2 writers asleep", 1, 2, { "ha", "hB", "W", "s" }, 2, 3, DROP,
+	  .levels = 2 },
+	{ "levels, drop, 2 writers asleep, one below", 1, 0, { "WWhhB", "s", "W" }, 3, 4, DROP,
+	  .levels = 2 },
+	{ "levels, drop, one below that does not wait", 1, 1, { "W", "t", "W" }, 4, ALL, DROP,
 	  .levels = 2 },
 	{ "levels, drop, poller, never full", 1, 2, { "m", "Wrr" }, ALL, ALL, DROP, .levels = 2 },
 
@@ -252,6 +261,7 @@ static struct {
 	/* By message. */
 	enum outcome outcome[LINEAR_MAX_OPS];
 	bool received[LINEAR_MAX_OPS];
+	bool high[LINEAR_MAX_OPS];	/* sent with a higher priority */
 	/* By thread: what it keeps. */
 	u32 held[MAX_THREADS][MAX_HELD], n_held[MAX_THREADS];
 	/*
@@ -295,10 +305,10 @@ static unsigned int state_now(void)
 
 	for (unsigned int i = 1; i < queue->config.levels; i++)
 		ready += filled(&queue->lower[i - 1]);
-
 	if (!ready && !filled(&queue->returned))
 		state |= EMPTY;
-	if (!free && !(scenario->flags & DROP && ready))
+	/* Those whom that concerns send with the lowest priority. */
+	if (!free && !(scenario->flags & DROP && filled(mpmcq_ready_ring(queue, 0))))
 		state |= FULL;
 	if (!is_closed())
 		return state | NOT_AT_END;
@@ -377,6 +387,8 @@ static void dropped(u32 index)
 
 	if (now.drop[self])
 		search_fault("two messages gone for one send");
+	if (mpmcq_word_priority(mpmcq_slot(queue, index)->word) > (now.doing[self] == 'W'))
+		search_fault("a message was dropped for one of a lower level");
 	now.drop[self] = new_op(self, false, value_in(index));
 	now.ops[now.drop[self]].before = now.before[self];
 }
@@ -428,6 +440,7 @@ static void do_send(unsigned int self, char what)
 
 	now.ops[id].value = id | (is_long ? LINEAR_LONG : 0);
 	now.outcome[id] = SENDING;
+	now.high[id] = what == 'W';
 	ret = what == 'T' ? send_later(id) :
 	      send_value(now.ops[id].value, is_long, what == 'y' ? U32_MAX : what == 'f',
 			 what == 'F', what == 't' ? 0 : what == 'E' ? 1 : MPMCQ_WAIT_FOREVER,
@@ -461,6 +474,18 @@ static void do_send_two(unsigned int self)
 		end_op(ids[1]);
 }
 
+/* A message that waits, of a higher level, and was sent before that one. */
+static void check_overtaken(unsigned int id)
+{
+	for (unsigned int i = 0; i < queue->config.capacity; i++) {
+		unsigned int other = value_in(i) & ~LINEAR_LONG;
+
+		if (holds.ready & 1U << i && now.ops[id].before & 1ULL << other &&
+		    mpmcq_word_priority(mpmcq_slot(queue, i)->word) && !now.high[id])
+			search_fault("a message overtook one of a higher level");
+	}
+}
+
 static void received(u64 message, ssize_t ret)
 {
 	unsigned int id = message & ~LINEAR_LONG;
@@ -472,6 +497,8 @@ static void received(u64 message, ssize_t ret)
 	}
 	if (now.received[id])
 		search_fault("a message arrived twice");
+	if (scenario->levels)
+		check_overtaken(id);
 	now.received[id] = true;
 }
 

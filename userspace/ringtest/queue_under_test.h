@@ -407,7 +407,7 @@ static ssize_t send_value(u64 value, bool is_long, unsigned int missing, bool ba
 static ssize_t send_later(u64 value)
 {
 	struct iov_iter from = { .count = LEN_SHORT, .value = value };
-	int ret = mpmcq_claim_slot(queue, &from, LEN_SHORT, MPMCQ_WAIT_FOREVER, &(u32){ 0 });
+	int ret = mpmcq_claim_slot(queue, &from, LEN_SHORT, MPMCQ_WAIT_FOREVER, 0);
 	u32 index = ret;
 
 	if (ret < 0)
