@@ -139,8 +139,10 @@ static inline bool is_alone(const struct worker *w)
  * fuzz_draw.c: what all draw
  */
 
-/* Below @n; the same each time for a seed, a worker and how many it has drawn. */
+/* Below @n; the same each time for a seed, a worker, its call and how many that has drawn. */
 __u32 draw(struct worker *w, __u32 n);
+/* The next call begins: what it draws does not depend on what those before did. */
+void draw_anew(struct worker *w);
 bool one_in(struct worker *w, __u32 n);
 /* Modes for MODE and ATTACH, of those in @among; some do not go together. */
 __u32 draw_modes(struct worker *w, __u32 among);

@@ -13,6 +13,11 @@ __u32 draw(struct worker *w, __u32 n)
 	return (z >> 32) % n;
 }
 
+void draw_anew(struct worker *w)
+{
+	w->random = w->seed + w->id * 0x632be59bd9b4e019ULL + w->call * 0xd1342543de82ef95ULL;
+}
+
 bool one_in(struct worker *w, __u32 n)
 {
 	return !draw(w, n);

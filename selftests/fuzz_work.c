@@ -28,8 +28,9 @@ void any_call(struct worker *w)
 
 	for (i = 0; i < (int)ARRAY_SIZE(calls); i++)
 		sum += calls[i].weight;
-	pick = draw(w, sum);
 	w->call++;
+	draw_anew(w);
+	pick = draw(w, sum);
 	w->order.call_began = boottime();
 	for (i = 0; pick >= calls[i].weight; i++)
 		pick -= calls[i].weight;
