@@ -918,18 +918,17 @@ TEST_F(control, info)
 	const struct mpmcq_info right = {
 		.size = sizeof(right), .version = 1, .capacity = 2, .msg_size = 64, .depth = 1,
 		.features = 2 * MPMCQ_FEATURE_LEVELS - 1, .max_deliveries = 2, .number = 7,
-		.sent = 1, .levels = 1,
+		.sent = 1, .levels = 1, .uuid = { 1 },
 	};
 	/* What others decide need not be as predicted, and all counters may be ahead. */
 	const bool loose[sizeof(right) / sizeof(__u32)] = {
 		[4] = true, [9 ... 11] = true, [20 ... 35] = true, [42 ... 43] = true,
 	};
-	/* What the model does not know: uuid. */
-	const bool any[sizeof(right) / sizeof(__u32)] = { [44 ... 47] = true };
 	__u32 words[sizeof(right) / sizeof(__u32)], i;
 	__u64 counts[COUNTS];
 	struct mpmcq_info info;
 
+	self->q->uuid = uuid_of(&right);
 	send(0, 20);
 	copy_counts(self->q, counts);
 	EXPECT_EQ(NULL, misinformed(&right, sizeof(right), self->f, counts));
@@ -937,7 +936,7 @@ TEST_F(control, info)
 		memcpy(words, &right, sizeof(words));
 		words[i] = i == 1 ? 0 : words[i] + 1;
 		memcpy(&info, words, sizeof(info));
-		EXPECT_EQ(any[i] || (!self->q->exact && loose[i]),
+		EXPECT_EQ(!self->q->exact && loose[i],
 			  !misinformed(&info, sizeof(info), self->f, counts))
 			TH_LOG("word %u", i);
 		info.size += MPMCQ_INFO_SIZE_VER0 - sizeof(info);
@@ -953,7 +952,7 @@ TEST_F(control, info_behind)
 	struct mpmcq_info info = {
 		.size = sizeof(info), .version = 1, .capacity = 2, .msg_size = 64, .levels = 1,
 		.features = 2 * MPMCQ_FEATURE_LEVELS - 1, .max_deliveries = 2, .number = 7,
-		.sent = 1, .received = 1,
+		.sent = 1, .received = 1, .uuid = { 1 },
 	};
 	__u64 counts[COUNTS];
 
@@ -965,6 +964,34 @@ TEST_F(control, info_behind)
 	EXPECT_STREQ("received", misinformed(&info, sizeof(info), self->f, counts));
 	info.sent = 0;
 	EXPECT_STREQ("sent", misinformed(&info, sizeof(info), self->f, counts));
+}
+
+TEST_F(control, info_oldest)
+{
+	struct mpmcq_info info = {
+		.size = sizeof(info), .version = 1, .capacity = 2, .msg_size = 64, .levels = 1,
+		.features = 2 * MPMCQ_FEATURE_LEVELS - 1, .max_deliveries = 2, .number = 7,
+		.flags = MPMCQ_STAMP, .uuid = { 1 }, .oldest_ns = 1000,
+	};
+	bool crowd = !self->q->exact;
+	__u64 counts[COUNTS];
+
+#define is_right() ({ \
+	copy_counts(self->q, counts); \
+	!misinformed(&info, sizeof(info), self->f, counts); })
+
+	self->q->like.flags = MPMCQ_STAMP;
+	EXPECT_EQ(crowd, is_right());
+	info.sent = 1;
+	info.depth = 1;
+	send(0, 20, .sent_from = boottime() - 1000000, .sent_to = boottime());
+	EXPECT_TRUE(is_right());
+	info.oldest_ns = boottime() / 2;
+	EXPECT_EQ(crowd, is_right());
+	info.oldest_ns = UINT64_MAX;
+	EXPECT_FALSE(is_right());
+	info.oldest_ns = 0;
+	EXPECT_EQ(crowd, is_right());
 }
 
 /* What is told of messages that come again. */

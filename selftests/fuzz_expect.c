@@ -413,6 +413,22 @@ __u32 ready_events(const struct open_file *f, bool must)
 	return mask;
 }
 
+__u64 uuid_of(const struct mpmcq_info *info)
+{
+	__u64 half[2];
+
+	memcpy(half, info->uuid, sizeof(half));
+	return half[0] + 31 * half[1];
+}
+
+/* Whether a message can wait for so long. */
+static bool has_waited(const struct queue *q, __u64 ns)
+{
+	if (!(q->like.flags & MPMCQ_STAMP) || (q->exact && !waiting(q, false)))
+		return !ns;
+	return ns <= boottime() - (q->exact ? oldest_from(q) : 0) && (ns || !q->exact);
+}
+
 const char *misinformed(const struct mpmcq_info *info, __u32 size, const struct open_file *f,
 			const __u64 *counts)
 {
@@ -465,9 +481,10 @@ const char *misinformed(const struct mpmcq_info *info, __u32 size, const struct 
 	if (!q->mixed)
 		CHECK_SUM(redelivered, REDELIVERED);
 	CHECK_SUM(suspected, SUSPECTED);
-	CHECK(oldest_ns, q->like.flags & MPMCQ_STAMP || !info->oldest_ns);
+	CHECK(oldest_ns, has_waited(q, info->oldest_ns));
 	CHECK(readers_asleep, !exact || !info->readers_asleep);
 	CHECK(writers_asleep, !exact || !info->writers_asleep);
+	CHECK(uuid, uuid_of(info) && (!q->uuid || uuid_of(info) == q->uuid));
 #undef CHECK_SUM
 #undef CHECK_COUNT
 #undef CHECK

@@ -71,6 +71,8 @@ struct expected expect(const struct request *r);
 bool gets_through(const struct request *r);
 /* What poll may tell of @f, or has to if @must. */
 __u32 ready_events(const struct open_file *f, bool must);
+/* A number for the uuid, which is not 0. */
+__u64 uuid_of(const struct mpmcq_info *info);
 /*
  * Which member among the first @size bytes of @info is wrong; NULL if none is.  @counts is what
  * was counted when INFO was called.

@@ -100,6 +100,7 @@ void begin_queue(struct world *world, struct queue *q)
 {
 	q->serial = increment(&world->serial);
 	q->number = 0;
+	q->uuid = 0;
 	q->name[0] = '\0';
 	q->mount = NULL;
 	q->is_private = false;
@@ -151,6 +152,17 @@ const struct message *nth(const struct queue *q, bool dead, __u32 i)
 	if (dead)
 		return at(&q->dead, i);
 	return i < q->returned.n ? at(&q->returned, i) : at(&q->ready, i - q->returned.n);
+}
+
+__u64 oldest_from(const struct queue *q)
+{
+	__u64 from = UINT64_MAX;
+	__u32 i, n = waiting(q, false);
+
+	for (i = 0; i < n; i++)
+		if (nth(q, false, i)->sent_from < from)
+			from = nth(q, false, i)->sent_from;
+	return from;
 }
 
 __u32 choices(const struct queue *q, bool dead)

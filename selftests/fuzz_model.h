@@ -100,6 +100,7 @@ struct queue {
 	struct mpmcq_create like;	/* as it was created, with what 0 stands for */
 	__u32 serial;			/* 0 while there is no such queue */
 	__u32 number;			/* that INFO tells, once it has; else 0 */
+	__u64 uuid;			/* likewise, as uuid_of() has it */
 	char name[NAME_MAX + 1];
 	struct mount *mount;		/* NULL if it has none, or has lost it */
 	uid_t uid;
@@ -223,6 +224,8 @@ bool drained(const struct queue *q, bool dead);
 /* The messages that reads find, in order: so many, and that one. */
 __u32 waiting(const struct queue *q, bool dead);
 const struct message *nth(const struct queue *q, bool dead, __u32 i);
+/* No message that waits was sent before that time. */
+__u64 oldest_from(const struct queue *q);
 /* How many of them may be the first. */
 __u32 choices(const struct queue *q, bool dead);
 /* Whether the next message is a suspect, or may be; and whether @f holds one. */

@@ -77,6 +77,7 @@ void call_info(struct worker *w)
 		complain(w, "ioctl: INFO", ret, text);
 	} else if (size >= sizeof(info)) {
 		q->number = info.number;
+		__atomic_store_n(&q->uuid, uuid_of(&info), __ATOMIC_RELAXED);
 	}
 }
 
