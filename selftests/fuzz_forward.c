@@ -189,6 +189,39 @@ static void check_no_seq(struct worker *w, int ret, __u64 seq, __u64 before)
 		complain(w, "ioctl: FORWARD", ret, ", and seq names something");
 }
 
+static struct forwarding forwarding_of(const struct route *route, const struct mpmcq_forward *fw,
+				       struct request request)
+{
+	const struct open_file *from = route->from;
+
+	return (struct forwarding){
+		.to = route->to, .args = fw, .from = from->queue,
+		.held = route->held < 0 ? NULL : at(&from->held, route->held),
+		.uncertain = from->pooled || from->queue->timed,
+		.request = request,
+	};
+}
+
+/* Makes the call by file @i; what it may return is added to @e if it was not refused before. */
+static int forward(struct worker *w, int i, const struct route *route,
+		   const struct forwarding *forwarding, const struct args *a, struct expected *e)
+{
+	bool refused = e->errors, exact = route->to->queue->exact;
+	int ret;
+
+	if (!route->itself)
+		will_send(w->world, route->to->queue, &route->m);
+	if (!refused && exact)
+		expect_forward(forwarding, e);
+	start_timers(w);
+	ret = call_args(w, w->files.fd[i], MPMCQ_IOC_FORWARD, a);
+	if (!refused && !exact)
+		expect_forward(forwarding, e);
+	if (ret && !route->itself)
+		not_sent(w->world, &route->m);
+	return ret;
+}
+
 void call_forward(struct worker *w)
 {
 	int i = draw_holder(w), j = draw_target(w), ret;
@@ -198,13 +231,11 @@ void call_forward(struct worker *w)
 	struct route route;
 	struct args a;
 	__u32 there = 0;
-	bool refused, exact;
 	__u64 seq;
 
 	if (w->number + BATCH > w->world->numbers)
 		return;
 	route = draw_route(w, i, j, &fw, &there);
-	exact = route.to->queue->exact;
 	memset(&fw.seq, JUNK, sizeof(fw.seq));
 	if (one_in(w, 16))
 		spoil_forward(w, &fw);
@@ -215,23 +246,8 @@ void call_forward(struct worker *w)
 	expect_refusal(&route, &fw, there, a.read_only, &e);
 	if (wrong_fd.errors)
 		may_fail(&e, wrong_fd.error[0]);
-	refused = e.errors;
-	forwarding = (struct forwarding){
-		.to = route.to, .args = &fw, .from = route.from->queue,
-		.held = route.held < 0 ? NULL : at(&route.from->held, route.held),
-		.uncertain = route.from->pooled || route.from->queue->timed,
-		.request = request_of(w, j),
-	};
-	if (!route.itself)
-		will_send(w->world, route.to->queue, &route.m);
-	if (!refused && exact)
-		expect_forward(&forwarding, &e);
-	start_timers(w);
-	ret = call_args(w, w->files.fd[i], MPMCQ_IOC_FORWARD, &a);
-	if (!refused && !exact)
-		expect_forward(&forwarding, &e);
-	if (ret && !route.itself)
-		not_sent(w->world, &route.m);
+	forwarding = forwarding_of(&route, &fw, request_of(w, j));
+	ret = forward(w, i, &route, &forwarding, &a, &e);
 	if (!returned(w, "ioctl: FORWARD", ret, &e) || a.refusal.errors)
 		return;
 	memcpy(&seq, a.at + offsetof(struct mpmcq_forward, seq), sizeof(seq));
