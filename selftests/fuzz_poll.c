@@ -128,9 +128,24 @@ static __u32 selected(struct worker *w, int i, bool must)
 	return (events & POLLHUP ? POLLIN : 0) | (events & (POLLIN | POLLOUT));
 }
 
+/* Mostly one of a full queue, if there is one: who may write there depends on priorities. */
+static int draw_full_file(struct worker *w)
+{
+	int i, j, from = draw_file(w);
+
+	if (one_in(w, 4))
+		return from;
+	for (i = 0; i < OWN; i++) {
+		j = (from + i) % OWN;
+		if (open_file(w, j)->queue->exact && !room(open_file(w, j)->queue))
+			return j;
+	}
+	return from;
+}
+
 void call_select(struct worker *w)
 {
-	int i = draw_file(w), fd = w->files.fd[i], n, got;
+	int i = draw_full_file(w), fd = w->files.fd[i], n, got;
 	struct timeval timeout = {};
 	fd_set in, out, except;
 
