@@ -200,6 +200,7 @@ static const struct scenario scenarios[] = {
 
 	{ "levels, 1 reader", 1, 0, { "s", "W", "rr" }, ALL, ALL, .levels = 2 },
 	{ "levels, reader that steals", 1, 1, { "W", "qr", "r" }, ALL, ALL, .levels = 2 },
+	{ "levels, reader that steals, packed", 1, 1, { "W", "Qr", "r" }, ALL, ALL, .levels = 2 },
 	{ "levels, nobody waits", 1, 1, { "W", "qq", "q" }, ALL, ALL, .levels = 2 },
 	{ "levels, never empty", 1, 1, { "q", "Wrr", "s" }, 4, 6, .levels = 2 },
 	{ "levels, 2 readers", 1, 0, { "s", "W", "r", "r" }, 3, 4, .levels = 2 },
@@ -287,6 +288,7 @@ enum {
 
 static bool is_fifo;	/* no message of this scenario comes back */
 static bool end_is_final;	/* nor does anybody reopen, or revive */
+static bool comes_back;	/* a message does */
 
 static bool is_one_of(char what, const char *those)
 {
@@ -497,7 +499,8 @@ static void received(u64 message, ssize_t ret)
 	}
 	if (now.received[id])
 		search_fault("a message arrived twice");
-	if (scenario->levels)
+	/* What comes back may have been in somebody's hands meanwhile. */
+	if (scenario->levels && !comes_back)
 		check_overtaken(id);
 	now.received[id] = true;
 }
@@ -840,6 +843,7 @@ static const char *explore(unsigned int preemptions, struct search_counts *count
 	/* A queue that closes hands back what it was about to drop. */
 	is_fifo = !has(HANDS_BACK) && !(scenario->flags & DROP && has("cC"));
 	end_is_final = !has("pv");
+	comes_back = has("GYbBVzvT");
 	signals = has(SIGNALS);
 	pollers = has(POLLS);
 	peekers = has("P");

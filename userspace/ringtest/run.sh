@@ -96,7 +96,7 @@ planted explore_queue suspect-too-long 'EMSGSIZE though there is room' --control
 planted explore_queue no-pass-reader 'somebody sleeps though it is the end' --control timeout
 planted explore_queue peek-not-checked 'a copy is of no message' --control peek
 planted explore_queue peek-taken 'a copy is of' --control peek
-planted explore_queue levels-once 'receive said EAGAIN though' --control levels
+planted explore_queue levels-once 'receive said EAGAIN though' --control 'steals, packed'
 planted explore_queue levels-lowest 'overtook one of a higher level' --control levels
 planted explore_queue levels-overtaken 'overtook one of a higher level' --control levels
 planted explore_queue levels-wake-one 'somebody sleeps though there is room' --control 'levels, drop'
