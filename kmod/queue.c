@@ -474,7 +474,7 @@ typedef int (*look_fn)(struct mpmcq_queue *q, struct index_ring *ring, struct mp
 
 #define LOOK_AGAIN	(-1)	/* for a position: see look_in_all() */
 
-/* Of several rings: whether one that comes before the one that is looked at has something by now. */
+/* Whether a ring that comes before the one that is looked at has something by now. */
 static bool earlier_filled(const struct mpmcq_claim *claim)
 {
 	unsigned int i;

@@ -383,7 +383,7 @@ static void end_op(unsigned int id)
 }
 
 /* A send drops a message: a take that begins and ends with the send. */
-static void dropped(u32 index)
+static void note_drop(u32 index)
 {
 	int self = steps_self();
 
@@ -736,7 +736,7 @@ static void set_up(void)
 		now.initial[i] = id;
 		now.outcome[id] = SENT;
 	}
-	on_drop = dropped;
+	on_drop = note_drop;
 }
 
 static uint64_t hash(void)
