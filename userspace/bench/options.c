@@ -35,7 +35,7 @@ static const char help[] =
 "send as fast as they can and at a steady rate, and the round trip of one message; and\n"
 "verify that each arrives whole, once and in the order of its producer.\n"
 "\n"
-"  -t, --transports LIST  names with commas between (all)\n"
+"  -t, --transports LIST  names with commas between (the first ones below)\n"
 "      --shape LIST       producers x consumers (1x1,2x2,4x4,8x8,1x8,8x1)\n"
 "  -p, --producers N      one shape: processes that send (1)\n"
 "  -c, --consumers N      one shape: processes that receive (1)\n"
@@ -63,6 +63,9 @@ static void print_help(void)
 	fputs(help, stdout);
 	for (size_t i = 0; i < transport_count; i++)
 		printf("  %-11s %s\n", transports[i]->name, transports[i]->text);
+	puts("\nMeasured only if named:");
+	for (size_t i = 0; i < more_transport_count; i++)
+		printf("  %-11s %s\n", more_transports[i]->name, more_transports[i]->text);
 	puts("\nExit status: 0 done, 1 a message was lost, repeated, disordered or torn, or\n"
 	     "another error, 2 wrong usage.");
 }

@@ -22,11 +22,22 @@ const struct transport *const transports[] = {
 
 const size_t transport_count = sizeof(transports) / sizeof(*transports);
 
+const struct transport *const more_transports[] = {
+	&stamp_transport,
+	&levels_transport,
+	&delay_transport,
+};
+
+const size_t more_transport_count = sizeof(more_transports) / sizeof(*more_transports);
+
 const struct transport *transport_find(const char *name)
 {
 	for (size_t i = 0; i < transport_count; i++)
 		if (!strcmp(name, transports[i]->name))
 			return transports[i];
+	for (size_t i = 0; i < more_transport_count; i++)
+		if (!strcmp(name, more_transports[i]->name))
+			return more_transports[i];
 	return NULL;
 }
 

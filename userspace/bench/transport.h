@@ -60,14 +60,15 @@ struct transport {
 };
 
 extern const struct transport mpmcq_transport, packed_transport, lease_transport;
-/* Of bench-exact alone. */
 extern const struct transport stamp_transport, levels_transport, delay_transport;
+/* Of bench-exact alone. */
 extern const struct transport relay_transport, forward_transport;
 extern const struct transport pipe_transport, mqueue_transport, sysv_transport;
 extern const struct transport seqpacket_transport, dgram_transport, ring_transport;
 
-extern const struct transport *const transports[];
-extern const size_t transport_count;
+/* Those that are measured if none is named, and those that have to be named. */
+extern const struct transport *const transports[], *const more_transports[];
+extern const size_t transport_count, more_transport_count;
 
 /* NULL if there is none of that name. */
 const struct transport *transport_find(const char *name);

@@ -40,14 +40,13 @@ static const char *const names[] = {
 
 static const struct transport *find(const char *name)
 {
-	static const struct transport *const ours[] = {
-		&floor_transport, &stamp_transport, &levels_transport, &delay_transport,
-		&relay_transport, &forward_transport,
+	static const struct transport *const more[] = {
+		&floor_transport, &relay_transport, &forward_transport,
 	};
 
-	for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
-		if (!strcmp(name, ours[i]->name))
-			return ours[i];
+	for (size_t i = 0; i < sizeof(more) / sizeof(*more); i++)
+		if (!strcmp(name, more[i]->name))
+			return more[i];
 	return transport_find(name);
 }
 
