@@ -101,7 +101,7 @@ planted explore_queue levels-lowest 'overtook one of a higher level' --control l
 planted explore_queue levels-overtaken 'overtook one of a higher level' --control levels
 planted explore_queue levels-wake-one 'somebody sleeps though there is room' --control 'levels, drop'
 planted explore_forward forward-frees-first 'in neither queue' --control forward
-planted explore_forward forward-early 'in no ring, or in a ring and held' --control 'does not wait'
+planted explore_forward forward-early 'its message is not held any more' --control 'does not wait'
 planted explore_forward forward-keeps-slot 'of the other queue is in no ring' --control 'lease ends'
 planted explore_queue due-before-closed 'a message stays parked' --control delay
 planted explore_queue rt-none-woken 'somebody sleeps though' --control signal
