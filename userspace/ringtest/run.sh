@@ -97,9 +97,9 @@ planted explore_queue no-pass-reader 'somebody sleeps though it is the end' --co
 planted explore_queue peek-not-checked 'a copy is of no message' --control peek
 planted explore_queue peek-taken 'a copy is of' --control peek
 planted explore_queue levels-once 'receive said EAGAIN though' --control 'steals, packed'
-planted explore_queue levels-lowest 'overtook one of a higher level' --control levels
-planted explore_queue levels-overtaken 'overtook one of a higher level' --control levels
-planted explore_queue levels-wake-one 'somebody sleeps though there is room' --control 'levels, drop'
+planted explore_queue levels-lowest 'overtook one of a higher level' --control 'levels, order'
+planted explore_queue levels-overtaken 'overtook one of a higher level' --control 'levels, order'
+planted explore_queue levels-wake-one 'somebody sleeps though there is room' --control 'one below'
 planted explore_forward forward-frees-first 'in neither queue' --control forward
 planted explore_forward forward-early 'its message is not held any more' --control 'does not wait'
 planted explore_forward forward-keeps-slot 'of the other queue is in no ring' --control 'lease ends'
