@@ -40,7 +40,7 @@ static void send_as_new(struct mpmcq_queue *q, u32 index, const void *data, u32 
 	mpmcq_slot_begin(slot);
 	if (data)
 		memcpy(slot->data, data, len);
-	mpmcq_slot_fill(slot, len | (u64)msg->priority << MPMCQ_PRIORITY_SHIFT);
+	mpmcq_slot_fill(slot, mpmcq_word(len, msg->priority));
 	msg->seq = mpmcq_seq(index, slot->generation);
 	mpmcq_send_slots(q, &index, 1, msg->delay_ms, msg->cred);
 }

@@ -263,12 +263,11 @@ static __always_inline int deliver(struct mpmcq_queue *q, const struct mpmcq_slo
 	return 0;
 }
 
-/* What the next ones have in common: leaves the message in the caller's hands. */
-static __always_inline ssize_t receive_ready(struct mpmcq_queue *q, struct iov_iter *to,
-					     u32 *index, s64 *pos)
+/* Copies out what was taken, if anything, and leaves the message in the caller's hands. */
+static __always_inline ssize_t deliver_taken(struct mpmcq_queue *q, int taken, u32 len,
+					     struct iov_iter *to, u32 *index)
 {
-	u32 len;
-	int ret, taken = mpmcq_claim_ready(q, iov_iter_count(to), pos, &len);
+	int ret;
 
 	if (unlikely(taken == INDEX_RING_EMPTY))
 		return 0;
@@ -278,6 +277,15 @@ static __always_inline ssize_t receive_ready(struct mpmcq_queue *q, struct iov_i
 		return len;
 	mpmcq_hand_back_one(q, taken);
 	return ret;
+}
+
+static __always_inline ssize_t receive_ready(struct mpmcq_queue *q, struct iov_iter *to,
+					     u32 *index, s64 *pos)
+{
+	u32 len;
+	int taken = mpmcq_claim_ready(q, iov_iter_count(to), pos, &len);
+
+	return deliver_taken(q, taken, len, to, index);
 }
 
 /*
@@ -320,16 +328,9 @@ static __always_inline ssize_t receive_by_level(struct mpmcq_queue *q, struct io
 						u32 *index, struct index_ring **from, s64 *pos)
 {
 	u32 len;
-	int ret, taken = claim_by_level(q, iov_iter_count(to), from, pos, &len);
+	int taken = claim_by_level(q, iov_iter_count(to), from, pos, &len);
 
-	if (taken == INDEX_RING_EMPTY)
-		return 0;
-	*index = taken;
-	ret = deliver(q, mpmcq_slot(q, taken), len, to);
-	if (likely(!ret))
-		return len;
-	mpmcq_hand_back_one(q, taken);
-	return ret;
+	return deliver_taken(q, taken, len, to, index);
 }
 
 /* Apart, so that queues of one level are no slower. */

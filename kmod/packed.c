@@ -202,7 +202,7 @@ static unsigned int copy_short_in(struct mpmcq_queue *q, const struct mpmcq_clai
 		mpmcq_slot_begin(slot);
 		if (!get_words(slot->data, header + 1, padded(len)))
 			break;
-		mpmcq_slot_fill(slot, len | (u64)like->priority << MPMCQ_PRIORITY_SHIFT);
+		mpmcq_slot_fill(slot, mpmcq_word(len, like->priority));
 		at += space_of(len);
 	}
 	user_read_access_end();
@@ -233,7 +233,7 @@ static bool copy_one_in(struct mpmcq_queue *q, struct mpmcq_slot *slot, struct i
 		return false;
 	}
 	iov_iter_advance(from, padded(msg->len) - msg->len);
-	mpmcq_slot_fill(slot, msg->len | (u64)msg->priority << MPMCQ_PRIORITY_SHIFT);
+	mpmcq_slot_fill(slot, mpmcq_word(msg->len, msg->priority));
 	return true;
 }
 

@@ -311,6 +311,12 @@ static __always_inline u32 mpmcq_word_len(u64 word)
 	return word & MPMCQ_LEN;
 }
 
+/* The word of a message that is sent. */
+static __always_inline u64 mpmcq_word(u32 len, u32 priority)
+{
+	return len | (u64)priority << MPMCQ_PRIORITY_SHIFT;
+}
+
 static __always_inline u32 mpmcq_word_priority(u64 word)
 {
 	return (word & MPMCQ_PRIORITY) >> MPMCQ_PRIORITY_SHIFT;
