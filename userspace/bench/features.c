@@ -4,7 +4,6 @@
  * process that counts what it costs
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -17,52 +16,28 @@
 /* All that is sent with a delay has room before the first is due. */
 #define PARKED_MAX	16384
 
-static int open_queue(struct channel *c, struct mpmcq_create like, size_t size)
-{
-	like.capacity = like.capacity ? like.capacity : ROOM;
-	like.msg_size = size;
-	like.open_flags = O_RDWR;
-	c->in = queue_create(&like);
-	if (c->in < 0)
-		return -1;
-	c->out = c->in;
-	c->capacity = like.capacity;
-	c->size = size;
-	return 0;
-}
-
-/* After a failure: closes what open_queue() has made. */
-static int give_up(struct channel *c)
-{
-	int error = errno;
-
-	fd_close(c);
-	errno = error;
-	return -1;
-}
-
 static int stamp_open(struct channel *c, size_t size)
 {
-	return open_queue(c, (struct mpmcq_create){ .flags = MPMCQ_STAMP }, size);
+	return ours_open_like(c, &(struct mpmcq_create){ .flags = MPMCQ_STAMP }, size);
 }
 
 /* Messages are of the lowest level, which is looked at last. */
 static int levels_open(struct channel *c, size_t size)
 {
-	return open_queue(c, (struct mpmcq_create){ .levels = MPMCQ_LEVELS_MAX }, size);
+	return ours_open_like(c, &(struct mpmcq_create){ .levels = MPMCQ_LEVELS_MAX }, size);
 }
 
 static int delay_open(struct channel *c, size_t size)
 {
 	const struct mpmcq_create like = { .capacity = PARKED_MAX, .flags = MPMCQ_DELAY };
 
-	if (open_queue(c, like, size) < 0)
+	if (ours_open_like(c, &like, size) < 0)
 		return -1;
 	c->in = queue_attach(c->out, O_WRONLY, MPMCQ_MODE_PACKED, 0);
 	if (c->in >= 0)
 		return 0;
 	c->in = c->out;
-	return give_up(c);
+	return ours_give_up(c);
 }
 
 static void delay_close(struct channel *c)
@@ -85,12 +60,6 @@ static ssize_t delay_send(struct channel *c, const void *message, size_t size)
 	return writev(c->in, parts, 3) < 0 ? -1 : (ssize_t)size;
 }
 
-/* What is parked comes yet. */
-static int finish(struct channel *c)
-{
-	return queue_close(c->in);
-}
-
 /* --- from one queue to another --- */
 
 /* Of a channel whose messages go through two queues: who holds those of the first. */
@@ -102,17 +71,17 @@ static int relay_open(struct channel *c, size_t size)
 		.capacity = ROOM, .msg_size = size, .open_flags = O_RDWR,
 	};
 
-	if (open_queue(c, (struct mpmcq_create){ }, size) < 0)
+	if (ours_open_like(c, &(struct mpmcq_create){ }, size) < 0)
 		return -1;
 	holder = queue_attach(c->in, O_RDONLY, MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE, 1);
 	if (holder < 0)
-		return give_up(c);
+		return ours_give_up(c);
 	c->out = queue_create(&second);
 	if (c->out >= 0)
 		return 0;
 	close(holder);
 	c->out = c->in;
-	return give_up(c);
+	return ours_give_up(c);
 }
 
 static void relay_close(struct channel *c)
@@ -169,7 +138,7 @@ const struct transport stamp_transport = {
 	.kind = KIND_OURS,
 	.open = stamp_open,
 	.send = fd_send,
-	.finish = finish,
+	.finish = ours_finish,
 	.receive = fd_receive,
 	.close = fd_close,
 };
@@ -180,7 +149,7 @@ const struct transport levels_transport = {
 	.kind = KIND_OURS,
 	.open = levels_open,
 	.send = fd_send,
-	.finish = finish,
+	.finish = ours_finish,
 	.receive = fd_receive,
 	.close = fd_close,
 };
@@ -191,7 +160,7 @@ const struct transport delay_transport = {
 	.kind = KIND_OURS,
 	.open = delay_open,
 	.send = delay_send,
-	.finish = finish,
+	.finish = ours_finish,
 	.receive = fd_receive,
 	.close = delay_close,
 };

@@ -10,41 +10,46 @@
 #include "queue.h"
 #include "transport.h"
 
-static int ours_open(struct channel *c, size_t size)
+int ours_open_like(struct channel *c, const struct mpmcq_create *like, size_t size)
 {
-	struct mpmcq_create create = {
-		.capacity = ROOM,
-		.msg_size = size,
-		.open_flags = O_RDWR,
-	};
+	struct mpmcq_create create = *like;
 
+	create.capacity = create.capacity ? create.capacity : ROOM;
+	create.msg_size = size;
+	create.open_flags = O_RDWR;
 	c->in = queue_create(&create);
 	if (c->in < 0)
 		return -1;
 	c->out = c->in;
-	c->capacity = ROOM;
+	c->capacity = create.capacity;
 	c->size = size;
 	return 0;
 }
 
-static int ours_finish(struct channel *c)
+int ours_give_up(struct channel *c)
+{
+	int error = errno;
+
+	fd_close(c);
+	errno = error;
+	return -1;
+}
+
+int ours_finish(struct channel *c)
 {
 	return queue_close(c->in);
 }
 
+static int ours_open(struct channel *c, size_t size)
+{
+	return ours_open_like(c, &(struct mpmcq_create){ }, size);
+}
+
 static int packed_open(struct channel *c, size_t size)
 {
-	int error;
-
 	if (ours_open(c, size) < 0)
 		return -1;
-	if (queue_mode(c->in, MPMCQ_MODE_PACKED) < 0) {
-		error = errno;
-		fd_close(c);
-		errno = error;
-		return -1;
-	}
-	return 0;
+	return queue_mode(c->in, MPMCQ_MODE_PACKED) < 0 ? ours_give_up(c) : 0;
 }
 
 static int packed_begin_worker(struct channel *c, bool producer)

@@ -14,6 +14,7 @@
 #define MESSAGE_MAX	65536
 #define PACK_MESSAGES	64	/* that a packed transport moves by one call */
 
+struct mpmcq_create;
 struct pack;
 struct shm_ring;
 
@@ -72,6 +73,14 @@ extern const size_t transport_count, more_transport_count;
 
 /* NULL if there is none of that name. */
 const struct transport *transport_find(const char *name);
+
+/*
+ * For our own queues: one like @like, of ROOM messages if it does not say, of @size bytes, open on
+ * both ends; what closes such a channel after a failure, and keeps errno; what closes the queue.
+ */
+int ours_open_like(struct channel *c, const struct mpmcq_create *like, size_t size);
+int ours_give_up(struct channel *c);
+int ours_finish(struct channel *c);
 
 /* For those that are file descriptors. */
 ssize_t fd_send(struct channel *c, const void *message, size_t size);
