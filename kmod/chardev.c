@@ -27,6 +27,7 @@
 #include "file.h"
 #include "forward.h"
 #include "lease.h"
+#include "look.h"
 #include "queue.h"
 
 #define MPMCQ_FEATURES (MPMCQ_FEATURE_PACKED | MPMCQ_FEATURE_LEASE | MPMCQ_FEATURE_DEAD | \

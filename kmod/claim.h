@@ -6,7 +6,15 @@
 #ifndef _MPMCQ_CLAIM_H
 #define _MPMCQ_CLAIM_H
 
+#include "put.h"
 #include "queue.h"
+
+int mpmcq_claim_slot_slow(struct mpmcq_queue *q, struct iov_iter *from, size_t bytes,
+			  u32 wait_ms, u32 priority);
+int mpmcq_claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct iov_iter *from,
+		      size_t bytes);
+int mpmcq_try_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim);
+int mpmcq_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim);
 
 /**
  * mpmcq_delivery_id() - name a delivery
@@ -57,7 +65,7 @@ static inline int mpmcq_claim_slot(struct mpmcq_queue *q, struct iov_iter *from,
 		return -EPIPE;
 	index = index_ring_take(&q->free);
 	if (unlikely(index == INDEX_RING_EMPTY))
-		return mpmcq_claim_slot_else(q, from, bytes, wait_ms, priority);
+		return mpmcq_claim_slot_slow(q, from, bytes, wait_ms, priority);
 	if (likely(mpmcq_was_open(q)))
 		return index;
 	mpmcq_free_one(q, index);
@@ -65,7 +73,7 @@ static inline int mpmcq_claim_slot(struct mpmcq_queue *q, struct iov_iter *from,
 }
 
 /**
- * mpmcq_claim_ready() - take the next message in the usual case
+ * mpmcq_claim_ready_fast() - take the next message in the usual case
  * @q: the queue
  * @room: bytes in the buffer
  * @pos: out: where it was in ready
@@ -78,7 +86,7 @@ static inline int mpmcq_claim_slot(struct mpmcq_queue *q, struct iov_iter *from,
  * that case, which says nothing of what there is.
  * Context: any.
  */
-static inline int mpmcq_claim_ready(struct mpmcq_queue *q, size_t room, s64 *pos, u32 *len)
+static inline int mpmcq_claim_ready_fast(struct mpmcq_queue *q, size_t room, s64 *pos, u32 *len)
 {
 	int index;
 	u64 word;

@@ -23,13 +23,18 @@
 
 #include <linux/mpmcq.h>
 
+#include "close.h"
 #include "compat.h"
 #include "file.h"
 #include "lease.h"
+#include "look.h"
 #include "message.h"
 #include "packed.h"
 #include "peek.h"
+#include "put.h"
 #include "queue.h"
+#include "redeliver.h"
+#include "wake.h"
 
 #define MPMCQ_READING	0	/* bit of struct mpmcq_file, reading */
 
@@ -535,7 +540,7 @@ __poll_t mpmcq_file_poll(struct file *file, poll_table *wait)
 	if (file->f_mode & FMODE_WRITE)
 		poll_wait(file, &q->writers.pollers, wait);
 	/*
-	 * See queue.c: we are in the wait queues before we look at the rings.
+	 * See wake.h: this is in the wait queues before it looks at the rings.
 	 * Newer kernels have this barrier in poll_wait().
 	 */
 	smp_mb();	/* WAIT */
@@ -578,7 +583,7 @@ int mpmcq_file_fasync(int fd, struct file *file, int on)
 			fasync_helper(-1, file, 0, &readers->async);
 	}
 	mutex_unlock(&f->async_lock);
-	/* See queue.c: we are among async before the caller looks at the rings. */
+	/* See wake.h: the file is among async before the caller looks at the rings. */
 	smp_mb();	/* WAIT */
 	return ret < 0 ? ret : 0;
 }

@@ -22,9 +22,11 @@
 #include <linux/kernel.h>
 #include <linux/string.h>
 
+#include "claim.h"
 #include "forward.h"
 #include "lease.h"
 #include "message.h"
+#include "put.h"
 #include "queue.h"
 #include "trace.h"
 

@@ -86,7 +86,11 @@
 #include "compat.h"
 #include "lease.h"
 #include "limits.h"
+#include "look.h"
+#include "put.h"
 #include "queue.h"
+#include "redeliver.h"
+#include "wake.h"
 
 /**
  * struct mpmcq_lease - a message that is held, or room for one
@@ -265,7 +269,7 @@ static void settle_dead(struct mpmcq_queue *q, const u32 *indices, unsigned int 
 	}
 	mpmcq_count(q, MPMCQ_LEASED, -(long)n);
 	if (verdict.op == MPMCQ_SETTLE_REVIVE)
-		mpmcq_revive_these(q, indices, n);
+		mpmcq_revive_batch(q, indices, n);
 	else
 		mpmcq_return_dead(q, indices, n);
 }

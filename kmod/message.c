@@ -44,7 +44,9 @@
 #include "claim.h"
 #include "compat.h"
 #include "message.h"
+#include "put.h"
 #include "queue.h"
+#include "redeliver.h"
 #include "trace.h"
 
 /*
@@ -171,7 +173,7 @@ void mpmcq_send_slots(struct mpmcq_queue *q, const u32 *indices, unsigned int n,
 		for (i = 0; i < n; i++)
 			trace_mpmcq_send(q->number, mpmcq_len(mpmcq_slot(q, indices[i])));
 	if (delay_ms)
-		mpmcq_publish_later(q, indices, n, delay_ms);
+		mpmcq_publish_delayed(q, indices, n, delay_ms);
 	else
 		mpmcq_publish(q, indices, n);
 }
@@ -283,13 +285,13 @@ static __always_inline ssize_t receive_ready(struct mpmcq_queue *q, struct iov_i
 					     u32 *index, s64 *pos)
 {
 	u32 len;
-	int taken = mpmcq_claim_ready(q, iov_iter_count(to), pos, &len);
+	int taken = mpmcq_claim_ready_fast(q, iov_iter_count(to), pos, &len);
 
 	return deliver_taken(q, taken, len, to, index);
 }
 
 /*
- * mpmcq_claim_ready() with several levels.  Looks from the lowest on, so that all that comes before
+ * mpmcq_claim_ready_fast() with several levels.  Looks from the lowest on, so that all that comes before
  * the message was empty after it was seen at the head: what was sent before it, to a higher level,
  * is not overtaken.
  */
@@ -363,7 +365,7 @@ static noinline ssize_t receive_by_level_kept(struct mpmcq_queue *q, struct iov_
  * @q: the queue
  * @to: where the message goes
  *
- * That is as in mpmcq_claim_ready().
+ * That is as in mpmcq_claim_ready_fast().
  *
  * Return: length of the message; 0 if it is not that case, and then mpmcq_receive() is
  * to be called; -EFAULT, or -EINTR if a fatal signal came while pages were fetched.

@@ -24,10 +24,12 @@
 
 #include <linux/mpmcq.h>
 
+#include "claim.h"
 #include "compat.h"
 #include "lease.h"
 #include "message.h"
 #include "packed.h"
+#include "put.h"
 #include "queue.h"
 #include "trace.h"
 

@@ -194,7 +194,7 @@ struct mpmcq_queue {
  * @data: the message
  *
  * Written by the owner of the index only.  Receives also read @word of the message at the head,
- * to see whether it fits: see claim_from() and mpmcq_claim_ready().  Peeks read all of it, of any
+ * to see whether it fits: see claim_from() and mpmcq_claim_ready_fast().  Peeks read all of it, of any
  * message in a ring: see peek.c.
  *
  * The word:
@@ -255,7 +255,7 @@ struct mpmcq_stamp {
  *	%MPMCQ_SUSPECT if that is one; may change; else NULL
  * @suspect: out: of messages: one of them is a suspect
  * @priority: of slots: of what is to be sent, so that nothing above is dropped for it
- * @earlier: of several rings: all, in the order in which they are looked at; for queue.c alone
+ * @earlier: of several rings: all, in the order in which they are looked at; for look.c and claim.c alone
  * @n_earlier: how many come before the one that is looked at
  * @drop: of slots: one may be had by dropping a message
  * @dropped: out: of slots: it was
@@ -370,7 +370,6 @@ static inline void mpmcq_count(struct mpmcq_queue *q, enum mpmcq_counter which, 
 	put_cpu();
 }
 
-/* create.c */
 struct mpmcq_charge *mpmcq_queue_charge(const struct mpmcq_config *config,
 					struct mpmcq_quota *quota);
 struct mpmcq_queue *mpmcq_queue_create(const struct mpmcq_config *config,
@@ -381,48 +380,9 @@ u32 mpmcq_queue_depth(const struct mpmcq_queue *q);
 u32 mpmcq_queue_dead(const struct mpmcq_queue *q);
 u32 mpmcq_queue_leased(const struct mpmcq_queue *q);
 u32 mpmcq_queue_parked(const struct mpmcq_queue *q);
-u64 mpmcq_queue_oldest_ns(struct mpmcq_queue *q);
 u64 mpmcq_queue_counter(const struct mpmcq_queue *q, enum mpmcq_counter which);
 u64 mpmcq_queue_sent(const struct mpmcq_queue *q);
 u64 mpmcq_queue_received(const struct mpmcq_queue *q);
 u32 mpmcq_queue_readers_asleep(const struct mpmcq_queue *q);
-
-/* queue.c */
-int mpmcq_claim_slot_else(struct mpmcq_queue *q, struct iov_iter *from, size_t bytes,
-			  u32 wait_ms, u32 priority);
-int mpmcq_claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct iov_iter *from,
-		      size_t bytes);
-int mpmcq_try_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim);
-int mpmcq_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim);
-void mpmcq_publish(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
-void mpmcq_publish_one(struct mpmcq_queue *q, u32 index);
-void mpmcq_publish_one_at(struct mpmcq_queue *q, u32 index, u32 priority);
-void mpmcq_publish_later(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 delay_ms);
-void mpmcq_publish_due(struct mpmcq_queue *q);
-void mpmcq_free(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
-void mpmcq_free_one(struct mpmcq_queue *q, u32 index);
-void mpmcq_hand_back_one(struct mpmcq_queue *q, u32 index);
-void mpmcq_hand_back(struct mpmcq_queue *q, const struct mpmcq_claim *claim, unsigned int first);
-void mpmcq_give_back(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 flags,
-		     u32 delay_ms);
-void mpmcq_set_aside(struct mpmcq_queue *q, const u32 *indices, unsigned int n, u32 reason);
-void mpmcq_return_dead(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
-void mpmcq_revive_these(struct mpmcq_queue *q, const u32 *indices, unsigned int n);
-u32 mpmcq_revive(struct mpmcq_queue *q, u32 max);
-u32 mpmcq_purge(struct mpmcq_queue *q, u32 max);
-
-void mpmcq_queue_add_writer(struct mpmcq_queue *q);
-void mpmcq_queue_remove_writer(struct mpmcq_queue *q);
-void mpmcq_queue_close(struct mpmcq_queue *q, bool all_due);
-void mpmcq_queue_reopen(struct mpmcq_queue *q);
-
-void mpmcq_wake_late(struct timer_list *late);
-bool mpmcq_queue_readable(struct mpmcq_queue *q, bool dead);
-bool mpmcq_queue_drained(struct mpmcq_queue *q, bool dead);
-bool mpmcq_queue_writable(struct mpmcq_queue *q, u32 priority);
-bool mpmcq_queue_next_is_suspect(struct mpmcq_queue *q);
-u32 mpmcq_queue_next_len(struct mpmcq_queue *q, bool dead);
-void mpmcq_wake_readers_pollers(struct mpmcq_queue *q, bool dead);
-void mpmcq_wake_writers_pollers(struct mpmcq_queue *q);
 
 #endif /* _MPMCQ_QUEUE_H */

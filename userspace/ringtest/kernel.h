@@ -40,7 +40,9 @@ typedef unsigned int gfp_t;
 #define __GFP_NOWARN		0
 #define __GFP_NORETRY		0
 #define __GFP_DIRECT_RECLAIM	0
+#ifndef CONFIG_PREEMPT_RT
 #define CONFIG_PREEMPT_RT	0
+#endif
 #define IS_ENABLED(option)	(option)
 #define likely(x)		(x)
 #define unlikely(x)		(x)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * create.c, queue.c, claim.h, message.c, peek.c, forward.c and mpmcq_file_poll() of kmod/, as
+ * The queue (what of kmod/ the Makefile lists as QUEUE) and mpmcq_file_poll(), as
  * shipped but for their kernel includes (the Makefile takes those out), on kernel.h; and a note of
  * which ring has which index, taken whenever one is put or taken.
  */
@@ -206,7 +206,7 @@ static int noted_take(struct index_ring *ring)
 static int noted_claim_ready(struct mpmcq_queue *q, size_t room, s64 *pos, u32 *len)
 {
 	uint64_t seen = steps_seen(steps_self());
-	int index = mpmcq_claim_ready(q, room, pos, len);
+	int index = mpmcq_claim_ready_fast(q, room, pos, len);
 
 	steps_forget(seen);
 	if (index != INDEX_RING_EMPTY) {
@@ -216,9 +216,15 @@ static int noted_claim_ready(struct mpmcq_queue *q, size_t room, s64 *pos, u32 *
 	return saw(index);
 }
 
-#define mpmcq_claim_ready(q, room, pos, len)	noted_claim_ready(q, room, pos, len)
+#define mpmcq_claim_ready_fast(q, room, pos, len)	noted_claim_ready(q, room, pos, len)
 
-#include "create.c"
+#include "look.c"
+#include "wake.c"
+#include "close.c"
+#include "put.c"
+#include "wait.c"
+#include "claim.c"
+#include "redeliver.c"
 #include "queue.c"
 #include "message.c"
 #include "peek.c"
@@ -232,7 +238,7 @@ static int noted_claim_ready(struct mpmcq_queue *q, size_t room, s64 *pos, u32 *
 #undef index_ring_peek_n
 #undef index_ring_take_at
 #undef index_ring_hold_all
-#undef mpmcq_claim_ready
+#undef mpmcq_claim_ready_fast
 
 /* The limits are for a real kernel. */
 struct mpmcq_charge *mpmcq_charge(struct mpmcq_quota *quota, size_t bytes, unsigned int queues)
@@ -414,7 +420,7 @@ static ssize_t send_later(u64 value)
 		return ret;
 	copy_in(mpmcq_slot(queue, index), LEN_SHORT, &from);
 	mpmcq_slot_fill(mpmcq_slot(queue, index), LEN_SHORT);
-	mpmcq_publish_later(queue, &index, 1, 1);
+	mpmcq_publish_delayed(queue, &index, 1, 1);
 	return LEN_SHORT;
 }
 
