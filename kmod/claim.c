@@ -38,9 +38,9 @@ static int take_slots(struct mpmcq_queue *q, struct index_ring *ring, struct mpm
 
 /*
  * A suspect was taken, and another message may be next.  Wakes the holders that were told that they
- * cannot take the suspect, because they may be able to take that message: see "Suspects" in lease.c.
- * Call after wakes_begin() and the take.  Returns whether mpmcq_signal_owners() has to follow, after
- * wakes_end().
+ * cannot take the suspect, because they may be able to take that message: see "Suspects" in
+ * lease.c. Call after wakes_begin() and the take.  Returns whether mpmcq_signal_owners() has to
+ * follow, after wakes_end().
  */
 static bool suspect_taken(struct mpmcq_queue *q)
 {
@@ -151,10 +151,10 @@ static __always_inline unsigned int count_fitting(struct mpmcq_queue *q,
  * The look of a receiver: takes messages from the head on as long as they fit.
  *
  * It reads their lengths while other receivers may take the messages, and senders may write the
- * next messages into their slots.  If the first message fits, the take succeeds only if that did not
- * happen.  If it does not fit, there is no take that could tell.  So the head has to be looked at
- * again: RECHECK in index_ring_at_head() pairs with LEN in mpmcq_slot_fill(), see the litmus test
- * RECHECK+LEN.
+ * next messages into their slots.  If the first message fits, the take succeeds only if that did
+ * not happen.  If it does not fit, there is no take that could tell.  So the head has to be looked
+ * at again: RECHECK in index_ring_at_head() pairs with LEN in mpmcq_slot_fill(), see the litmus
+ * test RECHECK+LEN.
  */
 static int claim_from(struct mpmcq_queue *q, struct index_ring *ring, struct mpmcq_claim *claim,
 		      s64 *pos)
@@ -286,9 +286,10 @@ int mpmcq_claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct i
  * @q: the queue
  * @claim: what the caller wants, and out: what it got
  *
- * Return: how many; 0 if the queue is closed and no message will come; -EMSGSIZE if the next message
- * needs more than the room; -ENOBUFS if it is a suspect and the caller holds messages; -EDEADLK if
- * the queue is closed and only the caller's own messages can come; -EAGAIN if there was none for
+ * Return: how many; 0 if the queue is closed and no message will come; -EMSGSIZE if the next
+ * message needs more than the room; -ENOBUFS if it is a suspect and the caller holds messages;
+ * -EDEADLK if the queue is closed and only the caller's own messages can come; -EAGAIN if there was
+ * none for
  * @wait_ms; -ERESTARTSYS, with a limit -EINTR, if a signal came while waiting.
  * Context: may sleep.
  */

@@ -11,8 +11,8 @@
  *	full barrier    OPEN                    full barrier    END
  *	sees it open                            counts free
  *
- * Impossible: the receiver sees the close, the sender does not, and the receiver counts the sender's
- * index.
+ * Impossible: the receiver sees the close, the sender does not, and the receiver counts the
+ * sender's index.
  *
  * The put that brings the last index home wakes those that wait for the end.  It puts the index,
  * passes the full barrier WAKE and sees that the queue is closed; or else a waiter, which saw that
@@ -23,11 +23,11 @@
  * was, and the receiver counted an index that came home after that, then the receiver sees that the
  * queue was reopened, by STILL and the FILL and MOVE of index_ring.h.
  *
- * A close wakes those that do not look for the end, too.  A file that asks for SIGIO passes WAIT and
- * looks whether the queue is closed; the closer passes WAKE and looks for such files.  The closer
- * wakes tasks and pollers under the lock of their wait queue.  A picked task is not there: the waker
- * that picked it wakes it, and then it sees that the queue is closed, or enters the wait queue in
- * time.  A closer may be stopped before it has woken all.
+ * A close wakes those that do not look for the end, too.  A file that asks for SIGIO passes WAIT
+ * and looks whether the queue is closed; the closer passes WAKE and looks for such files.  The
+ * closer wakes tasks and pollers under the lock of their wait queue.  A picked task is not there:
+ * the waker that picked it wakes it, and then it sees that the queue is closed, or enters the wait
+ * queue in time.  A closer may be stopped before it has woken all.
  *
  * The litmus tests are OPEN+END, WAKE+END, FILL+STILL, MOVE+STILL and WAKE+WAIT+close.
  */

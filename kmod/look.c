@@ -207,8 +207,8 @@ u32 mpmcq_queue_next_len(struct mpmcq_queue *q, bool dead)
 }
 
 /*
- * When the next message of a ring was sent; U64_MAX if there is none.  Validated as lengths are, see
- * claim_from(): a later message's stamp is stored after BEGIN, which releases, and WRITE.
+ * When the next message of a ring was sent; U64_MAX if there is none.  Validated as lengths are,
+ * see claim_from(): a later message's stamp is stored after BEGIN, which releases, and WRITE.
  */
 static u64 sent_in(struct mpmcq_queue *q, struct index_ring *ring)
 {

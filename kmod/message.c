@@ -291,9 +291,9 @@ static __always_inline ssize_t receive_ready(struct mpmcq_queue *q, struct iov_i
 }
 
 /*
- * mpmcq_claim_ready_fast() with several levels.  Looks from the lowest on, so that all that comes before
- * the message was empty after it was seen at the head: what was sent before it, to a higher level,
- * is not overtaken.
+ * mpmcq_claim_ready_fast() with several levels.  Looks from the lowest on, so that all that comes
+ * before the message was empty after it was seen at the head: what was sent before it, to a higher
+ * level, is not overtaken.
  */
 static __always_inline int claim_by_level(struct mpmcq_queue *q, size_t room,
 					  struct index_ring **from, s64 *pos, u32 *len)

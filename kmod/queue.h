@@ -193,8 +193,8 @@ struct mpmcq_queue {
  * @word: what is known of the message, see below
  * @data: the message
  *
- * Written by the owner of the index only.  Receives also read @word of the message at the head,
- * to see whether it fits: see claim_from() and mpmcq_claim_ready_fast().  Peeks read all of it, of any
+ * Written by the owner of the index only.  Receives also read @word of the message at the head, to
+ * see whether it fits: see claim_from() and mpmcq_claim_ready_fast().  Peeks read all of it, of any
  * message in a ring: see peek.c.
  *
  * The word:
@@ -255,7 +255,7 @@ struct mpmcq_stamp {
  *	%MPMCQ_SUSPECT if that is one; may change; else NULL
  * @suspect: out: of messages: one of them is a suspect
  * @priority: of slots: of what is to be sent, so that nothing above is dropped for it
- * @earlier: of several rings: all, in the order in which they are looked at; for look.c and claim.c alone
+ * @earlier: of several rings: all, in the order in which they are looked at; for look.c and claim.c
  * @n_earlier: how many come before the one that is looked at
  * @drop: of slots: one may be had by dropping a message
  * @dropped: out: of slots: it was

@@ -207,8 +207,8 @@ void mpmcq_revive_batch(struct mpmcq_queue *q, const u32 *indices, unsigned int 
 }
 
 /*
- * Takes up to @max dead messages and passes them to @fn.  At most the capacity, because messages may
- * die as fast as this takes them.
+ * Takes up to @max dead messages and passes them to @fn.  At most the capacity, because messages
+ * may die as fast as this takes them.
  */
 static u32 take_dead(struct mpmcq_queue *q, u32 max,
 		     void (*fn)(struct mpmcq_queue *q, const u32 *indices, unsigned int n))
