@@ -11,6 +11,7 @@
 #include <linux/sysfs.h>
 
 #include "compat.h"
+#include "create.h"
 #include "device.h"
 #include "queue.h"
 

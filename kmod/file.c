@@ -25,6 +25,7 @@
 
 #include "close.h"
 #include "compat.h"
+#include "create.h"
 #include "file.h"
 #include "lease.h"
 #include "look.h"

@@ -42,6 +42,7 @@
 
 #include "chardev.h"
 #include "compat.h"
+#include "create.h"
 #include "device.h"
 #include "file.h"
 #include "limits.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What queue.c takes from the kernel beyond the ring's atomics, for threads of steps.h:
+ * What the queue takes from the kernel beyond the ring's atomics, for threads of steps.h:
  * tasks that sleep and are woken, wait queues, signals, poll, and buffers whose pages
  * may be missing.  After kernel/sched/core.c, kernel/sched/wait.c and fs/select.c.
  *
@@ -257,7 +257,7 @@ static struct task_struct {
 #define current			(&tasks[steps_self()])
 
 /*
- * queue.c keeps nothing in local variables of what it sees between the two.  (There
+ * put.c and claim.c keep nothing in local variables of what it sees between the two.  (There
  * is no current outside of the threads, where the queue is set up.)
  */
 static inline void preempt_disable(void)

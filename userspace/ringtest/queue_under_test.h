@@ -225,7 +225,7 @@ static int noted_claim_ready(struct mpmcq_queue *q, size_t room, s64 *pos, u32 *
 #include "wait.c"
 #include "claim.c"
 #include "redeliver.c"
-#include "queue.c"
+#include "create.c"
 #include "message.c"
 #include "peek.c"
 #include "forward.c"

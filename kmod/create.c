@@ -16,6 +16,7 @@
 #include <linux/mpmcq.h>
 
 #include "compat.h"
+#include "create.h"
 #include "limits.h"
 #include "park.h"
 #include "queue.h"
