@@ -125,44 +125,44 @@ unload:
 	}
 
 demo:
-	@scripts/demo
+	@scripts/machine/demo
 
 shell:
-	@scripts/setup vm
+	@scripts/machine/setup vm
 	@$(MAKE) --no-print-directory -s userspace
-	@scripts/vm --shell || [ $$? -lt 124 ]	# the status of the last command typed
+	@scripts/machine/vm --shell || [ $$? -lt 124 ]	# the status of the last command typed
 
 bench:
-	@scripts/bench $(if $(NATIVE),--native) -- $(ARGS)
+	@scripts/machine/bench $(if $(NATIVE),--native) -- $(ARGS)
 
 bench-exact:
-	@scripts/setup vm
+	@scripts/machine/setup vm
 	@$(MAKE) --no-print-directory -s userspace
 	@mkdir -p build/bench
 	@rm -f build/bench/exact.json
-	@scripts/vm --icount --data build/bench/exact.json -- \
+	@scripts/machine/vm --icount --data build/bench/exact.json -- \
 		build/userspace/bench-exact --output /dev/data $(ARGS)
 
 bench-ring:
-	@scripts/setup bench-ring
+	@scripts/machine/setup bench-ring
 	@$(MAKE) --no-print-directory -s -C userspace/bench-ring
 	@mkdir -p build/bench
 	@build/bench-ring/bench-ring --json build/bench/ring.json $(ARGS)
 
 check:
-	@scripts/check
+	@scripts/checks/check
 
 check-debug:
-	@scripts/check --debug
+	@scripts/checks/check --debug
 
 check-kernels:
-	@scripts/check-kernels $(ARGS)
+	@scripts/kernels/check-kernels $(ARGS)
 
 lint:
-	@scripts/lint
+	@scripts/checks/lint
 
 quick:
-	@scripts/quick $(ARGS)
+	@scripts/checks/quick $(ARGS)
 
 clean:
 	rm -rf build

@@ -2,7 +2,7 @@
 /*
  * bench-exact - instructions per message
  *
- * In a machine whose clock counts instructions (scripts/vm --icount) the time that calls
+ * In a machine whose clock counts instructions (scripts/machine/vm --icount) the time that calls
  * take is how many instructions they are, the same each time.
  */
 #define _GNU_SOURCE
@@ -140,7 +140,7 @@ static const char help[] =
 "One process writes and reads messages in turns, so that nobody waits, and tells how\n"
 "many instructions each took, to write and to read; and verifies that each came\n"
 "whole, once and in order.  That takes a machine whose clock counts instructions:\n"
-"scripts/vm --icount.  Nobody else may use the device meanwhile.\n"
+"scripts/machine/vm --icount.  Nobody else may use the device meanwhile.\n"
 "\n"
 "  -s, --size BYTES       length of a message (64)\n"
 "  -m, --messages N       of a round (4096, or what is 32 MiB; 8 times as many if packed)\n"
@@ -307,7 +307,7 @@ static void look_at_clock(void)
 	      report.clock.plain, report.clock.slow);
 	if (any_clock)
 		return;
-	warnx("run it in scripts/vm --icount, or see --nanoseconds");
+	warnx("run it in scripts/machine/vm --icount, or see --nanoseconds");
 	exit(EXIT_NO_COUNT);
 }
 

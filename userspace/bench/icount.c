@@ -2,7 +2,7 @@
 /*
  * Whether the clock counts instructions, one a nanosecond
  *
- * That is so in a machine of scripts/vm --icount.  Loops of a known number of
+ * That is so in a machine of scripts/machine/vm --icount.  Loops of a known number of
  * instructions tell: a processor needs several times as long for an instruction of the
  * slow one, where each waits for the result of the one before, as for one of the other.
  */

@@ -50,7 +50,7 @@ static const char help[] =
 "  -d, --device PATH      what makes our queues (/dev/mpmcq)\n"
 "  -j, --json FILE        write all results as JSON; - is standard output, in place of\n"
 "                         the tables\n"
-"      --tsv FILE         write them as a table for scripts/bench-plots; - as above\n"
+"      --tsv FILE         write them as a table for scripts/machine/bench-plots; - as above\n"
 "      --progress         say on standard error how far it is, also if no terminal\n"
 "      --self-test        check the checks, by planted faults, and every transport;\n"
 "                         prints TAP\n"

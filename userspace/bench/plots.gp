@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Plots of what bench measured; scripts/bench-plots calls it.
+# Plots of what bench measured; scripts/machine/bench-plots calls it.
 #   data    its TSV                     title   of the plot, without the unit
 #   column  what is plotted             unit    of that column
 #   shapes  one panel each              transports  one line each
