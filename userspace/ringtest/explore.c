@@ -17,8 +17,6 @@
  * WORDS in its name, and ends at the first fault.
  */
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define SHIM_STEPS
@@ -46,7 +44,7 @@
 struct scenario {
 	const char *name;
 	unsigned int order, skew, fill;
-	const char *scripts[MAX_THREADS];
+	const char *scripts[MAX_THREADS + 1];
 	bool is_long;
 };
 
@@ -344,40 +342,20 @@ static void end_of_order(void)
 		search_fault("a history is not that of a FIFO");
 }
 
+static struct search_case choose(unsigned int i)
+{
+	scenario = &scenarios[i];
+	return (struct search_case){ scenario->name, scenario->scripts,
+				     scenario->is_long ? 0 : SEARCH_ALL, SEARCH_ALL };
+}
+
 int main(int argc, char **argv)
 {
-	bool control = argc > 1 && argc < 4 && !strcmp(argv[1], "--control");
-	bool brief = control || (argc == 2 && !strcmp(argv[1], "--short"));
-	const char *words = argc == 3 ? argv[2] : "";
-	unsigned int test = 0, failed = 0;
+	static const struct search explorer = {
+		.name = "explore", .cases = ARRAY_SIZE(scenarios), .choose = choose,
+		.set_up = set_up, .thread = run_script, .after = look_on, .hash = hash,
+		.end = end_of_order,
+	};
 
-	if (argc > 1 && !brief) {
-		fprintf(stderr, "usage: explore [--short|--control [WORDS]]\n");
-		return 2;
-	}
-	printf("TAP version 13\n");
-	for (size_t i = 0; i < ARRAY_SIZE(scenarios) && !(control && failed); i++) {
-		struct search s = { .preemptions = SEARCH_ALL, .set_up = set_up,
-				    .thread = run_script, .after = look_on, .hash = hash,
-				    .end = end_of_order };
-		struct search_counts counts;
-		const char *what;
-
-		scenario = &scenarios[i];
-		if ((brief && scenario->is_long) || !strstr(scenario->name, words))
-			continue;
-		while (s.threads < MAX_THREADS && scenario->scripts[s.threads])
-			s.threads++;
-		what = search(&s, &counts);
-		printf("%s %u - %s: %s\n", what ? "not ok" : "ok", ++test, scenario->name,
-		       what ? what : "every order");
-		if (what)
-			search_print_order();
-		printf("# orders %.3g, states %lu, steps %lu\n", counts.orders, counts.states,
-		       counts.steps);
-		fflush(stdout);
-		failed += !!what;
-	}
-	printf("1..%u\n", test);
-	return failed ? 1 : 0;
+	return search_main(&explorer, argc, argv);
 }

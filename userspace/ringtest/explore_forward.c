@@ -14,8 +14,6 @@
  * The options are those of explore_queue.
  */
 
-#include <stdio.h>
-
 #include "queue_under_test.h"
 
 #define MAX_THREADS	STEPS_MAX_THREADS
@@ -35,7 +33,7 @@
 struct scenario {
 	const char *name;
 	unsigned int fill, other_fill;	/* messages that wait at first */
-	const char *scripts[MAX_THREADS];
+	const char *scripts[MAX_THREADS + 1];
 	unsigned int brief, full;	/* bounds on preemptions */
 };
 
@@ -164,14 +162,6 @@ static void end_lease(unsigned int self)
 		mpmcq_give_back(queue, &index, 1, MPMCQ_SETTLE_FRONT | MPMCQ_CAME_BACK, 0);
 }
 
-static bool has(const char *letters)
-{
-	for (unsigned int i = 0; i < MAX_THREADS && scenario->scripts[i]; i++)
-		if (strpbrk(scenario->scripts[i], letters))
-			return true;
-	return false;
-}
-
 static void do_forward(unsigned int self, char what)
 {
 	struct mpmcq_queue *to = what == 'H' ? queue : other;
@@ -182,9 +172,9 @@ static void do_forward(unsigned int self, char what)
 	if (!now.holds[self])
 		return;
 	ret = mpmcq_forward(queue, &now.holder[self], to, &msg);
-	if (ret == -ENOENT && (!has("z") || now.holder[self].held))
+	if (ret == -ENOENT && (!search_has("z") || now.holder[self].held))
 		search_fault("a forward said ENOENT of a message that is held");
-	if (ret && ret != -ENOENT && !now.holder[self].held && !has("z"))
+	if (ret && ret != -ENOENT && !now.holder[self].held && !search_has("z"))
 		search_fault("a forward failed, and its message is not held any more");
 	if (ret == -EPIPE && !is_closed(to))
 		search_fault("a forward said EPIPE of an open queue");
@@ -361,56 +351,25 @@ static uint64_t hash(void)
 	return hash;
 }
 
-/* Explores the present scenario and prints what came of it; whether all is well. */
-static bool test(unsigned int number, unsigned int preemptions)
+static void prepare(void)
 {
-	struct search s = { .preemptions = preemptions, .set_up = set_up, .thread = run_script,
-			    .asleep = shim_asleep, .after = look_on, .hash = hash,
-			    .end = end_of_order };
-	char bound[64] = "every order";
-	struct search_counts counts;
-	const char *fault;
+	closers = search_has("cC");
+}
 
-	while (s.threads < MAX_THREADS && scenario->scripts[s.threads])
-		s.threads++;
-	closers = has("cC");
-	fault = search(&s, &counts);
-	if (preemptions != ALL)
-		snprintf(bound, sizeof(bound), "every order with up to %u preemptions",
-			 preemptions);
-	printf("%s %u - %s: %s\n", fault ? "not ok" : "ok", number, scenario->name,
-	       fault ?: bound);
-	if (fault)
-		search_print_order();
-	printf("# orders %.3g, states %lu, steps %lu\n", counts.orders, counts.states,
-	       counts.steps);
-	fflush(stdout);
-	return !fault;
+static struct search_case choose(unsigned int i)
+{
+	scenario = &scenarios[i];
+	return (struct search_case){ scenario->name, scenario->scripts, scenario->brief,
+				     scenario->full };
 }
 
 int main(int argc, char **argv)
 {
-	const char *option = argc > 1 && argc < 4 ? argv[1] : "";
-	bool control = !strcmp(option, "--control"), quick = !strcmp(option, "--quick");
-	bool brief = control || quick || !strcmp(option, "--short");
-	const char *words = argc == 3 ? argv[2] : "";
-	unsigned int failed = 0, tests = 0;
+	static const struct search explorer = {
+		.name = "explore_forward", .quick = QUICK, .cases = ARRAY_SIZE(scenarios),
+		.choose = choose, .prepare = prepare, .set_up = set_up, .thread = run_script,
+		.asleep = shim_asleep, .after = look_on, .hash = hash, .end = end_of_order,
+	};
 
-	if (argc > 1 && !brief) {
-		fprintf(stderr, "usage: explore_forward [--quick|--short|--control [WORDS]]\n");
-		return 2;
-	}
-	printf("TAP version 13\n");
-	for (unsigned int i = 0; i < ARRAY_SIZE(scenarios) && !(control && failed); i++) {
-		unsigned int preemptions;
-
-		scenario = &scenarios[i];
-		preemptions = brief ? scenario->brief : scenario->full;
-		if (quick && preemptions > QUICK)
-			preemptions = QUICK;
-		if (strstr(scenario->name, words))
-			failed += !test(++tests, preemptions);
-	}
-	printf("1..%u\n", tests);
-	return failed ? 1 : 0;
+	return search_main(&explorer, argc, argv);
 }

@@ -18,8 +18,6 @@
  * well, and ends at the first fault.
  */
 
-#include <stdio.h>
-
 #include "queue_under_test.h"
 #include "linear.h"
 
@@ -70,7 +68,7 @@
 struct scenario {
 	const char *name;
 	unsigned int skew, fill;
-	const char *scripts[MAX_THREADS];
+	const char *scripts[MAX_THREADS + 1];
 	unsigned int brief, full;	/* bounds on preemptions */
 	u32 flags, max_deliveries;
 	unsigned int order;	/* of the capacity; 0 for 1 */
@@ -702,22 +700,13 @@ static void run_script(unsigned int self)
 	}
 }
 
-/* Whether any script has one of these letters. */
-static bool has(const char *letters)
-{
-	for (unsigned int i = 0; i < MAX_THREADS && scenario->scripts[i]; i++)
-		if (strpbrk(scenario->scripts[i], letters))
-			return true;
-	return false;
-}
-
 static unsigned int uses(void)
 {
-	unsigned int uses = has("lkP") ? USES_LENGTHS : 0;
+	unsigned int uses = search_has("lkP") ? USES_LENGTHS : 0;
 
-	if (has("gGYbz") || (scenario->flags & DROP && has("cC")))
+	if (search_has("gGYbz") || (scenario->flags & DROP && search_has("cC")))
 		uses |= USES_RETURNED;
-	if (has("dDvxw") || scenario->max_deliveries)
+	if (search_has("dDvxw") || scenario->max_deliveries)
 		uses |= USES_DEAD;
 	return uses;
 }
@@ -820,7 +809,7 @@ static void end_of_order(void)
 	unsigned int everywhere = held_by_rings();
 
 	check_sleepers();
-	if (parked_now && !has("p"))
+	if (parked_now && !search_has("p"))
 		search_fault("a message stays parked");
 	for (unsigned int i = 0; i < MAX_THREADS; i++)
 		for (unsigned int n = 0; n < now.n_held[i]; n++)
@@ -832,68 +821,32 @@ static void end_of_order(void)
 		search_fault("the history is not that of a FIFO");
 }
 
-static const char *explore(unsigned int preemptions, struct search_counts *counts)
+static void prepare(void)
 {
-	struct search s = { .preemptions = preemptions, .set_up = set_up, .thread = run_script,
-			    .asleep = shim_asleep, .after = look_on, .hash = hash,
-			    .end = end_of_order };
-
-	while (s.threads < MAX_THREADS && scenario->scripts[s.threads])
-		s.threads++;
 	/* A queue that closes hands back what it was about to drop. */
-	is_fifo = !has(HANDS_BACK) && !(scenario->flags & DROP && has("cC"));
-	end_is_final = !has("pv");
-	comes_back = has("GYbBVzvT");
-	signals = has(SIGNALS);
-	pollers = has(POLLS);
-	peekers = has("P");
-	closers = has("cCp");
-	return search(&s, counts);
+	is_fifo = !search_has(HANDS_BACK) && !(scenario->flags & DROP && search_has("cC"));
+	end_is_final = !search_has("pv");
+	comes_back = search_has("GYbBVzvT");
+	signals = search_has(SIGNALS);
+	pollers = search_has(POLLS);
+	peekers = search_has("P");
+	closers = search_has("cCp");
 }
 
-/* Explores the present scenario and prints what came of it; whether all is well. */
-static bool test(unsigned int number, unsigned int preemptions)
+static struct search_case choose(unsigned int i)
 {
-	struct search_counts counts;
-	const char *fault = explore(preemptions, &counts);
-	char bound[64] = "every order";
-
-	if (preemptions != ALL)
-		snprintf(bound, sizeof(bound), "every order with up to %u preemptions",
-			 preemptions);
-	printf("%s %u - %s: %s\n", fault ? "not ok" : "ok", number, scenario->name,
-	       fault ?: bound);
-	if (fault)
-		search_print_order();
-	printf("# orders %.3g, states %lu, steps %lu\n", counts.orders, counts.states,
-	       counts.steps);
-	fflush(stdout);
-	return !fault;
+	scenario = &scenarios[i];
+	return (struct search_case){ scenario->name, scenario->scripts, scenario->brief,
+				     scenario->full };
 }
 
 int main(int argc, char **argv)
 {
-	const char *option = argc > 1 && argc < 4 ? argv[1] : "";
-	bool control = !strcmp(option, "--control"), quick = !strcmp(option, "--quick");
-	bool brief = control || quick || !strcmp(option, "--short");
-	const char *words = argc == 3 ? argv[2] : "";
-	unsigned int failed = 0, tests = 0;
+	static const struct search explorer = {
+		.name = "explore_queue", .quick = QUICK, .cases = ARRAY_SIZE(scenarios),
+		.choose = choose, .prepare = prepare, .set_up = set_up, .thread = run_script,
+		.asleep = shim_asleep, .after = look_on, .hash = hash, .end = end_of_order,
+	};
 
-	if (argc > 1 && !brief) {
-		fprintf(stderr, "usage: explore_queue [--quick|--short|--control [WORDS]]\n");
-		return 2;
-	}
-	printf("TAP version 13\n");
-	for (unsigned int i = 0; i < ARRAY_SIZE(scenarios) && !(control && failed); i++) {
-		unsigned int preemptions;
-
-		scenario = &scenarios[i];
-		preemptions = brief ? scenario->brief : scenario->full;
-		if (quick && preemptions > QUICK)
-			preemptions = QUICK;
-		if (strstr(scenario->name, words))
-			failed += !test(++tests, preemptions);
-	}
-	printf("1..%u\n", tests);
-	return failed ? 1 : 0;
+	return search_main(&explorer, argc, argv);
 }

@@ -29,7 +29,13 @@ static struct {
 } path[MAX_DEPTH];
 
 static const struct search *now;
-static struct search_counts *count;
+static struct search_case present;
+static unsigned int threads, preemptions;	/* in the present case */
+static struct {
+	unsigned long states;	/* different ones, met */
+	unsigned long steps;	/* made */
+	double orders;
+} count;
 static const char *fault;
 static unsigned int fault_depth;
 
@@ -39,7 +45,16 @@ void search_fault(const char *what)
 		fault = what;
 }
 
-void search_print_order(void)
+bool search_has(const char *letters)
+{
+	for (unsigned int i = 0; present.scripts[i]; i++)
+		if (strpbrk(present.scripts[i], letters))
+			return true;
+	return false;
+}
+
+/* The number of each thread that made a step on the way to the fault. */
+static void print_order(void)
 {
 	printf("# order:");
 	for (unsigned int i = 0; i < fault_depth; i++)
@@ -94,7 +109,7 @@ static bool look_up(unsigned int depth, uint64_t hash)
 	path[depth].state = find(hash);
 	if (path[depth].state->hash)
 		return false;
-	if (++count->states > 1UL << (table_bits - 1)) {
+	if (++count.states > 1UL << (table_bits - 1)) {
 		grow_table(depth);
 		path[depth].state = find(hash);
 	}
@@ -120,9 +135,9 @@ static uint64_t hash_state(unsigned int depth)
 {
 	uint64_t hash = steps_alive();
 
-	for (unsigned int i = 0; i < now->threads; i++)
+	for (unsigned int i = 0; i < threads; i++)
 		hash = search_mix(hash, steps_seen(i));
-	if (now->preemptions != SEARCH_ALL && depth)
+	if (preemptions != SEARCH_ALL && depth)
 		hash = search_mix(search_mix(hash, path[depth - 1].thread), path[depth].spent);
 	return search_mix(hash, now->hash()) | 1;
 }
@@ -133,7 +148,7 @@ static void branch(unsigned int depth, unsigned int able)
 	unsigned int last = depth ? 1U << path[depth - 1].thread : 0;
 
 	path[depth].able = able;
-	if (path[depth].spent == now->preemptions && able & last)
+	if (path[depth].spent == preemptions && able & last)
 		able = last;
 	path[depth].thread = __builtin_ctz(able);
 	path[depth].todo = able & (able - 1);
@@ -149,7 +164,7 @@ static unsigned int run_once(unsigned int replay, double *orders)
 	unsigned int depth = 0;
 
 	now->set_up();
-	steps_start(now->threads, now->thread);
+	steps_start(threads, now->thread);
 	if (now->after)
 		now->after();
 	for (; !fault; depth++) {
@@ -173,7 +188,7 @@ static unsigned int run_once(unsigned int replay, double *orders)
 			branch(depth, able);
 		}
 		steps_run(path[depth].thread);
-		count->steps++;
+		count.steps++;
 		if (now->after)
 			now->after();
 	}
@@ -181,16 +196,15 @@ static unsigned int run_once(unsigned int replay, double *orders)
 	return depth;
 }
 
-const char *search(const struct search *s, struct search_counts *counts)
+/* Runs every order of the present case; returns the first fault, or NULL. */
+static const char *search(void)
 {
 	unsigned int depth = 0;
 	double orders = 0;
 
 	free(table);
 	make_table(MIN_BITS);
-	now = s;
-	count = counts;
-	memset(count, 0, sizeof(*count));
+	memset(&count, 0, sizeof(count));
 	fault = NULL;
 	do {
 		depth = run_once(depth, &orders);
@@ -209,6 +223,58 @@ const char *search(const struct search *s, struct search_counts *counts)
 			path[depth - 1].todo &= path[depth - 1].todo - 1;
 		}
 	} while (depth);
-	count->orders = orders;
+	count.orders = orders;
 	return NULL;
+}
+
+/* Whether all is well in the present case. */
+static bool test(unsigned int number)
+{
+	const char *what;
+
+	for (threads = 0; present.scripts[threads]; threads++)
+		;
+	if (now->prepare)
+		now->prepare();
+	what = search();
+	printf("%s %u - %s: ", what ? "not ok" : "ok", number, present.name);
+	if (what)
+		printf("%s\n", what);
+	else if (preemptions == SEARCH_ALL)
+		printf("every order\n");
+	else
+		printf("every order with up to %u preemptions\n", preemptions);
+	if (what)
+		print_order();
+	printf("# orders %.3g, states %lu, steps %lu\n", count.orders, count.states, count.steps);
+	fflush(stdout);
+	return !what;
+}
+
+int search_main(const struct search *s, int argc, char **argv)
+{
+	const char *option = argc > 1 && argc < 4 ? argv[1] : "";
+	bool control = !strcmp(option, "--control");
+	bool quick = s->quick && !strcmp(option, "--quick");
+	bool brief = control || quick || !strcmp(option, "--short");
+	const char *words = argc == 3 ? argv[2] : "";
+	unsigned int failed = 0, tests = 0;
+
+	if (argc > 1 && !brief) {
+		fprintf(stderr, "usage: %s [%s--short|--control [WORDS]]\n", s->name,
+			s->quick ? "--quick|" : "");
+		return 2;
+	}
+	now = s;
+	printf("TAP version 13\n");
+	for (unsigned int i = 0; i < s->cases && !(control && failed); i++) {
+		present = s->choose(i);
+		preemptions = brief ? present.brief : present.full;
+		if (quick && preemptions > s->quick)
+			preemptions = s->quick;
+		if (preemptions && strstr(present.name, words))
+			failed += !test(++tests);
+	}
+	printf("1..%u\n", tests);
+	return failed ? 1 : 0;
 }

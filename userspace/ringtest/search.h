@@ -16,10 +16,27 @@
 #define SEARCH_ALL	(~0U)
 
 /**
+ * struct search_case - what the threads do
+ * @name: of the case
+ * @scripts: of each thread, a letter for each operation; NULL after the last
+ * @brief: how often in an order a thread that could go on is made to wait for another, with
+ *	options; %SEARCH_ALL for no bound, 0 to leave the case out
+ * @full: the same without options
+ */
+struct search_case {
+	const char *name;
+	const char *const *scripts;
+	unsigned int brief;
+	unsigned int full;
+};
+
+/**
  * struct search - what to search
- * @threads: number of threads
- * @preemptions: how often in an order a thread that could go on is made to wait
- *	for another; %SEARCH_ALL for no bound
+ * @name: of the program
+ * @quick: the highest bound with --quick; 0 if there is no such option
+ * @cases: number of cases
+ * @choose: makes case @i the present one
+ * @prepare: looks at the present case before its first order; may be NULL
  * @set_up: makes the beginning
  * @thread: what each thread does, given its number
  * @asleep: mask of the threads that cannot go on just now; may be NULL
@@ -30,8 +47,11 @@
  * The last three say what is wrong by search_fault().
  */
 struct search {
-	unsigned int threads;
-	unsigned int preemptions;
+	const char *name;
+	unsigned int quick;
+	unsigned int cases;
+	struct search_case (*choose)(unsigned int i);
+	void (*prepare)(void);
 	void (*set_up)(void);
 	void (*thread)(unsigned int self);
 	unsigned int (*asleep)(void);
@@ -41,40 +61,30 @@ struct search {
 };
 
 /**
- * struct search_counts - how large it was
- * @states: different states met
- * @steps: steps made
- * @orders: how many orders there are
- */
-struct search_counts {
-	unsigned long states;
-	unsigned long steps;
-	double orders;
-};
-
-/**
- * search() - run every order
+ * search_main() - be the program that runs every order of each case
  * @s: of what
- * @counts: out: how large it was
+ * @argc: of main()
+ * @argv: of main(), [--quick|--short|--control [WORDS]]
  *
+ * Prints TAP: for each case the first fault and the order that has led to it, or that there
+ * is none, and how many orders there are, how many states were met and how many steps made.
  * Ends the program when there are too many states for its memory.
  *
- * Return: NULL, or the first fault; then search_print_order() tells how to get there.
+ * Return: the exit status.
  */
-const char *search(const struct search *s, struct search_counts *counts);
+int search_main(const struct search *s, int argc, char **argv);
+
+/**
+ * search_has() - whether any script of the present case has one of these letters
+ * @letters: to look for
+ */
+bool search_has(const char *letters);
 
 /**
  * search_fault() - say that something is wrong in the present order
  * @what: is wrong
  */
 void search_fault(const char *what);
-
-/**
- * search_print_order() - print the order that has led to a fault
- *
- * The number of each thread that made a step, as a comment of TAP.
- */
-void search_print_order(void);
 
 /**
  * search_mix() - add a value to a hash
