@@ -9,7 +9,6 @@
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -237,18 +236,6 @@ static void parse_create(int argc, char **argv, struct request *r)
 }
 
 /* --- create --- */
-
-/* Blocks the signals that would end the program between two of its steps. */
-static void hold_signals_back(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-}
 
 /*
  * Gives a queue of mode 0 its owner and group, and then its mode.  So no user has more access

@@ -111,9 +111,11 @@ enum outcome { ENOUGH, CLOSED, EMPTY };
 enum outcome receive_messages(struct receiver *r);
 void set_tail(struct receiver *r, int form);
 
+void hold_signals_back(void);
+void let_signals_through(void);
+
 void prepare_work(struct receiver *r);
 void work_on_message(struct receiver *r, const char *message, size_t length);
-void let_signals_through(void);
 
 void command_send(int argc, char **argv);
 void command_receive(int argc, char **argv);

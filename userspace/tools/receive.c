@@ -18,22 +18,6 @@
 
 #include "mpmcq.h"
 
-static sigset_t hold_back, let_through;
-
-static void prepare_signals(void)
-{
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&hold_back);
-	sigaddset(&hold_back, SIGHUP);
-	sigaddset(&hold_back, SIGINT);
-	sigaddset(&hold_back, SIGTERM);
-}
-
-void let_signals_through(void)
-{
-	sigprocmask(SIG_SETMASK, &let_through, NULL);
-}
-
 static void check_output(void)
 {
 	int flags = fcntl(STDOUT_FILENO, F_GETFL);
@@ -97,7 +81,7 @@ static ssize_t take_message(const struct receiver *r, char *buffer)
 
 	for (;;) {
 		wait_for_output();
-		sigprocmask(SIG_BLOCK, &hold_back, &let_through);
+		hold_signals_back();
 		length = read(r->fd, buffer, r->msg_size);
 		if (length > 0)
 			return length;
@@ -127,7 +111,7 @@ enum outcome receive_messages(struct receiver *r)
 	char *buffer = allocate(r->msg_size + 1);
 
 	check_output();
-	prepare_signals();
+	signal(SIGPIPE, SIG_IGN);
 	while (!r->count || r->taken < r->count) {
 		ssize_t length = take_message(r, buffer);
 
