@@ -8,12 +8,12 @@
 #define _GNU_SOURCE
 #include <err.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdlib.h>
-#include <stdnoreturn.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "../bench/measure.h"
+#include "command.h"
 #include "report.h"
 #include "self_test.h"
 
@@ -118,16 +118,15 @@ static void run_stops(void)
 static bool outcome_good(const struct candidate *c, const struct load *load,
 			 const struct outcome *o)
 {
-	const struct verdict *v = &o->faults;
+	bool clean = verdict_clean(&o->faults);
 
-	if (!verdict_clean(v))
-		warnx("%s, %s: lost %lu, repeated %lu, disordered %lu, torn %lu", c->name,
-		      load->name, v->lost, v->repeated, v->disordered, v->torn);
+	if (!clean)
+		warnx("%s, %s: %s", c->name, load->name, verdict_text(&o->faults));
 	if (o->failed)
 		warnx("%s, %s: %u runs failed", c->name, load->name, o->failed);
 	if (o->timed_out)
 		warnx("%s, %s: %u runs did not finish", c->name, load->name, o->timed_out);
-	return verdict_clean(v) && !o->failed && !(o->timed_out && c == &candidate_mpmcq);
+	return clean && !o->failed && !(o->timed_out && c == &candidate_mpmcq);
 }
 
 static bool stops_good(const struct candidate *c, const struct stops *s)
@@ -196,56 +195,31 @@ static void choose_all(void)
 		report.series[report.count].candidate = candidates[report.count];
 }
 
-static noreturn void wrong(const char *what, const char *word)
+static void choose(unsigned int n, const char *name)
 {
-	warnx("%s: '%s'", what, word);
-	exit(EXIT_USAGE);
-}
+	unsigned int i = 0;
 
-static bool chosen(const struct candidate *c)
-{
-	for (unsigned int i = 0; i < report.count; i++)
-		if (report.series[i].candidate == c)
-			return true;
-	return false;
-}
-
-static void choose(char *list)
-{
-	report.count = 0;
-	for (char *name = strtok(list, ","); name; name = strtok(NULL, ",")) {
-		unsigned int i = 0;
-
-		while (i < candidate_count && strcmp(name, candidates[i]->name))
-			i++;
-		if (i == candidate_count)
-			wrong("no such candidate", name);
-		if (chosen(candidates[i]))
+	while (i < candidate_count && strcmp(name, candidates[i]->name))
+		i++;
+	if (i == candidate_count)
+		wrong("no such candidate", name);
+	for (report.count = 0; report.count < n; report.count++)
+		if (report.series[report.count].candidate == candidates[i])
 			wrong("twice the same candidate", name);
-		report.series[report.count++].candidate = candidates[i];
-	}
-	if (!report.count)
-		wrong("an empty list", "");
+	report.series[report.count++].candidate = candidates[i];
 }
 
-static void choose_loads(char *list)
+static void choose_load(unsigned int n, const char *name)
 {
-	bool some = false;
+	unsigned int i = 0;
 
-	for (unsigned int i = 0; i < load_count; i++)
-		skipped[i] = true;
-	for (char *name = strtok(list, ","); name; name = strtok(NULL, ",")) {
-		unsigned int i = 0;
-
-		while (i < load_count && strcmp(name, loads[i].name))
-			i++;
-		if (i == load_count)
-			wrong("no such workload", name);
-		skipped[i] = false;
-		some = true;
-	}
-	if (!some)
-		wrong("an empty list", "");
+	while (i < load_count && strcmp(name, loads[i].name))
+		i++;
+	if (i == load_count)
+		wrong("no such workload", name);
+	for (unsigned int k = 0; !n && k < load_count; k++)
+		skipped[k] = true;
+	skipped[i] = false;
 }
 
 static void parse_option(int opt)
@@ -258,10 +232,10 @@ static void parse_option(int opt)
 		report.rounds = parse_number(optarg, 1, MAX_ROUNDS);
 		break;
 	case 'c':
-		choose(optarg);
+		each_word(optarg, MAX_CANDIDATES, choose);
 		break;
 	case 'w':
-		choose_loads(optarg);
+		each_word(optarg, UINT_MAX, choose_load);
 		break;
 	case 'l':
 		report.limit = parse_number(optarg, 1, 3600);
@@ -310,35 +284,22 @@ static void parse_options(int argc, char **argv)
 	no_arguments(argc);
 }
 
-static void write_json(FILE *to)
-{
-	print_json(&report, to);
-	if (ferror(to) || fclose(to))
-		err(EXIT_FAILURE, "%s", json);
-}
-
 int main(int argc, char **argv)
 {
-	bool only_json;
-	FILE *to = NULL;
+	FILE *to;
 
 	parse_options(argc, argv);
-	only_json = json && !strcmp(json, "-");
-	if (json && !only_json) {
-		to = fopen(json, "we");
-		if (!to)
-			err(EXIT_FAILURE, "%s", json);
-	}
+	to = open_file(json);
 	report.verification = verification_cost(report.messages) * 1e9;
 	for (unsigned int i = 0; i < load_count; i++)
 		if (!skipped[i])
 			run_load(i);
 	run_stops();
-	if (to)
-		write_json(to);
-	if (only_json)
-		print_json(&report, stdout);
-	else
+	if (to) {
+		print_json(&report, to);
+		close_file(to, json);
+	}
+	if (to != stdout)
 		print_table(&report);
 	close_output();
 	return all_good() ? EXIT_SUCCESS : EXIT_FAILURE;

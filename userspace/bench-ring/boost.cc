@@ -7,7 +7,7 @@
 #include <boost/lockfree/queue.hpp>
 
 extern "C" {
-#include "../bench/verify.h"
+#include "verify.h"
 }
 #include "candidate.h"
 

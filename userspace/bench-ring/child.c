@@ -11,8 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../bench/measure.h"
-#include "../bench/process.h"
+#include "measure.h"
+#include "process.h"
 #include "child.h"
 
 /* Waits for SIGCHLD, which is blocked, until the child has ended; false if it has not. */

@@ -14,7 +14,7 @@
 #include <ck_hp_fifo.h>
 #include <ck_stack.h>
 
-#include "../bench/verify.h"
+#include "verify.h"
 #include "candidate.h"
 
 /* How many nodes a thread may keep until it looks which are free. */

@@ -7,7 +7,7 @@
 
 #include <ck_ring.h>
 
-#include "../bench/verify.h"
+#include "verify.h"
 #include "candidate.h"
 
 CK_RING_PROTOTYPE(message, message)

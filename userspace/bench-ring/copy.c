@@ -5,7 +5,7 @@
 #include <err.h>
 #include <stdlib.h>
 
-#include "../bench/verify.h"
+#include "verify.h"
 #include "candidate.h"
 
 struct copy {

@@ -8,7 +8,7 @@
 #include <concurrentqueue/concurrentqueue.h>
 
 extern "C" {
-#include "../bench/verify.h"
+#include "verify.h"
 }
 #include "candidate.h"
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../bench/verify.h"
+#include "verify.h"
 #include "../ringtest/shim.h"
 #include "../../kmod/index_ring.h"
 #include "candidate.h"

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "../bench/verify.h"
+#include "verify.h"
 #include "candidate.h"
 
 #define FAULT_AT	3000

@@ -2,10 +2,11 @@
 /*
  * What the runs came to: a table and JSON
  */
+#include <math.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#include "../bench/measure.h"
+#include "measure.h"
 #include "report.h"
 
 #define GOAL	0.5	/* of the speed of Vyukov's ring, alone */
@@ -189,31 +190,6 @@ static const char *truth(bool b)
 	return b ? "true" : "false";
 }
 
-static void json_number(FILE *to, const char *name, double value)
-{
-	if (value)
-		fprintf(to, "\"%s\": %.6g", name, value);
-	else
-		fprintf(to, "\"%s\": null", name);
-}
-
-static void json_values(FILE *to, const struct outcome *o)
-{
-	struct spread v = { };
-
-	if (o->finished)
-		v = spread_of(o->values, o->finished);
-	json_number(to, "median", v.median);
-	fprintf(to, ", ");
-	json_number(to, "min", v.min);
-	fprintf(to, ", ");
-	json_number(to, "max", v.max);
-	fprintf(to, ", \"values\": [");
-	for (unsigned int i = 0; i < o->finished; i++)
-		fprintf(to, "%s%.6g", i ? ", " : "", o->values[i]);
-	fprintf(to, "]");
-}
-
 static void json_outcome(FILE *to, const struct series_of *s, unsigned int load)
 {
 	const struct outcome *o = &s->outcomes[load];
@@ -221,10 +197,10 @@ static void json_outcome(FILE *to, const struct series_of *s, unsigned int load)
 	fprintf(to, "      {\"load\": \"%s\", \"producers\": %u, \"consumers\": %u, ",
 		loads[load].name, loads[load].producers, loads[load].consumers);
 	fprintf(to, "\"unit\": \"%s\", ", load ? "million messages per second" : "ns per pair");
-	json_values(to, o);
+	json_values(to, "values", o->values, o->finished, 1, 6);
 	fprintf(to, ", \"did_not_finish\": %u, \"failed\": %u, ", o->timed_out, o->failed);
-	fprintf(to, "\"lost\": %lu, \"repeated\": %lu, \"disordered\": %lu, \"torn\": %lu}",
-		o->faults.lost, o->faults.repeated, o->faults.disordered, o->faults.torn);
+	verdict_json(&o->faults, to);
+	putc('}', to);
 }
 
 static void json_series(FILE *to, const struct series_of *s)
@@ -252,17 +228,15 @@ static void json_series(FILE *to, const struct series_of *s)
 static void json_goals(FILE *to, const struct report *r)
 {
 	fprintf(to, "  \"alone_to_vyukov\": {\"wanted\": %g, ", GOAL);
-	json_number(to, "ratio", ratio_alone(r, false));
-	fprintf(to, ", ");
-	json_number(to, "without_copies", ratio_alone(r, true));
-	fprintf(to, "},\n  \"to_best_other_lock_free\": {\"wanted\": 1");
+	json_number(to, "ratio", ratio_alone(r, false) ?: NAN, 6, ", ");
+	json_number(to, "without_copies", ratio_alone(r, true) ?: NAN, 6, "},\n");
+	fprintf(to, "  \"to_best_other_lock_free\": {\"wanted\": 1");
 	for (unsigned int i = 0; i < load_count; i++) {
 		const struct series_of *best = best_other(r, i);
 
 		fprintf(to, ", \"%s\": {\"other\": \"%s\", ", loads[i].name,
 			best ? best->candidate->name : "");
-		json_number(to, "ratio", ratio_to_best(r, i));
-		fprintf(to, "}");
+		json_number(to, "ratio", ratio_to_best(r, i) ?: NAN, 6, "}");
 	}
 	fprintf(to, "}\n");
 }

@@ -9,7 +9,7 @@
 #include <rte_ring.h>
 #include <rte_ring_elem.h>
 
-#include "../bench/verify.h"
+#include "verify.h"
 #include "candidate.h"
 
 static inline bool push(void *handle, const struct message *m)

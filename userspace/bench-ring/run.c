@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "../bench/measure.h"
-#include "../bench/process.h"
+#include "measure.h"
+#include "process.h"
 #include "run.h"
 
 #define PARTS		20			/* of a run of one thread */

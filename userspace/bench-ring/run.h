@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "../bench/verify.h"
+#include "verify.h"
 #include "candidate.h"
 #include "child.h"
 

@@ -9,6 +9,7 @@
 #include "run.h"
 #include "self_test.h"
 #include "stop.h"
+#include "tap.h"
 
 #define MESSAGES	8000
 #define STOPS		30
@@ -27,14 +28,6 @@ static const struct {
 	{ FAILED, { } },
 };
 
-static unsigned int tests;
-
-static bool report(bool ok, const char *subject, const char *what)
-{
-	printf("%sok %u - %s: %s\n", ok ? "" : "not ", ++tests, subject, what);
-	return ok;
-}
-
 static struct result run(const struct candidate *c, const struct load *load)
 {
 	return run_once(c, load, MESSAGES, 2);
@@ -47,7 +40,7 @@ static void explain(const struct result *r)
 }
 
 /* By one producer and one consumer, which tell the kinds apart. */
-static bool plant_is_told(unsigned int i)
+static void test_told(unsigned int i)
 {
 	struct result r = run(&planted[i], &loads[1]);
 	struct verdict v = r.verdict;
@@ -58,11 +51,11 @@ static bool plant_is_told(unsigned int i)
 	     (r.end != FINISHED || !memcmp(&v, &expected[i].faults, sizeof(v)));
 	if (!ok)
 		explain(&r);
-	return report(ok, planted[i].name, "told by 1x1");
+	tap_test(ok, "%s: told by 1x1", planted[i].name);
 }
 
 /* By one thread, which only tells that there is a fault. */
-static bool plant_is_noticed(unsigned int i)
+static void test_noticed(unsigned int i)
 {
 	struct result r = run(&planted[i], &loads[0]);
 	bool ok = r.end == expected[i].end &&
@@ -70,10 +63,10 @@ static bool plant_is_noticed(unsigned int i)
 
 	if (!ok)
 		explain(&r);
-	return report(ok, planted[i].name, i ? "noticed alone" : "nothing noticed alone");
+	tap_test(ok, "%s: %s alone", planted[i].name, i ? "noticed" : "nothing noticed");
 }
 
-static bool is_clean(const struct candidate *c)
+static void test_clean(const struct candidate *c)
 {
 	bool ok = true;
 
@@ -90,33 +83,28 @@ static bool is_clean(const struct candidate *c)
 			ok = false;
 		}
 	}
-	return report(ok, c->name, "no fault");
+	tap_test(ok, "%s: no fault", c->name);
 }
 
-static bool stops_are_told(void)
+static void test_stops(void)
 {
 	struct stops locked = stop_test(&planted[0], STOPS_LOCKED, 20);
 	struct stops ours = stop_test(&candidate_mpmcq, STOPS, 20);
-	bool ok;
 
-	ok = report(locked.end == FINISHED && locked.blocked, "a lock", "holds up others");
-	ok &= report(ours.end == FINISHED && ours.stops == STOPS && !ours.blocked,
-		     candidate_mpmcq.name, "nobody is held up");
-	return ok;
+	tap_test(locked.end == FINISHED && locked.blocked, "a lock: holds up others");
+	tap_test(ours.end == FINISHED && ours.stops == STOPS && !ours.blocked,
+		 "%s: nobody is held up", candidate_mpmcq.name);
 }
 
 bool self_test(void)
 {
-	bool ok = true;
-
-	puts("TAP version 13");
+	tap_begin();
 	for (unsigned int i = 0; i < PLANTS; i++) {
-		ok &= plant_is_told(i);
-		ok &= plant_is_noticed(i);
+		test_told(i);
+		test_noticed(i);
 	}
 	for (unsigned int i = 0; i < candidate_count; i++)
-		ok &= is_clean(candidates[i]);
-	ok &= stops_are_told();
-	printf("1..%u\n", tests);
-	return ok;
+		test_clean(candidates[i]);
+	test_stops();
+	return tap_end();
 }

@@ -16,8 +16,8 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include "../bench/measure.h"
-#include "../bench/process.h"
+#include "measure.h"
+#include "process.h"
 #include "stop.h"
 
 #define ENOUGH		(64 * CAPACITY)	/* messages: many laps, to find any obstacle */

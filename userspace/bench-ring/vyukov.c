@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "../bench/verify.h"
+#include "verify.h"
 #include "candidate.h"
 
 struct cell {

@@ -4,30 +4,16 @@
  *
  * The grid of what is measured is in grid.c and cell.c, one measurement in run.c and
  * pingpong.c, what carries the messages in ours.c, pipes.c, mqueues.c, sockets.c and
- * shm_ring.c, what checks them in verify.c.
+ * shm_ring.c, what checks them in bench-common/verify.c.
  */
 #define _GNU_SOURCE
-#include <err.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "measure.h"
+#include "command.h"
 #include "options.h"
 #include "report.h"
 #include "selftest.h"
-
-static FILE *open_file(const char *path)
-{
-	FILE *file;
-
-	if (!path)
-		return NULL;
-	file = strcmp(path, "-") ? fopen(path, "we") : stdout;
-	if (!file)
-		err(EXIT_FAILURE, "%s", path);
-	return file;
-}
 
 static void no_trips(const struct pingpong *trips, unsigned int n)
 {
@@ -46,8 +32,7 @@ static void write_file(FILE *file, void (*write)(FILE *file, const struct grid *
 	if (!file)
 		return;
 	write(file, g);
-	if (file != stdout && (ferror(file) || fclose(file)))
-		err(EXIT_FAILURE, "%s", path);
+	close_file(file, path);
 }
 
 int main(int argc, char **argv)

@@ -15,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "command.h"
 #include "exact.h"
-#include "measure.h"
 #include "queue.h"
 
 #define ROUND_BYTES	(32U << 20)	/* bytes of messages of a round */
@@ -62,7 +62,7 @@ static void measure(struct line *line)
 		if (round)
 			costs[round - 1] = seconds * 1e9 / n;
 	}
-	line->cost = cost_of(costs, report.rounds);
+	line->cost = spread_of(costs, report.rounds);
 	line->verdict = passing_end(&p);
 }
 
@@ -75,8 +75,7 @@ static void write_output(void)
 	if (!to)
 		err(EXIT_FAILURE, "%s", output);
 	print_json(to, &report);
-	if (ferror(to) || fclose(to))
-		err(EXIT_FAILURE, "%s", output);
+	close_file(to, output);
 }
 
 static bool all_whole(void)
@@ -191,10 +190,8 @@ static void choose(char *list)
 	for (char *name = strtok(list, ","); name; name = strtok(NULL, ",")) {
 		const struct line *line = find_line(&all, name);
 
-		if (!line || n == MAX_WAYS) {
-			warnx("no such row: '%s'", name);
-			exit(EXIT_USAGE);
-		}
+		if (!line || n == MAX_WAYS)
+			wrong("no such row", name);
 		report.lines[n++] = *line;
 	}
 	report.count = n;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "icount.h"
+#include "measure.h"
 #include "ratios.h"
 #include "verify.h"
 #include "ways.h"
@@ -19,17 +20,10 @@
 #define EXIT_UNSTABLE	3
 #define EXIT_NO_COUNT	4
 
-/* Nanoseconds per message, which are instructions if the clock counts them. */
-struct cost {
-	double median;
-	double min;
-	double max;
-	double spread;	/* percent of the median between which the middle half lies */
-};
-
 struct line {
 	struct way way;
-	struct cost cost;
+	/* Nanoseconds per message, which are instructions if the clock counts them. */
+	struct spread cost;
 	struct verdict verdict;
 };
 
@@ -44,7 +38,6 @@ struct report {
 	struct limit limits[MAX_LIMITS];
 };
 
-struct cost cost_of(double *values, unsigned int n);
 bool line_stable(const struct line *line);
 const struct line *find_line(const struct report *r, const char *name);
 bool limit_of_report_kept(const struct report *r, const struct limit *limit);

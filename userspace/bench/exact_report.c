@@ -3,37 +3,13 @@
  * What measurements came to, and how it is printed
  */
 #define _GNU_SOURCE
-#include <stdlib.h>
 #include <string.h>
 
 #include "exact.h"
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-/*
- * Sorts @values.  Timer ticks and work of the kernel fall into some rounds and not into
- * others, so it is the middle half that tells whether the median can be relied upon.
- */
-struct cost cost_of(double *values, unsigned int n)
-{
-	struct cost c;
-
-	qsort(values, n, sizeof(*values), compare);
-	c.median = (values[(n - 1) / 2] + values[n / 2]) / 2;
-	c.min = values[0];
-	c.max = values[n - 1];
-	c.spread = 100 * (values[n - 1 - n / 4] - values[n / 4]) / c.median;
-	return c;
-}
-
 bool line_stable(const struct line *line)
 {
-	return line->cost.spread <= STABLE_PERCENT;
+	return line->cost.middle <= STABLE_PERCENT;
 }
 
 const struct line *find_line(const struct report *r, const char *name)
@@ -74,7 +50,7 @@ static void print_line(FILE *to, const struct line *line, double least)
 		fprintf(to, "%10.3f", line->cost.median / least);
 	else
 		fprintf(to, "%10s", "-");
-	fprintf(to, "%9.3f%11.1f%11.1f%7lu%9lu%9lu%6lu\n", line->cost.spread,
+	fprintf(to, "%9.3f%11.1f%11.1f%7lu%9lu%9lu%6lu\n", line->cost.middle,
 		line->cost.min, line->cost.max, v->lost, v->repeated, v->disordered, v->torn);
 }
 
@@ -95,19 +71,17 @@ void print_table(FILE *to, const struct report *r)
 
 static void print_json_line(FILE *to, const struct line *line, double least)
 {
-	const struct verdict *v = &line->verdict;
-
 	fprintf(to, "  {\"name\": \"%s\", \"text\": \"%s\", ", line->way.name,
 		way_text(&line->way));
 	fprintf(to, "\"per_message\": %.3f, \"min\": %.3f, \"max\": %.3f, ",
 		line->cost.median, line->cost.min, line->cost.max);
-	fprintf(to, "\"spread_percent\": %.4f, \"stable\": %s, ", line->cost.spread,
+	fprintf(to, "\"spread_percent\": %.4f, \"stable\": %s, ", line->cost.middle,
 		line_stable(line) ? "true" : "false");
 	if (least > 0)
 		fprintf(to, "\"ratio_to_floor\": %.4f, ", line->cost.median / least);
-	fprintf(to, "\"received\": %lu, \"lost\": %lu, \"repeated\": %lu, ", v->received,
-		v->lost, v->repeated);
-	fprintf(to, "\"disordered\": %lu, \"torn\": %lu}", v->disordered, v->torn);
+	fprintf(to, "\"received\": %lu, ", line->verdict.received);
+	verdict_json(&line->verdict, to);
+	putc('}', to);
 }
 
 static void print_json_limit(FILE *to, const struct report *r, const struct limit *limit)

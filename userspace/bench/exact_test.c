@@ -10,21 +10,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "command.h"
 #include "exact.h"
-#include "measure.h"
+#include "tap.h"
 
 #define TEST_SIZE	64
 #define TEST_MESSAGES	128
 #define FAULTY		50	/* the message that something happens to */
-
-static unsigned int tests;
-static bool all_ok = true;
-
-static void report_test(bool ok, const char *name)
-{
-	printf("%sok %u - %s\n", ok ? "" : "not ", ++tests, name);
-	all_ok &= ok;
-}
 
 /* --- a transport of one message in memory, and what may go wrong with it --- */
 
@@ -159,8 +151,8 @@ static void test_plants(void)
 		struct verdict v;
 		bool failed;
 
-		report_test(pass_once(&way, &v, &failed) && failed == plants[i].fails &&
-			    !memcmp(&v, &plants[i].expected, sizeof(v)), t.name);
+		tap_test(pass_once(&way, &v, &failed) && failed == plants[i].fails &&
+			 !memcmp(&v, &plants[i].expected, sizeof(v)), "%s", t.name);
 	}
 }
 
@@ -191,11 +183,11 @@ static void test_batches(const struct way *floor)
 	struct verdict v;
 	bool failed;
 
-	report_test(pass_once(&way, &v, &failed) && !failed && verdict_clean(&v) &&
-		    v.received == TEST_MESSAGES, "batches, with no fault");
+	tap_test(pass_once(&way, &v, &failed) && !failed && verdict_clean(&v) &&
+		 v.received == TEST_MESSAGES, "batches, with no fault");
 	way.transport = floor->transport;
-	report_test(pass_once(&way, &v, &failed) && !failed && v.torn == TEST_MESSAGES,
-		    "batches of zeros");
+	tap_test(pass_once(&way, &v, &failed) && !failed && v.torn == TEST_MESSAGES,
+		 "batches of zeros");
 }
 
 /* --- each row --- */
@@ -207,13 +199,12 @@ static void test_rows(const struct way *ways, size_t count)
 		bool failed = true;
 
 		if (!pass_once(&ways[i], &v, &failed)) {
-			printf("ok %u - %s # SKIP cannot be opened: %s\n", ++tests,
-			       ways[i].name, strerror(errno));
+			tap_skip(ways[i].name, strerror(errno));
 			warn("SKIPPED: %s: open", ways[i].name);
 			continue;
 		}
-		report_test(!failed && verdict_clean(&v) && v.received == TEST_MESSAGES,
-			    ways[i].name);
+		tap_test(!failed && verdict_clean(&v) && v.received == TEST_MESSAGES,
+			 "%s", ways[i].name);
 	}
 }
 
@@ -230,8 +221,8 @@ static void test_zeros(void)
 	struct verdict v;
 	bool failed;
 
-	report_test(pass_once(&way, &v, &failed) && v.torn == TEST_MESSAGES,
-		    "no zeros where there should be");
+	tap_test(pass_once(&way, &v, &failed) && v.torn == TEST_MESSAGES,
+		 "no zeros where there should be");
 }
 
 /* --- numbers --- */
@@ -251,20 +242,20 @@ static void test_clock(void)
 	};
 
 	for (size_t i = 0; i < sizeof(clocks) / sizeof(*clocks); i++)
-		report_test(icount_exact(&clocks[i].clock) == clocks[i].exact,
-			    clocks[i].name);
+		tap_test(icount_exact(&clocks[i].clock) == clocks[i].exact,
+			 "%s", clocks[i].name);
 }
 
 static void test_spread(void)
 {
 	double steady[] = { 1004, 1000, 1001, 1500, 1002, 1003, 1000, 1001, 1002, 1000, 1001 };
 	double uneven[] = { 1000, 1010, 1020, 1030, 1040, 1000, 1010, 1020, 1030, 1040, 1000 };
-	struct line line = { .cost = cost_of(steady, 11) };
+	struct line line = { .cost = spread_of(steady, 11) };
 
-	report_test(line_stable(&line) && line.cost.median == 1001 && line.cost.max == 1500,
-		    "steady, with one round that is not");
-	line.cost = cost_of(uneven, 11);
-	report_test(!line_stable(&line) && line.cost.median == 1020, "unsteady");
+	tap_test(line_stable(&line) && line.cost.median == 1001 && line.cost.max == 1500,
+		 "steady, with one round that is not");
+	line.cost = spread_of(uneven, 11);
+	tap_test(!line_stable(&line) && line.cost.median == 1020, "unsteady");
 }
 
 static bool parses(const char *text, int n)
@@ -282,17 +273,17 @@ static void test_limits(void)
 	struct limit limit = { .row = "a", .beside = "b", .ratio = 2 };
 	struct report r = { .count = 2 };
 
-	report_test(parses("a/b=2,b/a=0.5", 2), "limits");
-	report_test(parses("a/b", -1) && parses("a=2", -1) && parses("a/b=x", -1) &&
-		    parses("/b=1", -1) && parses("a/b=-1", -1) && parses("a/b=1,", -1) &&
-		    parses("a/b=nan", -1), "limits that are none");
+	tap_test(parses("a/b=2,b/a=0.5", 2), "limits");
+	tap_test(parses("a/b", -1) && parses("a=2", -1) && parses("a/b=x", -1) &&
+		 parses("/b=1", -1) && parses("a/b=-1", -1) && parses("a/b=1,", -1) &&
+		 parses("a/b=nan", -1), "limits that are none");
 	r.lines[0] = (struct line) { .way.name = "a", .cost.median = 1999 };
 	r.lines[1] = (struct line) { .way.name = "b", .cost.median = 1000 };
-	report_test(limit_of_report_kept(&r, &limit), "a limit that is kept");
+	tap_test(limit_of_report_kept(&r, &limit), "a limit that is kept");
 	r.lines[0].cost.median = 2001;
-	report_test(!limit_of_report_kept(&r, &limit), "a limit that is not kept");
+	tap_test(!limit_of_report_kept(&r, &limit), "a limit that is not kept");
 	r.lines[0].cost.median = 0;
-	report_test(!limit_of_report_kept(&r, &limit), "a limit of what was not measured");
+	tap_test(!limit_of_report_kept(&r, &limit), "a limit of what was not measured");
 }
 
 /* Prints TAP; true when each fault was noticed, and nothing else. */
@@ -300,8 +291,9 @@ bool exact_self_test(void)
 {
 	struct way ways[MAX_WAYS];
 	size_t count = ways_find(ways);
+	bool ok;
 
-	puts("TAP version 13");
+	tap_begin();
 	test_plants();
 	test_batches(&ways[0]);
 	test_zeros();
@@ -309,7 +301,7 @@ bool exact_self_test(void)
 	test_spread();
 	test_limits();
 	test_rows(ways, count);
-	printf("1..%u\n", tests);
+	ok = tap_end();
 	close_output();
-	return all_ok;
+	return ok;
 }

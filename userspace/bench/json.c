@@ -14,34 +14,20 @@
 #include "measure.h"
 #include "report.h"
 
-static void number(FILE *f, const char *name, double value, const char *after)
-{
-	if (isfinite(value))
-		fprintf(f, "\"%s\": %.9g%s", name, value, after);
-	else
-		fprintf(f, "\"%s\": null%s", name, after);
-}
-
 static void rounds(FILE *f, const char *name, const double *values, double factor)
 {
-	struct spread s = spread_of(values, options.rounds);
-
 	fprintf(f, "   \"%s\": {", name);
-	number(f, "median", s.median * factor, ", ");
-	number(f, "min", s.min * factor, ", ");
-	number(f, "max", s.max * factor, ", \"rounds\": [");
-	for (unsigned int i = 0; i < options.rounds; i++)
-		fprintf(f, "%s%.9g", i ? ", " : "", values[i] * factor);
-	fputs("]},\n", f);
+	json_values(f, "rounds", values, options.rounds, factor, 9);
+	fputs("},\n", f);
 }
 
 static void percentiles(FILE *f, const char *name, const struct percentiles *p,
 			const char *after)
 {
 	fprintf(f, "   \"%s\": {\"samples\": %zu, ", name, p->count);
-	number(f, "p50", p->p50, ", ");
-	number(f, "p99", p->p99, ", ");
-	number(f, "p99.9", p->p999, "}");
+	json_number(f, "p50", p->p50, 9, ", ");
+	json_number(f, "p99", p->p99, 9, ", ");
+	json_number(f, "p99.9", p->p999, 9, "}");
 	fputs(after, f);
 }
 
@@ -55,15 +41,15 @@ static void write_cell(FILE *f, const struct cell *block, const struct cell *c)
 		(unsigned long)c->messages * c->shape.producers);
 	rounds(f, "messages_per_second", c->rates, 1);
 	fputs("   ", f);
-	number(f, "ratio_to_best_peer", ratio ? ratio : NAN, ",\n");
+	json_number(f, "ratio_to_best_peer", ratio ? ratio : NAN, 9, ",\n");
 	rounds(f, "cpu_us_per_message", c->cpu, 1e6);
 	rounds(f, "switches_per_message", c->switches, 1);
 	rounds(f, "syscalls_per_message", c->calls, 1);
 	percentiles(f, "latency_us_full_speed", &c->fast, ",\n");
 	percentiles(f, "latency_us_steady", &c->steady, ",\n");
-	fprintf(f, "   \"received\": %lu, \"lost\": %lu, \"repeated\": %lu, ",
-		c->faults.received, c->faults.lost, c->faults.repeated);
-	fprintf(f, "\"disordered\": %lu, \"torn\": %lu}", c->faults.disordered, c->faults.torn);
+	fprintf(f, "   \"received\": %lu, ", c->faults.received);
+	verdict_json(&c->faults, f);
+	putc('}', f);
 }
 
 static void write_trip(FILE *f, const struct pingpong *p)
@@ -82,7 +68,7 @@ void json_write(FILE *f, const struct grid *g)
 		system.machine, sysconf(_SC_NPROCESSORS_ONLN));
 	fprintf(f, "\"rounds\": %u, \"seconds_of_a_run\": %g, \"steady_rate\": %u, ",
 		options.rounds, options.seconds, options.rate);
-	number(f, "seconds", g->seconds, ",\n \"round_trips\": [\n");
+	json_number(f, "seconds", g->seconds, 9, ",\n \"round_trips\": [\n");
 	for (unsigned int i = 0; i < g->trip_count; i++) {
 		write_trip(f, &g->trips[i]);
 		fputs(i + 1 < g->trip_count ? ",\n" : "\n", f);

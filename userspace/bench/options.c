@@ -3,15 +3,13 @@
  * What is to be measured
  */
 #define _GNU_SOURCE
-#include <err.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <stdnoreturn.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "measure.h"
+#include "command.h"
 #include "options.h"
 #include "queue.h"
 #include "run.h"
@@ -68,28 +66,6 @@ static void print_help(void)
 		printf("  %-11s %s\n", more_transports[i]->name, more_transports[i]->text);
 	puts("\nExit status: 0 done, 1 a message was lost, repeated, disordered or torn, or\n"
 	     "another error, 2 wrong usage.");
-}
-
-static noreturn void wrong(const char *what, const char *word)
-{
-	warnx("%s: '%s'", what, word);
-	exit(EXIT_USAGE);
-}
-
-/* Calls @add for each word of a list with commas; at most @max. */
-static unsigned int each_word(char *list, unsigned int max,
-			      void (*add)(unsigned int i, const char *word))
-{
-	unsigned int n = 0;
-
-	for (char *word = strtok(list, ","); word; word = strtok(NULL, ",")) {
-		if (n == max)
-			wrong("too many", word);
-		add(n++, word);
-	}
-	if (!n)
-		wrong("an empty list", "");
-	return n;
 }
 
 static void add_transport(unsigned int i, const char *word)

@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "command.h"
 #include "measure.h"
 #include "queue.h"
 
@@ -222,7 +223,7 @@ static const char help[] =
 "  -j, --json         print JSON instead of a table\n"
 "  -h, --help         print this and exit\n"
 "\n"
-"Exit status: 0 done; 1 messages are missing, or another error; 2 wrong usage.";
+"Exit status: 0 done; 1 messages are missing, or another error; 2 wrong usage.\n";
 
 static const struct option options[] = {
 	{ "messages", required_argument, NULL, 'm' },
@@ -247,11 +248,8 @@ static void parse_options(int argc, char **argv)
 		case 'j':
 			json = true;
 			break;
-		case 'h':
-			puts(help);
-			exit(EXIT_SUCCESS);
 		default:
-			exit(EXIT_USAGE);
+			help_option(opt, help);
 		}
 	}
 	no_arguments(argc);

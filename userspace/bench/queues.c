@@ -20,6 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "command.h"
 #include "measure.h"
 #include "queues.h"
 #include "verify.h"
@@ -358,11 +359,8 @@ static void parse_options(int argc, char **argv)
 		case 'j':
 			json = true;
 			break;
-		case 'h':
-			fputs(help, stdout);
-			exit(EXIT_SUCCESS);
 		default:
-			exit(EXIT_USAGE);
+			help_option(opt, help);
 		}
 	}
 	no_arguments(argc);

@@ -24,6 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "command.h"
 #include "measure.h"
 #include "packed.h"
 #include "process.h"
@@ -377,11 +378,8 @@ static void parse_options(int argc, char **argv)
 		case 'j':
 			json = true;
 			break;
-		case 'h':
-			fputs(help, stdout);
-			exit(EXIT_SUCCESS);
 		default:
-			exit(EXIT_USAGE);
+			help_option(opt, help);
 		}
 	}
 	no_arguments(argc);

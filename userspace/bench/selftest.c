@@ -25,20 +25,11 @@
 #include "run.h"
 #include "selftest.h"
 #include "shm_ring.h"
+#include "tap.h"
 
 #define MESSAGES	2000	/* of each producer */
 #define FAULTY		100	/* the message that is lost, ... */
 #define SIZE		61	/* the last word is not a whole one */
-
-static unsigned int count;
-static bool all_ok = true;
-
-static void report(bool ok, const char *what, const char *of)
-{
-	printf("%sok %u - %s%s\n", ok ? "" : "not ", ++count, what, of);
-	fflush(stdout);
-	all_ok &= ok;
-}
 
 /* --- transports with a fault --- */
 
@@ -118,7 +109,7 @@ static void expect(const char *what, ssize_t (*send)(struct channel *, const voi
 	ok = !memcmp(&got, &want, sizeof(got));
 	if (!ok)
 		verdict_print(&got);
-	report(ok, "a transport that ", what);
+	tap_test(ok, "a transport that %s", what);
 }
 
 static void test_planted(void)
@@ -142,9 +133,9 @@ static void test_messages(void)
 
 	for (size_t i = 0; i < verify_plants(); i++) {
 		ok = verify_plant(i, false, &name);
-		report(ok, "messages: ", name);
+		tap_test(ok, "messages: %s", name);
 		ok = verify_plant(i, true, &name);
-		report(ok, "messages of the usual size: ", name);
+		tap_test(ok, "messages of the usual size: %s", name);
 	}
 }
 
@@ -163,7 +154,7 @@ static void test_shortest(void)
 		ledger_enter(l, message, sizeof(message));
 	}
 	v = ledger_sum(&l, 1);
-	report(v.lost == 2 && v.repeated == 2, "messages: halves of the shortest", "");
+	tap_test(v.lost == 2 && v.repeated == 2, "messages: halves of the shortest");
 	ledger_free(l);
 }
 
@@ -177,10 +168,10 @@ static void test_percentiles(void)
 	for (unsigned int i = 0; i < 1000; i++)
 		samples_add(&s, 1000 * (i * 7 % 1000 + 1));
 	p = percentiles_of(&s);
-	report(p.p50 == 500 && p.p99 == 990 && p.p999 == 999, "percentiles of 1 to 1000", "");
+	tap_test(p.p50 == 500 && p.p99 == 990 && p.p999 == 999, "percentiles of 1 to 1000");
 	s.count = 999;
 	p = percentiles_of(&s);
-	report(p.p99 == 990 && isnan(p.p999), "of 999 samples there is no 99.9 %", "");
+	tap_test(p.p99 == 990 && isnan(p.p999), "of 999 samples there is no 99.9 %%");
 	samples_free(&s);
 }
 
@@ -199,8 +190,7 @@ static void test_stall(void)
 	run_once(&load, &samples);
 	for (size_t i = 0; i < samples.count; i++)
 		late += samples.ns[i] > 20000000;
-	report(samples.count == 2 * FAULTY && late > 12, "a stall counts for all that it delays",
-	       "");
+	tap_test(samples.count == 2 * FAULTY && late > 12, "a stall counts for all that it delays");
 	samples_free(&samples);
 }
 
@@ -228,21 +218,21 @@ static void test_ring(void)
 		shm_ring_send(r, "1234567", 8, &calls);
 		ok &= shm_ring_receive(r, message, &calls) == 8;
 	}
-	report(ok && !calls, "shm-ring: no system call while nobody sleeps", "");
+	tap_test(ok && !calls, "shm-ring: no system call while nobody sleeps");
 	for (int i = 0; i < 2; i++)
 		ok &= shm_ring_try_send(r, "1234567", 8, &calls);
 	ok &= !shm_ring_try_send(r, "1234567", 8, &calls);
 	for (int i = 0; i < 2; i++)
 		ok &= shm_ring_try_receive(r, message, &length, &calls);
-	report(ok && !shm_ring_try_receive(r, message, &length, &calls),
-	       "shm-ring: full and empty", "");
+	tap_test(ok && !shm_ring_try_receive(r, message, &length, &calls),
+		 "shm-ring: full and empty");
 	shm_ring_free(r);
-	report(run_shape(&t, 1, 1, 8).calls > 0, "shm-ring: sleeping takes system calls", "");
+	tap_test(run_shape(&t, 1, 1, 8).calls > 0, "shm-ring: sleeping takes system calls");
 	for (unsigned int n = 1; n <= 8; n *= 2) {
 		struct verdict v = run_shape(&t, n, n, 64).verdict;
 
-		report(verdict_clean(&v) && v.received == n * MESSAGES,
-		       "shm-ring: two slots and many processes", "");
+		tap_test(verdict_clean(&v) && v.received == n * MESSAGES,
+			 "shm-ring: two slots and many processes");
 	}
 }
 
@@ -317,17 +307,17 @@ static void test_transport(const struct transport *t)
 		const char *why = strerror(errno);
 
 		printf("# SKIPPED: %s: %s\n", t->name, why);
-		printf("ok %u - %s # SKIP cannot be opened: %s\n", ++count, t->name, why);
+		tap_skip(t->name, why);
 		return;
 	}
 	t->close(&c);
-	report(carries(t, 8) && carries(t, SIZE) && carries(t, 4096),
-	       "4x4, all whole, once, in order: ", t->name);
-	report(ping_is_pong(t), "round trips: ", t->name);
+	tap_test(carries(t, 8) && carries(t, SIZE) && carries(t, 4096),
+		 "4x4, all whole, once, in order: %s", t->name);
+	tap_test(ping_is_pong(t), "round trips: %s", t->name);
 	if (t != &packed_transport)
-		report(room_is_told(t), "as much room as it says: ", t->name);
+		tap_test(room_is_told(t), "as much room as it says: %s", t->name);
 	if (counted)
-		report(calls_are_counted(t), "system calls are counted: ", t->name);
+		tap_test(calls_are_counted(t), "system calls are counted: %s", t->name);
 }
 
 static void test_wrong_trip(void)
@@ -338,12 +328,12 @@ static void test_wrong_trip(void)
 	t.send = send_tearing;
 	pingpong_run(&p, 0.1, 60);
 	samples_free(&p.samples);
-	report(p.wrong > 0, "round trips: a torn message", "");
+	tap_test(p.wrong > 0, "round trips: a torn message");
 }
 
 bool self_test(void)
 {
-	puts("TAP version 13");
+	tap_begin();
 	test_messages();
 	test_shortest();
 	test_percentiles();
@@ -353,6 +343,5 @@ bool self_test(void)
 	test_wrong_trip();
 	for (size_t i = 0; i < transport_count; i++)
 		test_transport(transports[i]);
-	printf("1..%u\n", count);
-	return all_ok;
+	return tap_end();
 }

@@ -88,9 +88,7 @@ static void print_cell(const struct cell *block, const struct cell *c)
 	print_percentiles(&c->fast);
 	print_percentiles(&c->steady);
 	if (!verdict_clean(&c->faults))
-		printf("  WRONG: lost %lu, repeated %lu, disordered %lu, torn %lu",
-		       c->faults.lost, c->faults.repeated, c->faults.disordered,
-		       c->faults.torn);
+		printf("  WRONG: %s", verdict_text(&c->faults));
 	putchar('\n');
 }
 

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Time, what many measurements came to, and numbers in options
+ * Time, and what many measurements came to
  */
 #ifndef MEASURE_H
 #define MEASURE_H
 
 #include <stdbool.h>
 #include <stddef.h>
-
-#define EXIT_USAGE	2
+#include <stdio.h>
 
 struct spread {
 	double median;
 	double min;
 	double max;
+	double middle;	/* percent of the median between which the middle half lies */
 };
 
 /* Measurements of one kind. */
@@ -31,8 +31,10 @@ unsigned long long now_ns(void);
 void limit_time(unsigned int seconds);
 struct spread spread_of(const double *values, unsigned int n);
 void print_series(const struct series *series, size_t count, unsigned int n, bool json);
-unsigned int parse_number(const char *arg, unsigned int min, unsigned int max);
-void no_arguments(int argc);
-void close_output(void);
+/* A member of JSON, and what comes after it; null for a number that there is not. */
+void json_number(FILE *f, const char *name, double value, int digits, const char *after);
+/* Members of JSON: what @n @values came to, and as @name all of them, times @factor. */
+void json_values(FILE *f, const char *name, const double *values, unsigned int n, double factor,
+		 int digits);
 
 #endif /* MEASURE_H */

@@ -10,7 +10,6 @@
 #define _GNU_SOURCE
 #include <assert.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -184,6 +183,21 @@ void verdict_print(const struct verdict *v)
 {
 	printf("# received %lu lost %lu repeated %lu disordered %lu torn %lu\n", v->received,
 	       v->lost, v->repeated, v->disordered, v->torn);
+}
+
+void verdict_json(const struct verdict *v, FILE *f)
+{
+	fprintf(f, "\"lost\": %lu, \"repeated\": %lu, \"disordered\": %lu, \"torn\": %lu",
+		v->lost, v->repeated, v->disordered, v->torn);
+}
+
+const char *verdict_text(const struct verdict *v)
+{
+	static char text[128];
+
+	snprintf(text, sizeof(text), "lost %lu, repeated %lu, disordered %lu, torn %lu", v->lost,
+		 v->repeated, v->disordered, v->torn);
+	return text;
 }
 
 void verdict_add(struct verdict *sum, const struct verdict *v)

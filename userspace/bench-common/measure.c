@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Time, what many measurements came to, and numbers in options
+ * Time, and what many measurements came to
  */
 #define _GNU_SOURCE
 #include <err.h>
 #include <errno.h>
-#include <getopt.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,8 +72,33 @@ struct spread spread_of(const double *values, unsigned int n)
 	s.median = (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
 	s.min = sorted[0];
 	s.max = sorted[n - 1];
+	s.middle = 100 * (sorted[n - 1 - n / 4] - sorted[n / 4]) / s.median;
 	free(sorted);
 	return s;
+}
+
+void json_number(FILE *f, const char *name, double value, int digits, const char *after)
+{
+	if (isfinite(value))
+		fprintf(f, "\"%s\": %.*g%s", name, digits, value, after);
+	else
+		fprintf(f, "\"%s\": null%s", name, after);
+}
+
+void json_values(FILE *f, const char *name, const double *values, unsigned int n, double factor,
+		 int digits)
+{
+	struct spread s = { NAN, NAN, NAN, NAN };
+
+	if (n)
+		s = spread_of(values, n);
+	json_number(f, "median", s.median * factor, digits, ", ");
+	json_number(f, "min", s.min * factor, digits, ", ");
+	json_number(f, "max", s.max * factor, digits, ", ");
+	fprintf(f, "\"%s\": [", name);
+	for (unsigned int i = 0; i < n; i++)
+		fprintf(f, "%s%.*g", i ? ", " : "", digits, values[i] * factor);
+	putc(']', f);
 }
 
 static void print_table(const struct series *series, size_t count, unsigned int n)
@@ -107,32 +132,4 @@ void print_series(const struct series *series, size_t count, unsigned int n, boo
 		print_members(series, count, n);
 	else
 		print_table(series, count, n);
-}
-
-unsigned int parse_number(const char *arg, unsigned int min, unsigned int max)
-{
-	char *end;
-	long n;
-
-	errno = 0;
-	n = strtol(arg, &end, 10);
-	if (!errno && end != arg && !*end && n >= min && n <= max)
-		return n;
-	warnx("'%s' is not a number from %u to %u", arg, min, max);
-	exit(EXIT_USAGE);
-}
-
-/* After getopt_long() has seen all options. */
-void no_arguments(int argc)
-{
-	if (optind == argc)
-		return;
-	warnx("there are no arguments but options");
-	exit(EXIT_USAGE);
-}
-
-void close_output(void)
-{
-	if (ferror(stdout) || fclose(stdout))
-		err(EXIT_FAILURE, "standard output");
 }

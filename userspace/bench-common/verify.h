@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 /*
@@ -58,6 +59,8 @@ static inline void message_read(const void *message, unsigned int *producer,
 
 bool verdict_clean(const struct verdict *v);
 void verdict_print(const struct verdict *v);	/* as a remark in TAP */
+void verdict_json(const struct verdict *v, FILE *f);	/* the faults, as members */
+const char *verdict_text(const struct verdict *v);	/* the faults; until the next call */
 void verdict_add(struct verdict *sum, const struct verdict *v);
 size_t verify_plants(void);
 bool verify_plant(size_t i, bool usual, const char **name);
