@@ -1,72 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * index_ring - a bounded lock-free FIFO of indices
+ * index_ring - a bounded lock-free FIFO of indices, for any number of putters and takers
  *
- * Any number of threads put and take at the same time.  An operation that is
- * stopped half-way, at any instruction and for good, holds up nobody: every
- * loop below goes round again only because another operation made progress, or at
- * most a lap of times.
+ * This is NCQ of R. Nikolaev, "A Scalable, Portable, and Memory-Efficient Lock-Free FIFO Queue",
+ * DISC 2019, with operations on several indices added.
  *
- * This is NCQ of R. Nikolaev, "A Scalable, Portable, and Memory-Efficient
- * Lock-Free FIFO Queue", DISC 2019, with operations on several indices added.
- *
- * The ring
- * --------
- * There are 2^order entries and at most 2^order indices in circulation, so a
- * ring can never be full.  Positions count up for ever; position P belongs to
- * lap P >> order and in it has an entry to itself.  An entry holds
- *
- *	lap << order | index
- *
- * and is "filled" for position P if its lap is that of P or a later one, and "open"
- * if it still has the lap before.  A put fills the first open entry by a
- * compare-and-swap; a take moves head on by a compare-and-swap over a filled entry:
+ * The ring has 2^order entries, and at most 2^order indices are in circulation, so a put always
+ * finds room.  Positions count up for ever.  Position P belongs to lap P >> order and has an entry
+ * of its own in that lap.  An entry holds lap << order | index.  It is "filled" for P if its lap is
+ * that of P or a later one, and "open" if its lap is the one before.
  *
  *	         head   tail       end
  *	          v      v          v
  *	| taken | filled | filled | open | open |
  *
- * tail is a hint where the end, the first open entry, is to be looked for.  A put walks
- * from there over filled entries, and at last stores the position after its own in tail if tail
- * is not there yet, where NCQ has a compare-and-swap.  So tail lags behind while a put is stopped
- * before that store, and goes back if the put is stopped between the look and the store.
+ * The end is the first open entry.  tail is a hint where to look for the end.
  *
- * What holds at all times:
+ *	put                                     take
+ *	reads tail                      TAIL    reads head
+ *	walks from there to the end     LOOK    finds the entry at head filled  LOOK
+ *	fills it by compare-and-swap    FILL    moves head by compare-and-swap  TAKE
+ *	stores tail if that was less    MOVE
  *
- *  - Entries are filled in the order of their positions: a position is filled
- *    only by a put that has found all entries before it filled, or knows it from tail
- *    or from an entry of a later lap.
- *  - tail never passes an entry that is not filled.
- *  - An entry that is overwritten has been taken: the indices put into the
- *    positions since then, and the one in hand, would otherwise be more than
- *    exist.
- *  - A ring is empty exactly when the entry at head is open.
+ * Invariant: entries are filled in the order of their positions, see __index_ring_fill().
+ * Invariant: every entry below tail is filled, see __index_ring_move_tail().
+ * Invariant: the ring is empty exactly when the entry at head is open.
  *
- * An entry of a later lap proves that every position before it has been filled, so the walk
- * continues right after it.  So however far tail lags, the walk looks at a lap of entries and one
- * more at most, unless others put meanwhile.
+ * An operation that is stopped at any instruction, for good, holds up no other operation.  Every
+ * loop below repeats because another operation made progress, or at most 2^order + 1 times.
  *
- * Positions are 64 bits wide and never wrap in practice: at 10^9 operations a
- * second it takes 292 years.  So a compare-and-swap that succeeds has seen no
- * ABA.
- *
- * Memory order
- * ------------
- * What a thread wrote before it put an index is seen by the thread that takes
- * it: FILL releases, LOOK acquires.
- *
- * A put that finds an entry filled must not fill the next one in sight of anybody who
- * might still see the former one open, or a take could report the ring empty after a
- * put that had completed.  It finds it by LOOK, which acquires what FILL released, or by
- * TAIL, which acquires what MOVE released; and FILL passes that on.  (In the kernel's
- * memory model FILL would do so whatever LOOK and TAIL are, in that of C11 it would not.)
- *
- * Who counts indices looks for ends, and then at heads.  One that it sees to have
- * come to a ring, by LOOK or by TAIL, it sees to have left the one where it was.
- *
- * head needs no order of its own: the entry is found by the position that was
- * read (an address dependency), what it protects is handed over by the entry,
- * and the compare-and-swap fails unless the value read was the newest.
+ * Positions have 64 bits: 10^9 operations a second take 292 years to wrap them.  So a
+ * compare-and-swap that succeeds has seen no ABA.
  *
  *  Label    Operation                              Pairs with
  *  FILL     compare-and-swap of an entry, release  LOOK
@@ -74,12 +38,9 @@
  *  MOVE     store of tail if it is less, release   TAIL
  *  TAIL     load of tail, acquire                  MOVE
  *  TAKE     compare-and-swap of head, relaxed      TAKE
- *  RECHECK  load of head after smp_rmb()           the owner's store-release
- *                                                  to what was peeked at
+ *  RECHECK  load of head after smp_rmb()           the owner's store-release to what was peeked at
  *
- * Their litmus tests are FILL+LOOK, FILL+LOOK+reuse, FILL+LOOK+walk, FILL+LOOK+heads,
- * FILL+LOOK+round, MOVE+TAIL, MOVE+TAIL+walk, MOVE+TAIL+heads, MOVE+TAIL+skip, MOVE+TAIL+round,
- * TAKE+TAKE and RECHECK+LEN in Documentation/litmus-tests/.
+ * The litmus tests in Documentation/litmus-tests/ are named at the functions.
  */
 #ifndef _MPMCQ_INDEX_RING_H
 #define _MPMCQ_INDEX_RING_H
@@ -97,10 +58,10 @@
 /**
  * struct index_ring_table - where the entries of a ring are
  * @entries: 2^order entries, each lap << order | index
- * @mask: 2^order - 1, the bits of a word that are not of the lap
+ * @mask: 2^order - 1, the bits of an entry that hold the index
  *
- * Passed by value: a compiler keeps a copy in registers, but after a compare-and-swap
- * loads again what is in memory.
+ * Passed by value, so that a compiler keeps a copy in registers.  It would reload values in memory
+ * after each compare-and-swap.
  */
 struct index_ring_table {
 	atomic64_t *entries;
@@ -109,11 +70,11 @@ struct index_ring_table {
 
 /**
  * struct index_ring - a bounded lock-free FIFO of indices
- * @table: its entries; written once, by index_ring_init()
+ * @table: the entries; written once, by index_ring_init()
  * @head: next position to take; takers compare-and-swap it
- * @tail: a position up to which all is filled, not always the last; putters store it
+ * @tail: hint: every entry below it is filled, and perhaps more; putters store it
  *
- * Takers and putters have a cache line each.
+ * @head and @tail have a cache line each, so takers and putters do not share one.
  */
 struct index_ring {
 	struct index_ring_table table;
@@ -127,7 +88,7 @@ static inline s64 __index_ring_ahead(struct index_ring_table table, s64 entry, s
 	return (entry | table.mask) - (pos | table.mask);
 }
 
-/* What that is of one that is open to be filled there. */
+/* The value of __index_ring_ahead() for an entry that is open. */
 static inline s64 __index_ring_open(struct index_ring_table table)
 {
 	return ~table.mask;	/* -2^order */
@@ -144,11 +105,10 @@ static inline s64 __index_ring_word(struct index_ring_table table, s64 pos, u32 
 }
 
 /*
- * Runs of neighbours in position lie together, half a cache line of 64 bytes, as who puts
- * or takes many touches them one after the other.  In a table of more than two lines the
- * next run lies in another line, so that those who put and those who take, close behind,
- * seldom get in each other's way.  From one run to the next it is an odd number of runs,
- * so each position of a lap has an entry of its own.
+ * A run of 4 positions lies together in 32 bytes, because an operation on several indices touches
+ * them one after the other.  The next run lies in another cache line if the table has more than
+ * two, so putters and the takers close behind them seldom share a line.  From one run to the next
+ * it is an odd number of runs, so each position of a lap has an entry of its own.
  */
 #define INDEX_RING_RUN	4
 #define INDEX_RING_SKIP	((SMP_CACHE_BYTES / sizeof(atomic64_t) / INDEX_RING_RUN) & ~1ULL)
@@ -162,13 +122,13 @@ static inline atomic64_t *__index_ring_entry(struct index_ring_table table, s64 
 }
 
 /**
- * index_ring_init() - make a ring of given memory
+ * index_ring_init() - initialise a ring
  * @ring: the ring
  * @entries: 2^@order entries, all 0; must outlive the ring
  * @order: 1 to 30, so that an index fits an int
- * @count: indices 0 to @count - 1 are put in; at most 2^@order
+ * @count: puts indices 0 to @count - 1; at most 2^@order
  *
- * Context: any; nobody else may use the ring meanwhile.
+ * Context: any; no other operation may use the ring meanwhile.
  */
 static inline void index_ring_init(struct index_ring *ring, atomic64_t *entries,
 				   unsigned int order, u32 count)
@@ -188,20 +148,43 @@ static inline void index_ring_init(struct index_ring *ring, atomic64_t *entries,
 /*
  * Walks from @pos, below which every entry is filled, to the first open entry.  Returns its
  * position, and in @entry what it holds.
+ *
+ * An entry of a later lap proves that every position before it has been filled, so the walk
+ * continues right after it.  So however far tail lags, the walk looks at no more than 2^order + 1
+ * entries, unless other threads put meanwhile.
  */
 static inline s64 __index_ring_walk(struct index_ring_table table, s64 pos, s64 *entry)
 {
 	for (;;) {
 		*entry = atomic64_read_acquire(__index_ring_entry(table, pos));	/* LOOK */
-		/* Less than any that is filled there. */
+		/* Of an earlier lap, so it is open. */
 		if (*entry < __index_ring_word(table, pos, 0))
 			return pos;
-		/* Behind it, in the lap that it has. */
+		/* Right after the entry, in its own lap. */
 		pos += __index_ring_ahead(table, *entry, pos) + 1;
 	}
 }
 
-/* Puts @index into the first open entry, found from @pos on; returns its position. */
+/*
+ * Puts @index into the first open entry, found from @pos on; returns its position.
+ *
+ * A put fills a position only after it has found every entry before it filled, or knows that from
+ * tail or from an entry of a later lap.  So entries are filled in the order of their positions.
+ *
+ * The put overwrites an index of the lap before, which has been taken: otherwise that index, those
+ * put into the 2^order - 1 positions since, and @index would be more than exist.
+ *
+ *	first put                second put                  taker
+ *	fills an entry   FILL    finds it filled   LOOK      knows that the second put completed
+ *	stores tail      MOVE    or tail past it   TAIL      looks at the first entry   LOOK
+ *	                         fills the next    FILL
+ *
+ * Impossible: the taker finds the first entry open and reports the ring empty, because the second
+ * FILL releases what LOOK or TAIL has acquired.  In the kernel's memory model it would do so
+ * without the acquire, but not in that of C11, for which this file is compiled, too.
+ *
+ * The litmus tests are MOVE+TAIL, MOVE+TAIL+walk and FILL+LOOK+walk.
+ */
 static inline s64 __index_ring_fill(struct index_ring_table table, s64 pos, u32 index)
 {
 	s64 old;
@@ -214,10 +197,14 @@ static inline s64 __index_ring_fill(struct index_ring_table table, s64 pos, u32 
 }
 
 /*
- * Stores @pos, below which every entry is filled, unless tail is there already.  A late store would
- * set tail back, and later puts would walk from there; only a put that is stopped between the two
- * lines below still does that.  A put may leave a further tail as it is, because the putter that
- * stored it has seen every entry below.
+ * Stores @pos, below which every entry is filled, unless tail is there already.  NCQ has a
+ * compare-and-swap here.
+ *
+ * tail lags while a put is stopped before the store.  A put that is stopped between the load and
+ * the store sets tail back, and later puts walk from there.  The load makes that rare.
+ *
+ * A put may leave a further tail as it is, because the putter that stored it has seen every entry
+ * below.  The litmus test is MOVE+TAIL+skip.
  */
 static inline void __index_ring_move_tail(struct index_ring *ring, s64 pos)
 {
@@ -228,11 +215,12 @@ static inline void __index_ring_move_tail(struct index_ring *ring, s64 pos)
 /**
  * index_ring_put() - put an index at the end
  * @ring: the ring
- * @index: an index that is in the caller's hands and in no ring
+ * @index: an index that the caller owns and that is in no ring
  *
- * Everything the caller wrote before is seen by whoever takes @index.
+ * The taker of @index sees everything that the caller wrote before: FILL releases, LOOK acquires.
+ * The litmus tests are FILL+LOOK and FILL+LOOK+reuse.
  *
- * Return: where it was put, to be compared with index_ring_head().
+ * Return: its position, to be compared with index_ring_head().
  * Context: any, also interrupts; concurrent with every operation on the ring.
  */
 static inline s64 index_ring_put(struct index_ring *ring, u32 index)
@@ -247,13 +235,13 @@ static inline s64 index_ring_put(struct index_ring *ring, u32 index)
 /**
  * index_ring_put_n() - put several indices at the end
  * @ring: the ring
- * @indices: indices that are in the caller's hands and in no ring
+ * @indices: indices that the caller owns and that are in no ring
  * @n: how many; 0 puts none
  *
- * They come out in the order given; other putters' may come between.  Each one
- * can be taken as soon as it is in, before the call returns.
+ * They come out in the order given; indices of other putters may come between.  Each can be taken
+ * as soon as it is in, before the call returns.
  *
- * Return: where the first was put, if any, to be compared with index_ring_head().
+ * Return: position of the first, if any, to be compared with index_ring_head().
  * Context: any, also interrupts; concurrent with every operation on the ring.
  */
 static inline s64 index_ring_put_n(struct index_ring *ring, const u32 *indices, unsigned int n)
@@ -279,9 +267,9 @@ static inline s64 index_ring_put_n(struct index_ring *ring, const u32 *indices, 
  * @pos: out: position of the head, also of an empty ring; for
  *	index_ring_take_at() and index_ring_at_head()
  *
- * The index stays where it is and may be taken by another at once.  So may
- * what it stands for be overwritten: of what the caller reads there it may
- * believe nothing until one of those two has returned true.
+ * The index stays in the ring.  Another taker may take it at once and overwrite its slot.  So what
+ * the caller reads from the slot is valid only after index_ring_take_at() or index_ring_at_head()
+ * has returned true.
  *
  * Return: the index, or %INDEX_RING_EMPTY.
  * Context: any, also interrupts; concurrent with every operation on the ring.
@@ -298,7 +286,7 @@ static inline int index_ring_peek(const struct index_ring *ring, s64 *pos)
 			return __index_ring_index(ring->table, entry);
 		if (ahead == __index_ring_open(ring->table))
 			return INDEX_RING_EMPTY;
-		/* head has moved since */
+		/* head has moved since it was read. */
 	}
 }
 
@@ -309,8 +297,8 @@ static inline int index_ring_peek(const struct index_ring *ring, s64 *pos)
  * @n: at most so many; at least 1
  * @pos: out: as of index_ring_peek()
  *
- * As with that, nothing may be believed of the first until index_ring_take_at() or
- * index_ring_at_head() has returned true; of the others, until the former has.
+ * What the caller reads from the first slot is valid only after index_ring_take_at() or
+ * index_ring_at_head() has returned true.  For the other slots only index_ring_take_at() tells.
  *
  * Return: how many there are; 0 if the ring is empty.
  * Context: any, also interrupts; concurrent with every operation on the ring.
@@ -342,8 +330,12 @@ static inline unsigned int index_ring_peek_n(const struct index_ring *ring, u32 
  * @pos: from index_ring_peek() or index_ring_peek_n()
  * @n: how many, from @pos on; at least 1, no more than were peeked at
  *
- * Return: true if the indices are now in the caller's hands, false if the first was
- * taken by another; then none is.
+ * TAKE needs no order: the entry was found by the position that was read (an address dependency),
+ * LOOK has acquired what the index protects, and the compare-and-swap fails unless @pos is still
+ * the head.  The litmus test is TAKE+TAKE.
+ *
+ * Return: true if the caller now owns all @n indices; false if another taker took the first, and
+ * then the caller owns none.
  * Context: any, also interrupts; concurrent with every operation on the ring.
  */
 static inline bool index_ring_take_at(struct index_ring *ring, s64 pos, unsigned int n)
@@ -356,12 +348,18 @@ static inline bool index_ring_take_at(struct index_ring *ring, s64 pos, unsigned
  * @ring: the ring
  * @pos: from index_ring_peek(), index_ring_peek_n() or index_ring_head()
  *
- * If so, nothing was taken since, and looks at the ring were looks at the entry there.
- * And what the caller has read through the index since it peeked belongs to
- * that index at that position, provided that it was read by READ_ONCE() and
- * that owners store it by smp_store_release().  Whoever overwrote it had the
- * index in hand, so head was moved before; who has read the new value and
- * then looks at head sees that.
+ * If so, nothing was taken since, so all looks at the ring since then saw this head.
+ *
+ * And then what the caller has read from the slot since it peeked belongs to the index at @pos,
+ * provided that the caller reads by READ_ONCE() and owners store by smp_store_release():
+ *
+ *	taker, or a later owner                 caller
+ *	moves head              TAKE            reads from the slot
+ *	stores to the slot, release             read barrier            RECHECK
+ *	                                        reads head
+ *
+ * Impossible: the caller reads the new value and then the old head.  The owner that stores is the
+ * taker, or has the index from the taker (FILL, LOOK).  The litmus test is RECHECK+LEN.
  *
  * Context: any, also interrupts; concurrent with every operation on the ring.
  */
@@ -372,14 +370,14 @@ static inline bool index_ring_at_head(const struct index_ring *ring, s64 pos)
 }
 
 /**
- * index_ring_look() - look at an index that may not be the next
+ * index_ring_look() - look at an index at any position
  * @ring: the ring
  * @pos: a position
  *
- * As with index_ring_peek(), nothing may be believed of what the index stands for until
- * index_ring_not_taken() has returned true.
+ * What the caller reads from the slot is valid only after index_ring_not_taken() has returned true.
  *
- * Return: the index; %INDEX_RING_EMPTY if there is none, yet or any more.
+ * Return: the index; %INDEX_RING_EMPTY if none has been put at @pos yet, or the entry has been
+ * overwritten.
  * Context: any, also interrupts; concurrent with every operation on the ring.
  */
 static inline int index_ring_look(const struct index_ring *ring, s64 pos)
@@ -396,7 +394,8 @@ static inline int index_ring_look(const struct index_ring *ring, s64 pos)
  * @ring: the ring
  * @pos: the position
  *
- * What the caller has read before by the index belongs to it then, as with index_ring_at_head().
+ * If so, what the caller has read from the slot belongs to the index at @pos, as with
+ * index_ring_at_head().
  *
  * Context: any, also interrupts; concurrent with every operation on the ring.
  */
@@ -410,7 +409,7 @@ static inline bool index_ring_not_taken(const struct index_ring *ring, s64 pos)
  * index_ring_take() - take the index at the head
  * @ring: the ring
  *
- * Everything that was written before the index was put is seen by the caller.
+ * The caller sees everything that the putter wrote before it put the index.
  *
  * Return: the index, or %INDEX_RING_EMPTY.
  * Context: any, also interrupts; concurrent with every operation on the ring.
@@ -432,7 +431,7 @@ static inline int index_ring_take(struct index_ring *ring)
  * @indices: out: the indices, in order
  * @n: at most so many; at least 1
  *
- * Those that are taken were next to each other, and leave together.
+ * The indices were neighbours in the ring, and one compare-and-swap takes them all.
  *
  * Return: how many were taken; 0 if the ring was empty.
  * Context: any, also interrupts; concurrent with every operation on the ring.
@@ -462,7 +461,7 @@ static inline bool index_ring_empty(const struct index_ring *ring)
 }
 
 /**
- * index_ring_head() - where the next index will be taken
+ * index_ring_head() - position where the next index will be taken
  * @ring: the ring
  *
  * Return: the position at this moment.
@@ -499,12 +498,12 @@ static inline s64 index_ring_end(const struct index_ring *ring)
 }
 
 /**
- * index_ring_count() - about how many indices are in the ring
+ * index_ring_count() - estimate how many indices are in the ring
  * @ring: the ring
  *
- * Exact when nobody else uses the ring; otherwise an estimate between 0 and
- * 2^order.  Says nothing about emptiness: see index_ring_empty().
+ * To see whether the ring is empty, use index_ring_empty().
  *
+ * Return: 0 to 2^order; exact while no other operation uses the ring.
  * Context: any, also interrupts; concurrent with every operation on the ring.
  */
 static inline u32 index_ring_count(const struct index_ring *ring)
@@ -515,18 +514,19 @@ static inline u32 index_ring_count(const struct index_ring *ring)
 }
 
 /**
- * index_ring_hold_all() - whether one or two rings hold so many indices
+ * index_ring_hold_all() - whether one or two rings hold all indices
  * @a: a ring
  * @b: another, or NULL
- * @n: how many
+ * @n: how many indices are in circulation
  *
- * Heads and ends move while they are looked for, but only forwards, and ends are found
- * first.  So between the last look for an end and the first at a head there were at
- * least as many indices in the rings as are counted; with @n all that there are, all
- * of them.
+ * Ends and heads only move forwards, and this reads ends first.  So between its last read of an end
+ * and its first of a head the rings held at least as many indices as it counts.
  *
- * Return: true if they held @n at some moment of the call; false if at some moment
- * they did not.
+ * No index is counted twice: if the caller sees by LOOK or TAIL that an index has come to one ring,
+ * it sees by the head that the index has left the other.  The litmus tests are FILL+LOOK+heads,
+ * FILL+LOOK+round, MOVE+TAIL+heads and MOVE+TAIL+round.
+ *
+ * Return: true if they held @n at some moment of the call; false if at some moment they did not.
  * Context: any, also interrupts; concurrent with every operation on the rings.
  */
 static inline bool index_ring_hold_all(const struct index_ring *a, const struct index_ring *b,
