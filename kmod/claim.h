@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Claiming: what all ways of it have in common, and one slot or one message in the
- * usual case, inline and without what a struct mpmcq_claim can tell.
+ * Claiming empty slots and messages.  The fast path for one slot or one message is inline here; it
+ * needs no struct mpmcq_claim.
  */
 #ifndef _MPMCQ_CLAIM_H
 #define _MPMCQ_CLAIM_H
@@ -20,7 +20,7 @@ int mpmcq_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim);
  * mpmcq_delivery_id() - name a delivery
  * @q: the queue
  * @ring: where the message was, one of the rings of messages
- * @pos: the position there, which is taken but once
+ * @pos: its position there; unique, because each position is taken once
  *
  * Context: any.
  */
@@ -34,8 +34,10 @@ static inline u64 mpmcq_delivery_id(const struct mpmcq_queue *q, const struct in
 }
 
 /**
- * mpmcq_was_open() - after a take of slots, whether the queue was open then
+ * mpmcq_was_open() - whether the queue was open when the caller took slots
  * @q: the queue
+ *
+ * Call after the take.  OPEN pairs with END, see close.c.
  *
  * Context: any.
  */
@@ -48,12 +50,12 @@ static inline bool mpmcq_was_open(const struct mpmcq_queue *q)
 /**
  * mpmcq_claim_slot() - take one empty slot
  * @q: the queue
- * @from: what will be copied into it
- * @bytes: how much of it
+ * @from: the data to be copied into the slot
+ * @bytes: its length in bytes
  * @wait_ms: as of struct mpmcq_claim
  * @priority: as of struct mpmcq_claim
  *
- * Return: the index, which is now in the caller's hands; the errors of mpmcq_claim_slots().
+ * Return: the index, which the caller owns; the errors of mpmcq_claim_slots().
  * Context: may sleep if it may wait, or if pages of @from are missing.
  */
 static inline int mpmcq_claim_slot(struct mpmcq_queue *q, struct iov_iter *from, size_t bytes,
@@ -76,14 +78,14 @@ static inline int mpmcq_claim_slot(struct mpmcq_queue *q, struct iov_iter *from,
  * mpmcq_claim_ready_fast() - take the next message in the usual case
  * @q: the queue
  * @room: bytes in the buffer
- * @pos: out: where it was in ready
- * @len: out: its length
+ * @pos: out: its position in ready
+ * @len: out: its length in bytes
  *
- * That is when no message has come back, and the next one fits and has not been delivered
- * before: its word is a length.  See claim_from() on the length.
+ * In the usual case no message has come back, and the next message fits and has not been delivered
+ * before, so its word is a length.  claim_from() says why the length is valid.
  *
- * Return: the index, which is now in the caller's hands; %INDEX_RING_EMPTY if it is not
- * that case, which says nothing of what there is.
+ * Return: the index, which the caller owns; %INDEX_RING_EMPTY in all other cases, also if there are
+ * messages.
  * Context: any.
  */
 static inline int mpmcq_claim_ready_fast(struct mpmcq_queue *q, size_t room, s64 *pos, u32 *len)

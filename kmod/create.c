@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How a queue comes and goes, what memory it takes, and what it has counted
+ * Creating and freeing a queue, its memory, and its counters
  */
 
 #include <linux/err.h>
@@ -23,16 +23,16 @@
 #include "redeliver.h"
 #include "wake.h"
 
-/* What the inode and the directory entry of a queue with a name take, rounded up. */
+/* Memory of the inode and the directory entry of a queue with a name, rounded up. */
 #define MPMCQ_FILE_BYTES	2048
 
 /*
- * What a slot costs beyond the message, if there is one level: what goes before it, and an entry in
- * each ring.
+ * A slot costs at most 56 bytes beyond the message, if there is one level: what goes before the
+ * message, and an entry in each ring.
  */
 static_assert(sizeof(struct mpmcq_slot) + 4 * sizeof(atomic64_t) <= 56);
 
-/* Up to here a queue is made of neighbouring pages, where there are some. */
+/* A queue of up to so many bytes gets contiguous pages, if there are any. */
 #define MPMCQ_SMALL_BYTES	(PAGE_SIZE << PAGE_ALLOC_COSTLY_ORDER)
 
 static void waiters_init(struct mpmcq_waiters *w, const struct index_ring *ring,
@@ -65,16 +65,16 @@ static size_t stride_of(const struct mpmcq_config *config)
 	       (config->flags & MPMCQ_STAMP ? sizeof(struct mpmcq_stamp) : 0);
 }
 
-/* Free, returned, dead, and ready for each level. */
+/* free, returned, dead, and ready for each level */
 static unsigned int rings_of(const struct mpmcq_config *config)
 {
 	return 3 + config->levels;
 }
 
 /*
- * All memory that a queue takes without its name; with a valid config less than 2^37, so it cannot
- * overflow on the 64-bit kernels that main.c accepts.  Queue, counters, rings, their entries, slots
- * and what is parked are one piece: many queues are small.
+ * All memory that a queue takes without its name.  Queue, counters, rings, entries, slots and
+ * parked messages are one allocation, because many queues are small.  With a valid config it is
+ * less than 2^37 bytes, so it cannot overflow on the 64-bit kernels that main.c accepts.
  */
 static size_t bytes_of(const struct mpmcq_config *config)
 {
@@ -88,10 +88,11 @@ static size_t bytes_of(const struct mpmcq_config *config)
 }
 
 /*
- * Returns zeroed memory, or NULL; @bytes are from bytes_of().  Not kvzalloc(): where memory is
- * zeroed whenever it is allocated (init_on_alloc), pages of kmalloc() are zeroed twice, and that
- * is much of what it takes to make a small queue.  vmalloc() is there for what needs several
- * pages, so nothing is moved or reclaimed to make them neighbours.
+ * Returns zeroed memory, or NULL; @bytes are from bytes_of().
+ *
+ * Not kvzalloc(): with init_on_alloc it zeroes the pages of kmalloc() twice, which takes much of
+ * the time of making a small queue.  Several pages may come from vmalloc(), so the allocator does
+ * not reclaim or move pages to make them contiguous.
  */
 static void *alloc_queue(size_t bytes)
 {
@@ -103,7 +104,7 @@ static void *alloc_queue(size_t bytes)
 		q = (void *)__get_free_pages(order ? gfp & ~__GFP_DIRECT_RECLAIM : gfp, order);
 	if (!q)
 		return __vmalloc(bytes, gfp);
-	/* It points to what nothing else does. */
+	/* kmemleak scans the queue, which has the only pointers to some memory. */
 	kmemleak_alloc(q, bytes, 1, gfp);
 	return q;
 }
@@ -145,9 +146,9 @@ static void init_park(struct mpmcq_queue *q)
 }
 
 /**
- * mpmcq_queue_charge() - enter a queue that is to be made in the caller's accounts
- * @config: how it is to be
- * @quota: of the set of queues that it is to have a name in; NULL for a private queue
+ * mpmcq_queue_charge() - charge a queue that is to be made to the caller's accounts
+ * @config: its configuration
+ * @quota: limits of the set of queues that it gets a name in; NULL for a private queue
  *
  * Return: for mpmcq_queue_create(), or an ERR_PTR: -EINVAL for a value out of range, and those
  * of mpmcq_charge().
@@ -163,7 +164,7 @@ struct mpmcq_charge *mpmcq_queue_charge(const struct mpmcq_config *config,
 
 /**
  * mpmcq_queue_create() - make an empty queue
- * @config: how it is to be; its values are in range
+ * @config: its configuration, with values in range
  * @charge: from mpmcq_queue_charge(); this function takes it over, also if it fails; NULL for a
  *	queue that is charged to no account
  *
@@ -228,7 +229,7 @@ struct mpmcq_queue *mpmcq_queue_get(struct mpmcq_queue *q)
 }
 
 /**
- * mpmcq_queue_put() - drop a reference; the last one frees the queue and what is in it
+ * mpmcq_queue_put() - drop a reference; the last one frees the queue and its messages
  * @q: the queue
  *
  * Context: may sleep.
@@ -239,10 +240,10 @@ void mpmcq_queue_put(struct mpmcq_queue *q)
 }
 
 /**
- * mpmcq_queue_depth() - about how many messages wait
+ * mpmcq_queue_depth() - estimate how many messages wait
  * @q: the queue
  *
- * Return: 0 to the queue's capacity; exact when nobody sends or receives.
+ * Return: 0 to the queue's capacity; exact while no message is sent or received.
  * Context: any.
  */
 u32 mpmcq_queue_depth(const struct mpmcq_queue *q)
@@ -255,9 +256,9 @@ u32 mpmcq_queue_depth(const struct mpmcq_queue *q)
 }
 
 /**
- * mpmcq_queue_counter() - how many messages something has happened to
+ * mpmcq_queue_counter() - sum of one counter over all CPUs
  * @q: the queue
- * @which: what
+ * @which: the counter
  *
  * Context: any.
  */
@@ -303,8 +304,8 @@ static u64 all_taken(const struct mpmcq_queue *q)
 }
 
 /*
- * What rings have counted, less @which, if they stay the same while that is summed up.  An estimate
- * while messages come and go, as the looks have no order.
+ * Returns what the rings have counted, less @which.  Sums up again, up to 8 times, if the rings
+ * have changed meanwhile.  An estimate while messages come and go, because the loads have no order.
  */
 static u64 count_less(const struct mpmcq_queue *q, u64 (*all)(const struct mpmcq_queue *q),
 		      enum mpmcq_counter which)
@@ -323,9 +324,9 @@ static u64 count_less(const struct mpmcq_queue *q, u64 (*all)(const struct mpmcq
  * mpmcq_queue_sent() - how many messages were sent
  * @q: the queue
  *
- * The ring counts in any case, so a send does not.
+ * A send counts nothing, because the positions of the ring count it.
  *
- * Return: exact when nobody sends or gives back, and nothing is due; else about that.
+ * Return: exact while no message is sent, given back or due; else an estimate.
  * Context: any.
  */
 u64 mpmcq_queue_sent(const struct mpmcq_queue *q)
@@ -334,11 +335,11 @@ u64 mpmcq_queue_sent(const struct mpmcq_queue *q)
 }
 
 /**
- * mpmcq_queue_received() - how many messages were delivered, also those that came back afterwards
+ * mpmcq_queue_received() - how many messages were delivered, with those that came back later
  * @q: the queue
  *
- * Return: with those that are being copied just now; exact when nobody takes messages, to receive
- * or to drop them; else about that.
+ * Return: with messages that are being copied; exact while no message is taken, to be received or
+ * dropped; else an estimate.
  * Context: any.
  */
 u64 mpmcq_queue_received(const struct mpmcq_queue *q)
@@ -347,7 +348,7 @@ u64 mpmcq_queue_received(const struct mpmcq_queue *q)
 }
 
 /**
- * mpmcq_queue_readers_asleep() - how many tasks wait in a read
+ * mpmcq_queue_readers_asleep() - how many tasks sleep in a read
  * @q: the queue
  *
  * Context: any.
@@ -358,7 +359,7 @@ u32 mpmcq_queue_readers_asleep(const struct mpmcq_queue *q)
 }
 
 /**
- * mpmcq_queue_dead() - about how many messages were set aside and are still there
+ * mpmcq_queue_dead() - estimate how many dead letters there are
  * @q: the queue
  *
  * Context: any.
@@ -380,7 +381,7 @@ u32 mpmcq_queue_parked(const struct mpmcq_queue *q)
 }
 
 /**
- * mpmcq_queue_leased() - about how many messages readers hold
+ * mpmcq_queue_leased() - estimate how many messages are under lease
  * @q: the queue
  *
  * Return: 0 to the queue's capacity; exact while no lease begins or ends.

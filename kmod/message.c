@@ -1,35 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One message: copied into a slot and sent, received and copied out of it.
+ * Plain messages: a send copies one into a slot and publishes it, a receive takes one and copies it
+ * out.
  *
- * An operation that need not sleep takes no lock but those of sleepers that it wakes,
- * allocates nothing and copies once.  It holds an index while it copies, with page
- * faults disabled.
+ * An operation that need not sleep allocates nothing, copies once, and takes no lock except those
+ * of the wait queues that it wakes.  It owns an index while it copies, so page faults are disabled.
  *
- * The copies are those without the check of hardened usercopy.  It could only say that
- * a slot is within the memory of all slots, and while page faults are disabled most
- * kernels do not say that of vmalloc memory, but take time for it.  No length is more
- * than msg_size: that of a send has been compared with it, and of a receive it is that
- * of what was sent.
+ * The copies are those without the check of hardened usercopy.  The check could only tell that a
+ * slot is within the memory of all slots.  With page faults disabled most kernels do not even check
+ * vmalloc memory, but spend time on it.  No length is more than msg_size: a send compares its
+ * length with msg_size, and a receive has the length that was sent.
  *
  * Missing pages
  * -------------
- * If the copy falls short, pages have to be fetched, which may take forever: they may be on a
- * stalled FUSE mount, or under userfaultfd.
+ * A copy that falls short has to fetch pages, which may take forever: they may be on a stalled FUSE
+ * mount, or under userfaultfd.
  *
  *	sender                                  receiver
  *	puts the slot back into free            keeps the message
- *	fetches pages with empty hands          fetches pages, under no lock
+ *	fetches pages with no slot              fetches pages, under no lock
  *	takes a slot again                      copies again
  *
- * A sender must not take away room that others could use.  A receiver must not hand its message
- * back: others would take later ones first, and order would depend on whose buffer is in
- * memory.
+ * A sender gives its slot up, because others could use that room.  A receiver keeps its message,
+ * because others would take later ones first, and order would depend on whose buffer is in memory.
  *
- * A receiver whose buffer hangs costs the queue the slots of what it was given, up to a batch, as
- * every stopped operation does.  Readers wait for it only if they wait for the end of a closed
- * queue; writers only if all slots are held so.  A bad address or a fatal signal puts the message
- * behind the returned ones, or behind the dead ones if it was dead.
+ * A receiver whose buffer hangs costs the queue the slots of its messages, at most 64, as every
+ * stopped operation does.  Readers wait for it only if they wait for the end of a closed queue,
+ * writers only if all slots are held so.  After a bad address or a fatal signal the receiver puts
+ * the message at the tail of returned, or of dead if it was a dead letter.
  */
 
 #include <linux/cred.h>
@@ -50,16 +48,17 @@
 #include "trace.h"
 
 /*
- * How often the pages of one message are fetched before a call fails with EFAULT.  They may be
- * taken away again before we get to copy; so many times in a row means that they can be fetched
- * but not accessed.
+ * How often in a row the pages of one message are fetched before a call fails with EFAULT.  Pages
+ * may be taken away again before the copy; 64 times in a row means that they can be fetched but not
+ * accessed.
  */
 #define MPMCQ_FAULT_TRIES	64
 
 /*
- * Copies a message into a slot; false if pages are missing, and @from is as before then.
- * By the pointer where there is one: what an iterator takes to be moved on, which nobody
- * needs here, is a tenth of all that a call costs.
+ * Copies a message into a slot.  Returns false if pages are missing, and then @from is as before.
+ *
+ * Copies by the user pointer if the iterator has only one buffer: to advance the iterator, which
+ * nothing needs here, takes a tenth of the time of a call.
  */
 static __always_inline bool copy_in(struct mpmcq_slot *slot, size_t len, struct iov_iter *from)
 {
@@ -77,7 +76,7 @@ static __always_inline bool copy_in(struct mpmcq_slot *slot, size_t len, struct 
 	return false;
 }
 
-/* The same out of it. */
+/* Copies a message out of a slot, as copy_in(). */
 static __always_inline bool copy_out(const struct mpmcq_slot *slot, size_t len, struct iov_iter *to)
 {
 	void __user *buf = mpmcq_user_buffer(to);
@@ -95,11 +94,11 @@ static __always_inline bool copy_out(const struct mpmcq_slot *slot, size_t len, 
 }
 
 /**
- * mpmcq_try_again() - whether a sender goes on
+ * mpmcq_try_again() - whether a sender may fetch pages and copy once more
  * @tries: how many times in a row nothing could be copied; 0 if something was
  *
- * Return: 0 if so; -EFAULT if it was too often, -ERESTARTSYS if a signal is pending.
- * Context: may sleep; the caller has empty hands.
+ * Return: 0 if it may; -EFAULT after 64 tries; -ERESTARTSYS if a signal is pending.
+ * Context: may sleep; the caller owns no slot.
  */
 int mpmcq_try_again(unsigned int tries)
 {
@@ -114,13 +113,13 @@ int mpmcq_try_again(unsigned int tries)
 /**
  * mpmcq_fetch_pages() - fetch the pages that a receiver's copy has found missing
  * @to: the buffer
- * @bytes: what the next message needs of it
+ * @bytes: how much of it the next message needs
  * @tries: in, out: how often the pages of this message were fetched
  *
  * The caller keeps its messages meanwhile, see "Missing pages" in message.c.
  *
- * Return: 0 if the copy is to be tried again; -EFAULT if the address is bad, or if the pages
- * were fetched %MPMCQ_FAULT_TRIES times in vain; -EINTR if a fatal signal is pending.
+ * Return: 0 if the caller has to copy again; -EFAULT if the address is bad, or after 64 tries;
+ * -EINTR if a fatal signal is pending.
  * Context: may sleep.
  */
 int mpmcq_fetch_pages(struct iov_iter *to, size_t bytes, unsigned int *tries)
@@ -137,9 +136,9 @@ int mpmcq_fetch_pages(struct iov_iter *to, size_t bytes, unsigned int *tries)
 }
 
 /*
- * Notes when the message in a slot is sent, and by whom: who opened the file, not who calls.  A
- * program that another one started with its standard error on a queue does not vouch for what it
- * writes there.
+ * Stamps a message with the time and the opener of the sending file.  The opener, not the caller,
+ * because a program whose standard error another program has put on a queue does not vouch for what
+ * it writes there.
  */
 static void mpmcq_slot_stamp(const struct mpmcq_queue *q, const struct mpmcq_slot *slot,
 			     const struct cred *cred)
@@ -152,12 +151,12 @@ static void mpmcq_slot_stamp(const struct mpmcq_queue *q, const struct mpmcq_slo
 }
 
 /**
- * mpmcq_send_slots() - send what is in slots, with all that goes with that
+ * mpmcq_send_slots() - stamp and publish messages
  * @q: the queue
- * @indices: slots in the caller's hands, with their messages' data and lengths
+ * @indices: slots that the caller owns, with data and word
  * @n: how many; at least 1
- * @delay_ms: how long nobody may receive them, in milliseconds; 0 unless @q has %MPMCQ_DELAY
- * @cred: of who opened the file
+ * @delay_ms: how long no reader gets them, in milliseconds; 0 unless @q has %MPMCQ_DELAY
+ * @cred: credentials of the opener of the sending file
  *
  * Context: process.
  */
@@ -178,7 +177,7 @@ void mpmcq_send_slots(struct mpmcq_queue *q, const u32 *indices, unsigned int n,
 		mpmcq_publish(q, indices, n);
 }
 
-/* Stamps a message if the queue wants that; returns its priority, as it is in the word. */
+/* Stamps a message if the queue has stamps.  Returns the bits of its priority in the word. */
 static noinline u64 mark(const struct mpmcq_queue *q, const struct mpmcq_slot *slot,
 			 const struct cred *cred, u64 priority)
 {
@@ -188,16 +187,16 @@ static noinline u64 mark(const struct mpmcq_queue *q, const struct mpmcq_slot *s
 }
 
 /**
- * mpmcq_send() - queue one message
+ * mpmcq_send() - send one message
  * @q: the queue
  * @from: the message, all that is in the iterator
  * @wait_ms: for an empty slot, as of struct mpmcq_claim
  * @by: the open file
  *
- * Return: length of the message; -EINVAL if that is 0, -EMSGSIZE if it is more
- * than the queue's msg_size; -EPIPE if the queue is closed; -EAGAIN if it is full
- * for longer than it may wait; -ERESTARTSYS, with a limit -EINTR, if a signal came while waiting;
- * -EFAULT.  After an error nothing is sent.
+ * Return: length of the message; -EINVAL if that is 0; -EMSGSIZE if it is more than the queue's
+ * msg_size; -EPIPE if the queue is closed; -EAGAIN if it was full for @wait_ms; -ERESTARTSYS if a
+ * signal came, but -EINTR if the call was waiting with a limit; -EFAULT.  After an error nothing is
+ * sent.
  * Context: may sleep if it may wait, or if pages of @from are missing.
  */
 ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
@@ -239,7 +238,7 @@ ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
 	return ret;
 }
 
-/* Fetches pages and copies until all is copied, or fails as mpmcq_fetch_pages(). */
+/* Fetches pages and copies, until all is copied.  Returns 0, or as mpmcq_fetch_pages(). */
 static noinline int copy_out_slowly(const struct mpmcq_slot *slot, size_t len, struct iov_iter *to)
 {
 	unsigned int tries = 0;
@@ -251,7 +250,7 @@ static noinline int copy_out_slowly(const struct mpmcq_slot *slot, size_t len, s
 	return ret;
 }
 
-/* Copies a message out; if it fails the message is still in the caller's hands. */
+/* Copies a message out.  If that fails, the caller still owns the message. */
 static __always_inline int deliver(struct mpmcq_queue *q, const struct mpmcq_slot *slot, u32 len,
 				   struct iov_iter *to)
 {
@@ -265,7 +264,7 @@ static __always_inline int deliver(struct mpmcq_queue *q, const struct mpmcq_slo
 	return 0;
 }
 
-/* Copies out what was taken, if anything, and leaves the message in the caller's hands. */
+/* Copies out the message @taken, if any, which the caller owns then.  Hands it back on failure. */
 static __always_inline ssize_t deliver_taken(struct mpmcq_queue *q, int taken, u32 len,
 					     struct iov_iter *to, u32 *index)
 {
@@ -291,9 +290,9 @@ static __always_inline ssize_t receive_ready(struct mpmcq_queue *q, struct iov_i
 }
 
 /*
- * mpmcq_claim_ready_fast() with several levels.  Looks from the lowest on, so that all that comes
- * before the message was empty after it was seen at the head: what was sent before it, to a higher
- * level, is not overtaken.
+ * mpmcq_claim_ready_fast() with several levels.  Looks from the lowest level up.  So all higher
+ * levels, and returned, were empty after the message was seen at the head of its level: the take
+ * overtakes no message that was sent before to a higher level.
  */
 static __always_inline int claim_by_level(struct mpmcq_queue *q, size_t room,
 					  struct index_ring **from, s64 *pos, u32 *len)
@@ -325,7 +324,6 @@ static __always_inline int claim_by_level(struct mpmcq_queue *q, size_t room,
 	return found;
 }
 
-/* receive_ready() with several levels. */
 static __always_inline ssize_t receive_by_level(struct mpmcq_queue *q, struct iov_iter *to,
 						u32 *index, struct index_ring **from, s64 *pos)
 {
@@ -335,7 +333,7 @@ static __always_inline ssize_t receive_by_level(struct mpmcq_queue *q, struct io
 	return deliver_taken(q, taken, len, to, index);
 }
 
-/* Apart, so that queues of one level are no slower. */
+/* Not inline, so that queues of one level are no slower. */
 static noinline ssize_t receive_by_level_now(struct mpmcq_queue *q, struct iov_iter *to)
 {
 	struct index_ring *from = NULL;
@@ -361,14 +359,14 @@ static noinline ssize_t receive_by_level_kept(struct mpmcq_queue *q, struct iov_
 }
 
 /**
- * mpmcq_receive_now() - take one message, copy it and free its slot, in the usual case
+ * mpmcq_receive_now() - receive one message and free its slot, in the usual case
  * @q: the queue
  * @to: where the message goes
  *
- * That is as in mpmcq_claim_ready_fast().
+ * The usual case is that of mpmcq_claim_ready_fast().
  *
- * Return: length of the message; 0 if it is not that case, and then mpmcq_receive() is
- * to be called; -EFAULT, or -EINTR if a fatal signal came while pages were fetched.
+ * Return: length of the message; 0 in all other cases, and then the caller has to call
+ * mpmcq_receive(); -EFAULT, or -EINTR if a fatal signal came while pages were fetched.
  * Context: may sleep if pages of @to are missing.
  */
 ssize_t mpmcq_receive_now(struct mpmcq_queue *q, struct iov_iter *to)
@@ -386,15 +384,16 @@ ssize_t mpmcq_receive_now(struct mpmcq_queue *q, struct iov_iter *to)
 }
 
 /**
- * mpmcq_receive_kept_now() - take one message and copy it, in the usual case
+ * mpmcq_receive_kept_now() - receive one message and keep it, in the usual case
  * @q: the queue
  * @to: where the message goes
- * @index: where to say which it was
- * @id: where to name the delivery
+ * @index: out: the message, which the caller owns
+ * @id: out: names the delivery
  *
- * As mpmcq_receive_now(), but the message is left in the caller's hands, to be kept.
+ * Otherwise as mpmcq_receive_now().
  *
- * Return, context: as mpmcq_receive_now().
+ * Return: as mpmcq_receive_now().
+ * Context: as mpmcq_receive_now().
  */
 ssize_t mpmcq_receive_kept_now(struct mpmcq_queue *q, struct iov_iter *to,
 			       u32 *index, u64 *id)
@@ -411,19 +410,18 @@ ssize_t mpmcq_receive_kept_now(struct mpmcq_queue *q, struct iov_iter *to,
 }
 
 /**
- * mpmcq_receive() - take one message and copy it
+ * mpmcq_receive() - receive one message
  * @q: the queue
  * @to: where the message goes
  * @claim: @wait_ms, @dead, @held and @index; the rest is set here
  *
- * The message is left in the caller's hands, to be freed or kept.
+ * The caller owns the message then, and frees or keeps it.
  *
- * Return: length of the message; 0 if @to has no room at all, or if the queue is closed
- * and no message will come: then there is none; -EMSGSIZE if it
- * has less than the next message needs; -EAGAIN if the queue is empty for
- * longer than it may wait; -EDEADLK as mpmcq_claim_messages(); -ERESTARTSYS, with a limit -EINTR,
- * if a signal came while waiting; -EFAULT, or -EINTR if a fatal signal came while pages were
- * fetched.  After an error no message is lost.
+ * Return: length of the message; 0 if @to has no room at all, or if the queue is closed and no
+ * message will come, and then the caller owns none; -EMSGSIZE if the next message needs more room
+ * than @to has; -EAGAIN if the queue was empty for @wait_ms; -EDEADLK as mpmcq_claim_messages();
+ * -ERESTARTSYS, with a limit -EINTR, if a signal came while waiting; -EFAULT, or -EINTR if a fatal
+ * signal came while pages were fetched.  After an error no message is lost.
  * Context: may sleep if it may wait, or if pages of @to are missing.
  */
 ssize_t mpmcq_receive(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *claim)

@@ -9,10 +9,10 @@
 struct cred;
 
 /**
- * struct mpmcq_caller - what an open file has to say of what it sends, and wants to know
- * @cred: of who opened it
- * @priority: of what plain writes send
- * @meta: of packed calls: headers are struct mpmcq_meta
+ * struct mpmcq_caller - what a call needs to know of its open file
+ * @cred: credentials of the opener
+ * @priority: of messages sent by plain writes; may change
+ * @meta: headers of packed calls are struct mpmcq_meta
  */
 struct mpmcq_caller {
 	const struct cred *cred;
@@ -22,9 +22,9 @@ struct mpmcq_caller {
 
 /**
  * mpmcq_slot_begin() - begin another message in a slot
- * @slot: a slot in the caller's hands
+ * @slot: a slot that the caller owns
  *
- * Goes before anything is written there.  Inline also where nothing may be called, see packed.c.
+ * Call before anything else is written to the slot.  Always inline, see mpmcq_slot().
  *
  * Context: any.
  */
@@ -36,11 +36,11 @@ static __always_inline void mpmcq_slot_begin(struct mpmcq_slot *slot)
 }
 
 /**
- * mpmcq_slot_fill() - enter what is known of the message in a slot
- * @slot: a slot in the caller's hands
+ * mpmcq_slot_fill() - set the length of the message in a slot
+ * @slot: a slot that the caller owns
  * @word: length in bytes, and perhaps a priority, see struct mpmcq_slot
  *
- * Inline also where nothing may be called, see packed.c.
+ * Always inline, see mpmcq_slot().
  *
  * Context: any.
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Putting indices into rings: publish a message, free a slot, hand a message back.  Each put is
- * followed by the wake-up of those that wait for that ring, see wake.h.
+ * Putting indices into rings: publish a message, free a slot, hand a message back.  Each put wakes
+ * the waiters for that ring, see wake.h.
  */
 
 #include <linux/kernel.h>
@@ -14,23 +14,23 @@
 #include "wake.h"
 
 /*
- * Wakes one side after a put, and after WAKE.  @ring is NULL if this put may not skip its wake-up.
- * @end: this is the end for that side.
+ * Wakes one side.  Call after WAKE.  @ring is NULL if this put may not skip its wake-up.  @end:
+ * this is the end for that side.
  */
 static __always_inline void wake(struct mpmcq_queue *q, struct mpmcq_waiters *w,
 				 const struct index_ring *ring, s64 pos, unsigned int n, bool end)
 {
 	if (has_sleepers(w) && !(ring && mpmcq_may_skip_wake(q, ring, pos, n)))
 		mpmcq_wake_task(q, w, true);
-	/* As in has_sleepers(). */
+	/* As in has_sleepers(): a poller that is not there yet sees the put. */
 	if (waitqueue_active(&w->pollers))
 		mpmcq_wake_pollers(q, w, n, end);
 }
 
-/* Sides of a queue, a bit for each. */
+/* The sides of a queue, a bit each. */
 enum { READERS = 1, WRITERS = 2, DEAD_READERS = 4 };
 
-/* After WAKE. */
+/* Call after WAKE. */
 static __always_inline bool has_ended(struct mpmcq_queue *q)
 {
 	return mpmcq_queue_closed(q) && mpmcq_queue_drained(q, false);
@@ -38,7 +38,7 @@ static __always_inline bool has_ended(struct mpmcq_queue *q)
 
 /*
  * Wakes the sides that wait for @ring, where @n indices were put at @pos.  If this put brings a
- * closed queue to its end, wakes all that wait for the end.  Returns the sides.
+ * closed queue to its end, wakes all waiters for the end.  Returns the sides that were woken.
  */
 static __always_inline unsigned int wake_for(struct mpmcq_queue *q, const struct index_ring *ring,
 					     s64 pos, unsigned int n)
@@ -50,7 +50,7 @@ static __always_inline unsigned int wake_for(struct mpmcq_queue *q, const struct
 	smp_mb();	/* WAKE */
 	end = (to_free || to_dead) && unlikely(has_ended(q));
 	if (to_free || (to_ready && q->config.flags & MPMCQ_DROP_OLDEST)) {
-		/* The first waiter may have a lower priority, and must not drop the message. */
+		/* The first waiter may have a lower priority, so it may not drop the message. */
 		if (to_ready && unlikely(q->lower) && has_sleepers(&q->writers))
 			wake_up_interruptible_all(&q->writers.tasks);
 		wake(q, &q->writers, to_free ? ring : NULL, pos, n, false);
@@ -78,8 +78,8 @@ static __always_inline void signal_for(struct mpmcq_queue *q, unsigned int sides
 }
 
 /*
- * Follows wakes_begin() and the put.  Every put ends so, but for those that fill a new queue.
- * Inline, because most of it depends on the ring, which the callers know.
+ * Ends a put that wakes_begin() has begun.  Every put ends so, except when a new queue is filled.
+ * Inline, because the callers know the ring, and most of this depends on it.
  */
 static __always_inline void put_end(struct mpmcq_queue *q, const struct index_ring *ring,
 				    s64 pos, unsigned int n)
@@ -101,10 +101,10 @@ static __always_inline void put_one(struct mpmcq_queue *q, struct index_ring *ri
 }
 
 /**
- * mpmcq_put() - put indices into a ring and wake those that wait for it
+ * mpmcq_put() - put indices into a ring and wake its waiters
  * @q: the queue
  * @ring: one of its rings
- * @indices: in the caller's hands
+ * @indices: indices that the caller owns
  * @n: how many; at least 1
  *
  * Context: any.
@@ -119,7 +119,7 @@ void mpmcq_put(struct mpmcq_queue *q, struct index_ring *ring, const u32 *indice
 	put_end(q, ring, pos, n);
 }
 
-/* Puts each message into the ring of its level, and neighbours of one level at once. */
+/* Puts each message into the ring of its level, and a run of one level with one put. */
 static noinline void put_by_priority(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
 {
 	unsigned int i, first = 0;
@@ -135,9 +135,9 @@ static noinline void put_by_priority(struct mpmcq_queue *q, const u32 *indices, 
 }
 
 /**
- * mpmcq_publish() - send what is in slots
+ * mpmcq_publish() - publish messages
  * @q: the queue
- * @indices: slots in the caller's hands, with their messages' data and lengths
+ * @indices: slots that the caller owns, with data and word
  * @n: how many; at least 1
  *
  * Context: any.
@@ -151,11 +151,11 @@ void mpmcq_publish(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
 }
 
 /**
- * mpmcq_publish_one() - send what is in one slot, in a queue of one level
+ * mpmcq_publish_one() - publish one message, in a queue of one level
  * @q: the queue
- * @index: the slot, in the caller's hands; its data and length are there
+ * @index: a slot that the caller owns, with data and word
  *
- * Context: as mpmcq_publish().
+ * Context: any.
  */
 void mpmcq_publish_one(struct mpmcq_queue *q, u32 index)
 {
@@ -163,12 +163,12 @@ void mpmcq_publish_one(struct mpmcq_queue *q, u32 index)
 }
 
 /**
- * mpmcq_publish_one_at() - send what is in one slot, with a priority
+ * mpmcq_publish_one_at() - publish one message with a priority
  * @q: the queue
- * @index: the slot, in the caller's hands; its data, length and priority are there
- * @priority: the same
+ * @index: a slot that the caller owns, with data and word
+ * @priority: the priority in the word
  *
- * Context: as mpmcq_publish().
+ * Context: any.
  */
 void mpmcq_publish_one_at(struct mpmcq_queue *q, u32 index, u32 priority)
 {
@@ -176,14 +176,14 @@ void mpmcq_publish_one_at(struct mpmcq_queue *q, u32 index, u32 priority)
 
 	wakes_begin();
 	pos = index_ring_put(mpmcq_ready_ring(q, priority), index);
-	/* All levels wake the same sides, and no wake-up depends on the position. */
+	/* All levels wake the same sides.  With several levels @pos has no effect. */
 	put_end(q, &q->ready, pos, 1);
 }
 
 /**
- * mpmcq_free() - give up slots
+ * mpmcq_free() - free slots
  * @q: the queue
- * @indices: slots in the caller's hands; what was in them is gone
+ * @indices: slots that the caller owns; their messages are gone
  * @n: how many; at least 1
  *
  * Context: any.
@@ -197,9 +197,9 @@ void mpmcq_free(struct mpmcq_queue *q, const u32 *indices, unsigned int n)
 }
 
 /**
- * mpmcq_free_one() - give up a slot
+ * mpmcq_free_one() - free a slot
  * @q: the queue
- * @index: a slot in the caller's hands; what was in it is gone
+ * @index: a slot that the caller owns; its message is gone
  *
  * Context: any.
  */
@@ -209,9 +209,9 @@ void mpmcq_free_one(struct mpmcq_queue *q, u32 index)
 }
 
 /**
- * mpmcq_hand_back_one() - undo mpmcq_claim_ready_fast()
+ * mpmcq_hand_back_one() - hand back a message that was claimed but not delivered
  * @q: the queue
- * @index: the message, which could not be delivered
+ * @index: the message, which is not dead; it goes into returned
  *
  * Context: any.
  */
@@ -222,10 +222,10 @@ void mpmcq_hand_back_one(struct mpmcq_queue *q, u32 index)
 }
 
 /**
- * mpmcq_hand_back() - undo a claim of messages that could not be delivered
+ * mpmcq_hand_back() - hand back messages that were claimed but not delivered
  * @q: the queue
  * @claim: the claim
- * @first: so many of them were delivered
+ * @first: how many of its messages were delivered, the first ones
  *
  * Context: any.
  */

@@ -29,24 +29,23 @@ struct work_struct;
 #define MPMCQ_MSG_SIZE_DEFAULT	1024U
 
 #define MPMCQ_WAIT_FOREVER	U32_MAX
-#define MPMCQ_BATCH		64U	/* messages in one operation's hands, at most */
+#define MPMCQ_BATCH		64U	/* messages that one operation owns, at most */
 
 /**
- * struct mpmcq_config - how a queue is to be
- * @capacity: messages it has room for; a power of two,
- *	%MPMCQ_CAPACITY_MIN to %MPMCQ_CAPACITY_MAX
+ * struct mpmcq_config - configuration of a queue
+ * @capacity: number of slots; a power of two, %MPMCQ_CAPACITY_MIN to %MPMCQ_CAPACITY_MAX
  * @msg_size: longest message in bytes, 1 to %MPMCQ_MSG_SIZE_MAX
- * @flags: %MPMCQ_DROP_OLDEST, %MPMCQ_AUTO_CLOSE, %MPMCQ_DELAY, %MPMCQ_STAMP; others are nothing
- *	to the queue
- * @max_deliveries: after how many deliveries a message that comes back is set aside,
+ * @flags: %MPMCQ_DROP_OLDEST, %MPMCQ_AUTO_CLOSE, %MPMCQ_DELAY, %MPMCQ_STAMP; the queue ignores
+ *	others
+ * @max_deliveries: a message that comes back after so many deliveries becomes a dead letter;
  *	0 for never
  * @lease_ms: how long a lease lasts, in milliseconds, up to %INT_MAX; 0 for ever
- * @retry_ms: how long a message is parked after its first delivery, if its reader gives it back,
- *	in milliseconds; twice as long after each further one; 0 for not at all; else @flags has
+ * @retry_ms: how long a message is parked that its reader gives back after its first delivery, in
+ *	milliseconds; doubles with each further delivery; 0 for not at all, else @flags has
  *	%MPMCQ_DELAY
- * @retry_max_ms: but no longer than this; 0 for no limit, else at least @retry_ms
- * @levels: of priority, 1 to %MPMCQ_LEVELS_MAX
- * @admin_closes: closing and reopening it takes CAP_SYS_ADMIN; nothing to the queue
+ * @retry_max_ms: upper limit of that, in milliseconds; 0 for no limit, else at least @retry_ms
+ * @levels: number of priority levels, 1 to %MPMCQ_LEVELS_MAX
+ * @admin_closes: closing and reopening takes CAP_SYS_ADMIN; file.c checks that
  */
 struct mpmcq_config {
 	u32 capacity;
@@ -61,22 +60,22 @@ struct mpmcq_config {
 };
 
 /**
- * struct mpmcq_waiters - who waits on one side of a queue
- * @tasks: tasks blocked in a send or receive; exclusive, woken one by one.  Nobody else
- *	may be in it: the key of a wake-up is for their wake function only
- * @pollers: poll, select, epoll, io_uring; apart from @tasks so that a poller
- *	who does nothing cannot swallow a blocked task's wake-up
- * @asleep: how many tasks are in @tasks, or about to be; for people
- * @full_holders: number of open files of theirs that were told that they hold as much as they may,
- *	see lease.c; not on that of writers
+ * struct mpmcq_waiters - the waiters on one side of a queue
+ * @tasks: tasks blocked in a send or receive; all exclusive, woken one by one.  Nothing else may be
+ *	in this wait queue, because only their wake function understands the key of a wake-up
+ * @pollers: poll, select, epoll, io_uring; apart from @tasks, because a poller that takes nothing
+ *	could swallow a blocked task's wake-up
+ * @asleep: number of tasks that are in @tasks, or about to be; for statistics
+ * @full_holders: number of holders on this side that were told that they are full, see lease.c;
+ *	0 for writers
  * @async: open files that want SIGIO
- * @ring: where most of what they wait for is put, and puts may rely on one before them
- *	(not on that of @dead_readers)
- * @events: what @pollers are told
- * @band: what @async are told, POLL_IN or POLL_OUT
+ * @ring: the ring where most of what they wait for is put.  Its puts may skip their wake-up, but
+ *	not those into the ring of @dead_readers
+ * @events: events for @pollers
+ * @band: POLL_IN or POLL_OUT, for @async
  *
- * The wait queues and @async have locks of their own and may be looked at without: after a full
- * barrier, or to guess.  @ring and what follows are written once.
+ * The wait queues and @async have locks of their own.  A look without the lock counts only after a
+ * full barrier; else it is a guess.  @ring, @events and @band are written once.
  */
 struct mpmcq_waiters {
 	wait_queue_head_t tasks;
@@ -91,16 +90,16 @@ struct mpmcq_waiters {
 
 /**
  * enum mpmcq_counter - what has happened to messages
- * @MPMCQ_PUT_AGAIN: put into ready, but not sent, less those that were sent and parked: see
+ * @MPMCQ_PUT_AGAIN: put into ready without being sent, minus those sent with a delay: see
  *	mpmcq_queue_sent()
  * @MPMCQ_UNDELIVERED: taken, but not delivered: see mpmcq_queue_received()
- * @MPMCQ_LEASED: delivered to a reader who kept them, less dead ones that he did not free
- * @MPMCQ_ACKED: of these, acknowledged
- * @MPMCQ_RETURNED: of these, given back
- * @MPMCQ_REJECTED: of these, rejected
- * @MPMCQ_SET_ASIDE: set aside, when rejected or given back too often
+ * @MPMCQ_LEASED: delivered under lease, minus dead letters that were not acknowledged
+ * @MPMCQ_ACKED: of the leased ones, acknowledged
+ * @MPMCQ_RETURNED: of the leased ones, given back
+ * @MPMCQ_REJECTED: of the leased ones, rejected
+ * @MPMCQ_SET_ASIDE: set aside as dead letters: rejected, or given back too often
  * @MPMCQ_DROPPED: dropped to make room
- * @MPMCQ_COUNTERS: how many counters there are
+ * @MPMCQ_COUNTERS: number of counters
  */
 enum mpmcq_counter {
 	MPMCQ_PUT_AGAIN,
@@ -116,7 +115,7 @@ enum mpmcq_counter {
 
 /**
  * struct mpmcq_counters - the counters of a queue, on one CPU
- * @n: the counters, by enum mpmcq_counter; written by that CPU, by tasks only
+ * @n: the counters, by enum mpmcq_counter; written by tasks on that CPU only
  */
 struct mpmcq_counters {
 	local64_t n[MPMCQ_COUNTERS];
@@ -124,39 +123,41 @@ struct mpmcq_counters {
 
 /**
  * struct mpmcq_queue - slots, and where each of them is
- * @config: what it is like
+ * @config: the configuration
  * @number: names the queue in traces
- * @uuid: names the queue in the world, random
+ * @uuid: random name of the queue, unique in the world
  * @stride: from one slot to the next, in bytes
  * @marks: messages have a stamp, a priority or both
  * @slots: the slots, one after the other
  * @entries: memory of the rings
- * @park: messages that are parked; NULL without %MPMCQ_DELAY
+ * @park: parked messages; NULL without %MPMCQ_DELAY
  * @charge: its memory in the accounts; NULL if it is in none
  * @refs: open files, and the inode if it has one
- * @writers_lock: protects @writers_open, and what comes of its reaching 0
- * @writers_open: open files with write access
- * @closings: how often the queue was closed and reopened; odd while it is closed.
+ * @writers_lock: protects @writers_open, and the close when it reaches 0
+ * @writers_open: number of open files with write access
+ * @closings: number of closes and reopens; odd while the queue is closed.
  *	Written by compare-and-swap, see mpmcq_queue_close()
  * @free: indices of empty slots
- * @ready: indices of messages, in the order sent; of the highest level of priority
- * @lower: those of lower levels, from the next on; NULL if there is one level
+ * @ready: indices of messages of the highest priority level, in the order sent
+ * @lower: the same for each lower level, from the next on; NULL if there is one level
  * @returned: indices of messages handed back; read before @ready
- * @dead: indices of messages set aside
- * @readers: who waits for a message
- * @writers: who waits for an empty slot
- * @dead_readers: who waits for a message in @dead
- * @late: wakes, a tick later, those whom a put left to others to wake; armed by any putter
- * @redelivered: deliveries to readers who kept the message, not for the first time
- * @suspected: how many messages were made suspects.  Both are for what is rare, so that the
- *	counters of a CPU fit one cache line
- * @counters: for each of nr_cpu_ids CPUs, read any time.  Not alloc_percpu(), which takes
- *	more time than all else that a small queue needs
+ * @dead: indices of dead letters
+ * @readers: waiters for a message
+ * @writers: waiters for an empty slot
+ * @dead_readers: waiters for a dead letter
+ * @late: wakes waiters if puts have skipped their wake-ups, see mpmcq_wake_late(); armed by any
+ *	putter
+ * @redelivered: number of deliveries under lease of messages that had been delivered before
+ * @suspected: how many times a message became a suspect.  This and @redelivered are rare; without
+ *	them the counters of a CPU fit one cache line
+ * @counters: for each of nr_cpu_ids CPUs; read at any time.  Not by alloc_percpu(), which takes
+ *	more time than the rest of making a small queue
  *
- * Every index is at every moment in one ring, parked, or in the hands of one operation or lease.
- * Its taker owns the slot until he puts or parks it; others only read there, and find out whether
- * what they read is whole: see struct mpmcq_slot.  What is not said otherwise is written once, by
- * mpmcq_queue_create().
+ * Invariant: every index is in exactly one ring, parked, or owned by one operation or lease.
+ *
+ * The taker of an index owns the slot until it puts or parks the index.  Others only read the slot,
+ * and check what they have read: see struct mpmcq_slot.  Fields are written once, by
+ * mpmcq_queue_create(), unless said otherwise.
  */
 struct mpmcq_queue {
 	struct mpmcq_config config;
@@ -190,10 +191,10 @@ struct mpmcq_queue {
  * struct mpmcq_slot - room for one message
  * @generation: number of messages begun here; the owner advances it before it writes a new
  *	message, see mpmcq_slot_begin()
- * @word: what is known of the message, see below
+ * @word: length and state of the message, see below
  * @data: the message
  *
- * Written by the owner of the index only.  Receives also read @word of the message at the head, to
+ * Only the owner of the slot writes it.  Receivers also read @word of the message at the head, to
  * see whether it fits: see claim_from() and mpmcq_claim_ready_fast().  Peeks read all of it, of any
  * message in a ring: see peek.c.
  *
@@ -201,10 +202,11 @@ struct mpmcq_queue {
  *	bits 0-30	length in bytes
  *	bit 31		suspect, see lease.c
  *	bits 32-33	priority
- *	bits 34-36	of a dead message: why, %MPMCQ_REASON_REJECTED and the like
- *	bits 40-63	deliveries to readers who kept it
+ *	bits 34-36	reason of a dead letter, %MPMCQ_REASON_REJECTED and the like
+ *	bits 40-63	number of deliveries under lease
  *
- * A buffer has less than 2^31 bytes, so a word with more than a length fits into none.
+ * A buffer has less than 2^31 bytes.  So a word with any bit above the length, taken as a length,
+ * fits no buffer.
  */
 struct mpmcq_slot {
 	u64 generation;
@@ -213,13 +215,13 @@ struct mpmcq_slot {
 };
 
 /**
- * struct mpmcq_stamp - when a message was sent, and by whom
- * @sent_ns: by CLOCK_BOOTTIME
- * @uid: effective user id of who opened the sending file, in the initial user namespace
- * @gid: effective group id
+ * struct mpmcq_stamp - when a message was sent, and by which user
+ * @sent_ns: time by CLOCK_BOOTTIME, in nanoseconds
+ * @uid: effective user id of the opener of the sending file, in the initial user namespace
+ * @gid: effective group id of the opener, likewise
  *
- * At the end of a slot, in queues with %MPMCQ_STAMP.  Written by the owner of the index.
- * Others read @sent_ns, to say how old the next message is.
+ * At the end of a slot, in queues with %MPMCQ_STAMP.  Written by the owner of the slot.  Others
+ * read @sent_ns, for the age of the next message.
  */
 struct mpmcq_stamp {
 	u64 sent_ns;
@@ -237,32 +239,32 @@ struct mpmcq_stamp {
 #define MPMCQ_DELIVERY		BIT_ULL(MPMCQ_DELIVERY_SHIFT)
 
 /*
- * mpmcq_give_back(), beside MPMCQ_SETTLE_FRONT and the like: the reader has not said so, its time
- * was up or its file has ended.
+ * A flag of mpmcq_give_back(), beside MPMCQ_SETTLE_FRONT and the like: the lease was ended by its
+ * deadline or by the end of the reader's file, not by a call of the reader.
  */
 #define MPMCQ_CAME_BACK	0x80000000U
 
 /**
  * struct mpmcq_claim - what an operation wants, and what it has got
- * @wait_ms: how long it may wait, in milliseconds; 0 for not at all, %MPMCQ_WAIT_FOREVER
- * @dead: of messages: one that was set aside
- * @header: of messages: bytes that each takes in the buffer besides its length
- * @align: of messages: what their lengths are rounded up to there; a power of two
+ * @wait_ms: longest wait in milliseconds; 0 for none, or %MPMCQ_WAIT_FOREVER
+ * @dead: of messages: dead letters
+ * @header: of messages: bytes that each takes in the buffer beside its length
+ * @align: of messages: what their lengths are rounded up to in the buffer; a power of two
  * @room: of messages: bytes in the buffer
- * @held: of messages: how many the caller holds already, if it must not wait for the
- *	end of those; may change; else NULL
- * @holds: of messages: if the caller takes suspects alone, how many it has in hand, and
- *	%MPMCQ_SUSPECT if that is one; may change; else NULL
+ * @held: of messages: number of messages that the caller holds under lease, may change; NULL if it
+ *	may wait while it holds some
+ * @holds: of messages: if the caller takes suspects alone, how many messages its holder has, with
+ *	%MPMCQ_SUSPECT if that is a suspect, may change; else NULL
  * @suspect: out: of messages: one of them is a suspect
- * @priority: of slots: of what is to be sent, so that nothing above is dropped for it
- * @earlier: of several rings: all, in the order in which they are looked at; for look.c and claim.c
- * @n_earlier: how many come before the one that is looked at
- * @drop: of slots: one may be had by dropping a message
- * @dropped: out: of slots: it was
+ * @priority: of slots: of the message to be sent; none of a higher priority is dropped for it
+ * @earlier: for look.c and claim.c: several rings, in the order of the looks
+ * @n_earlier: how many of them come before the one that is looked at
+ * @drop: of slots: a message may be dropped for its slot
+ * @dropped: out: of slots: one was dropped
  * @max: at most so many; 1 to %MPMCQ_BATCH
  * @n: out: how many
- * @id: out: names this delivery of the first message; the next has %MPMCQ_ID_STEP more
- * @index: out: their indices, which are now in the caller's hands; room for @max
+ * @id: out: names the delivery of the first message; each further one has %MPMCQ_ID_STEP more
+ * @index: out: the indices, which the caller owns from then on; room for @max
  */
 struct mpmcq_claim {
 	bool dead;
@@ -286,9 +288,9 @@ struct mpmcq_claim {
 
 #define MPMCQ_ID_STEP	8
 
-#define MPMCQ_SEQ_SHIFT	20	/* the index below, the generation above */
+#define MPMCQ_SEQ_SHIFT	20	/* index below, generation above */
 
-/* What names a message in its queue. */
+/* The name of a message in its queue. */
 static inline u64 mpmcq_seq(u32 index, u64 generation)
 {
 	return generation << MPMCQ_SEQ_SHIFT | index;
@@ -300,7 +302,7 @@ static inline struct mpmcq_stamp *mpmcq_stamp_of(const struct mpmcq_queue *q,
 	return (void *)slot + q->stride - sizeof(struct mpmcq_stamp);
 }
 
-/* Inline also where nothing may be called, see packed.c. */
+/* Always inline: packed.c may call no function while user access is open. */
 static __always_inline struct mpmcq_slot *mpmcq_slot(const struct mpmcq_queue *q, u32 index)
 {
 	return q->slots + index * q->stride;
@@ -311,7 +313,7 @@ static __always_inline u32 mpmcq_word_len(u64 word)
 	return word & MPMCQ_LEN;
 }
 
-/* The word of a message that is sent. */
+/* The word of a message to be sent. */
 static __always_inline u64 mpmcq_word(u32 len, u32 priority)
 {
 	return len | (u64)priority << MPMCQ_PRIORITY_SHIFT;
@@ -328,9 +330,9 @@ static __always_inline u32 mpmcq_word_deliveries(u64 word)
 }
 
 /**
- * mpmcq_ready_ring() - where messages of a priority wait
+ * mpmcq_ready_ring() - the ring of ready messages of a priority
  * @q: the queue
- * @priority: less than its levels
+ * @priority: less than the number of levels
  *
  * Context: any.
  */
@@ -343,7 +345,7 @@ static inline struct index_ring *mpmcq_ready_ring(struct mpmcq_queue *q, u32 pri
 
 /**
  * mpmcq_len() - length of the message in a slot
- * @slot: a slot in the caller's hands; or else the caller finds out whether it was taken meanwhile
+ * @slot: the slot; a caller that does not own it has to check later that it was not taken meanwhile
  *
  * Return: length in bytes.
  * Context: any.
