@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Forwarding: a message that is held goes to another queue, or to the end of its own, as a new one.
+ * Forwarding: a message that is held goes to another queue, or to the tail of its own, as a new
+ * one.
  *
  *	1  look the message up, for its length		under the holder's lock
  *	2  take an empty slot of the other queue	may wait
@@ -9,14 +10,18 @@
  *	5  publish there
  *	6  free the slot here
  *
- * The lease runs on until step 3.  If it has ended by then, by its deadline or by another thread,
- * the slot goes back and the call fails; a message that was dropped for it is not brought back, as
- * later ones may have been read by then.  From step 3 on nobody else finds the message, and nothing
- * can fail or sleep: a new payload was copied from the user before step 1.  So the message is in
- * one queue or in both, and in both only between steps 5 and 6, while the forwarder has it.  No two
- * locks are held at once.
+ * The lease runs on until step 3.  If its deadline or another thread has ended it by then, the slot
+ * goes back and the call fails.  A message that was dropped for the slot is not brought back,
+ * because later ones may have been received meanwhile.
  *
- * A message that stays in its queue keeps its slot, so this works in a full queue.
+ * From step 3 on no other operation finds the message, and nothing can fail or sleep: a new payload
+ * was copied from the user before step 1.
+ *
+ * Invariant: the message is in one queue or in both, and in both only between steps 5 and 6, while
+ * the forwarder owns its slot here.
+ *
+ * No two locks are held at once.  A message that stays in its queue keeps its slot, so that works
+ * in a full queue.
  */
 
 #include <linux/kernel.h>
@@ -31,8 +36,8 @@
 #include "trace.h"
 
 /*
- * Sends what is in a slot, with @len bytes of data or those of @msg.  The name is told before, as
- * others may take the message and its slot at once.
+ * Sends what is in a slot: @len bytes of @data, or what is there without it.  Sets @msg->seq before
+ * the publish, because a receiver may take the message and free its slot at once.
  */
 static void send_as_new(struct mpmcq_queue *q, u32 index, const void *data, u32 len,
 			struct mpmcq_forwarding *msg)
@@ -47,7 +52,7 @@ static void send_as_new(struct mpmcq_queue *q, u32 index, const void *data, u32 
 	mpmcq_send_slots(q, &index, 1, msg->delay_ms, msg->cred);
 }
 
-/* To the end of the same queue, in its own slot; the lease keeps the queue's end away meanwhile. */
+/* Sends to the tail of the same queue, in the same slot.  The lease holds off the queue's end. */
 static int forward_here(struct mpmcq_queue *q, struct mpmcq_holder *h,
 			struct mpmcq_forwarding *msg, u32 len)
 {
@@ -62,17 +67,17 @@ static int forward_here(struct mpmcq_queue *q, struct mpmcq_holder *h,
 }
 
 /**
- * mpmcq_forward() - send a message that is held as a new one, and be done with it
+ * mpmcq_forward() - send a message that is held as a new one, and end its lease
  * @from: the queue
- * @h: who holds it
+ * @h: the holder of the message
  * @to: the other queue; may be the same
- * @msg: which, and how
+ * @msg: which message, and how
  *
- * Return: 0; -ENOENT if it is not held, or not any more when there is a slot; -EMSGSIZE if it is
- * longer than @to allows; -EINVAL if @to has no such level; -EOPNOTSUPP for a delay if @to has
- * none; and those of mpmcq_claim_slots() but -EFAULT.  After an error it is held as before, if its
- * lease has not ended.  If it has, @to may have dropped a message for the slot, as it may at any
- * write.
+ * Return: 0; -ENOENT if it is not held, or no longer held when there is a slot; -EMSGSIZE if it is
+ * longer than @to allows; -EINVAL if @to has no such level; -EOPNOTSUPP for a delay if @to has no
+ * %MPMCQ_DELAY; and those of mpmcq_claim_slots() except -EFAULT.  After an error the message is
+ * held as before, unless its lease has ended.  If it has, @to may have dropped a message for the
+ * slot, as for any send.
  * Context: process; may sleep if it may wait.
  */
 int mpmcq_forward(struct mpmcq_queue *from, struct mpmcq_holder *h, struct mpmcq_queue *to,

@@ -9,15 +9,15 @@ struct mpmcq_holder;
 struct mpmcq_queue;
 
 /**
- * struct mpmcq_forwarding - a message that is to go to another queue
+ * struct mpmcq_forwarding - a message to be forwarded
  * @id: names the delivery to the holder
- * @data: what is to be sent in its place; NULL for the message itself
- * @len: of @data, in bytes; at least 1
- * @priority: there
+ * @data: data to be sent in place of the message; NULL for the message itself
+ * @len: length of @data in bytes; at least 1
+ * @priority: priority in the other queue
  * @delay_ms: how long it is parked there, in milliseconds; 0 for not at all
- * @cred: of who opened the file for the other queue
+ * @cred: credentials of the opener of the file of the other queue
  * @wait_ms: for an empty slot, as of struct mpmcq_claim
- * @seq: out: names the new message there
+ * @seq: out: names the new message in the other queue
  */
 struct mpmcq_forwarding {
 	u64 id;

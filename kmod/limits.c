@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How much memory queues and leases may take, and how many queues there may be.
+ * Limits of the memory of queues and leases, and of the number of queues.
  *
- * What a queue takes is charged from its creation until it is freed.  What a table of leases
- * takes is charged likewise, but is no queue.  Memory cgroups are charged besides.
+ * A queue is charged from its creation until it is freed.  So is a table of leases, which does not
+ * count as a queue.  Memory cgroups are charged besides.
  *
- * A charge is entered in several accounts, once in each:
+ * A charge is entered once in each of several accounts:
  *
  *  - the account of the creator's filesystem uid, as a kuid;
  *  - for each user namespace from the creator's up to the initial one, the account of the
  *    namespace's owner.  If the owner is global root, the namespace has its own account, so
  *    containers that root starts do not use up root's.  The initial namespace has none.
  *
- * So a user who maps many ids into a namespace gets no more than one user may have.  It works like
- * kernel/ucount.c, which a module cannot use: it has no kinds of a module's, and before 7.3 its
- * functions are not exported.  So the limits are parameters, and not sysctls of a namespace.
+ * So a user who maps many ids into a namespace gets no more than one user may have.
+ *
+ * kernel/ucount.c works like that.  A module cannot use it: it has no kinds for modules, and before
+ * 7.3 its functions are not exported.  So the limits are module parameters, not sysctls of a
+ * namespace.
  */
 
 #include <linux/capability.h>
@@ -50,11 +52,11 @@ module_param(max_user_queues, uint, 0644);
 MODULE_PARM_DESC(max_user_queues, "most queues that a user may have (1024)");
 
 /**
- * struct mpmcq_account - what a user, or a user namespace of global root, has
- * @node: among the accounts
+ * struct mpmcq_account - what a user, or a user namespace of global root, takes
+ * @node: entry in the accounts
  * @uid: the user, if @ns is NULL
  * @ns: the namespace, with a reference; NULL for a user's account
- * @charges: charges entered here, and calls about to enter one; the last one frees it
+ * @charges: number of charges entered here, and of calls about to enter one; the last one frees it
  * @queues: number of queues
  * @bytes: memory of queues and leases, in bytes
  *
@@ -71,11 +73,11 @@ struct mpmcq_account {
 
 /**
  * struct mpmcq_charge - memory that is entered in accounts
- * @quota: of the set of queues, or NULL; stays as long as the charge
- * @bytes: how much, in bytes
- * @queues: how many queues it is, 0 or 1
+ * @quota: the limits of the set of queues, or NULL; stays as long as the charge
+ * @bytes: memory in bytes
+ * @queues: number of queues, 0 or 1
  * @n: number of accounts
- * @accounts: the accounts, of which no two are the same
+ * @accounts: the accounts, each once
  */
 struct mpmcq_charge {
 	struct mpmcq_quota *quota;
@@ -85,12 +87,12 @@ struct mpmcq_charge {
 	struct mpmcq_account *accounts[];
 };
 
-/* Nobody allocates memory under it. */
+/* No memory is allocated under it. */
 static DEFINE_MUTEX(accounts_lock);
 static DEFINE_HASHTABLE(accounts, 8);	/* under accounts_lock */
 static unsigned long total_bytes;	/* under accounts_lock */
 
-/* Limits may change at any time, also to less than there is already. */
+/* Limits may change at any time, also to less than what is taken already. */
 static bool exceeds(unsigned long have, unsigned long more, unsigned long limit)
 {
 	return more && (more > limit || have > limit - more);
@@ -117,7 +119,7 @@ static struct mpmcq_account *find_account(kuid_t uid, const struct user_namespac
 	return NULL;
 }
 
-/* Returns the account, made if there is none, with one charge more; NULL without memory. */
+/* Returns the account, new if there was none, with one charge more; NULL without memory. */
 static struct mpmcq_account *get_account(kuid_t uid, struct user_namespace *ns)
 {
 	struct mpmcq_account *account, *spare = NULL;
@@ -145,7 +147,7 @@ static struct mpmcq_account *get_account(kuid_t uid, struct user_namespace *ns)
 	return account;
 }
 
-/* Under accounts_lock.  Only accounts that are no longer in use are left in the charge. */
+/* Under accounts_lock.  Leaves in the charge only the accounts that are unused now. */
 static void put_accounts(struct mpmcq_charge *charge)
 {
 	unsigned int i, unused = 0;
@@ -174,7 +176,7 @@ static void free_charge(struct mpmcq_charge *charge)
 	kfree(charge);
 }
 
-/* A charge that is entered nowhere. */
+/* Frees a charge that is not entered. */
 static void drop_charge(struct mpmcq_charge *charge)
 {
 	mutex_lock(&accounts_lock);
@@ -183,7 +185,7 @@ static void drop_charge(struct mpmcq_charge *charge)
 	free_charge(charge);
 }
 
-/* Adds an account to the charge, unless it is among those already; false without memory. */
+/* Adds an account to the charge, unless it is there already.  Returns false without memory. */
 static bool add_account(struct mpmcq_charge *charge, kuid_t uid, struct user_namespace *ns)
 {
 	struct mpmcq_account *account;
@@ -201,7 +203,7 @@ static bool add_account(struct mpmcq_charge *charge, kuid_t uid, struct user_nam
 	return true;
 }
 
-/* Makes a charge with the caller's accounts, entered in none; NULL without memory. */
+/* Makes a charge with the caller's accounts, but does not enter it; NULL without memory. */
 static struct mpmcq_charge *make_charge(void)
 {
 	struct user_namespace *ns = current_user_ns();
@@ -290,14 +292,15 @@ static int try_enter(struct mpmcq_charge *charge, bool exempt)
 }
 
 /**
- * mpmcq_charge() - enter memory in the caller's accounts
- * @quota: of the set of queues that the queue is in; must stay until mpmcq_uncharge(); or NULL
- * @bytes: how much, in bytes
- * @queues: how many queues it is, 0 or 1
+ * mpmcq_charge() - charge memory to the caller's accounts
+ * @quota: limits of the set of queues that the queue is in, which stay until mpmcq_uncharge();
+ *	or NULL
+ * @bytes: memory in bytes
+ * @queues: number of queues, 0 or 1
  *
- * Return: the charge, or an ERR_PTR: -EFBIG if the queue is too large; -EDQUOT if an account
- * has too much or too many and the caller lacks CAP_SYS_RESOURCE; -ENOSPC if the set, or all,
- * have too much; -ENOMEM.
+ * Return: the charge, or an ERR_PTR: -EFBIG if the queue is too large; -EDQUOT if an account would
+ * exceed its limit and the caller lacks CAP_SYS_RESOURCE; -ENOSPC if the set, or all queues and
+ * leases, would exceed theirs; -ENOMEM.
  * Context: may sleep.
  */
 struct mpmcq_charge *mpmcq_charge(struct mpmcq_quota *quota, size_t bytes, unsigned int queues)
@@ -314,7 +317,7 @@ struct mpmcq_charge *mpmcq_charge(struct mpmcq_quota *quota, size_t bytes, unsig
 	charge->bytes = bytes;
 	charge->queues = queues;
 	ret = try_enter(charge, false);
-	/* The capability is asked for only where it makes a difference: asking is audited. */
+	/* Asked for only where it makes a difference, because asking is audited. */
 	if (ret == -EDQUOT && capable(CAP_SYS_RESOURCE))
 		ret = try_enter(charge, true);
 	if (ret) {
@@ -325,7 +328,7 @@ struct mpmcq_charge *mpmcq_charge(struct mpmcq_quota *quota, size_t bytes, unsig
 }
 
 /**
- * mpmcq_uncharge() - take memory off the accounts
+ * mpmcq_uncharge() - take a charge off the accounts
  * @charge: from mpmcq_charge(), or NULL
  *
  * Context: may sleep.

@@ -8,16 +8,16 @@
 struct mpmcq_charge;
 
 /*
- * How tables are asked for whose size a user chose: the call fails where memory is short, and
- * does not make the allocator try hard.  Page tables of vmalloc() are allocated as usual.
+ * Flags for tables whose size a user chose: the call fails where memory is short, and the allocator
+ * does not try hard.  vmalloc() allocates page tables as usual.
  */
 #define MPMCQ_GFP_TABLE	(GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY)
 
 /**
- * struct mpmcq_quota - the limits of a set of queues, and what it has of them
- * @max_bytes: memory of its queues, in bytes; 0 for no limit
- * @max_queues: number of its queues; 0 for no limit
- * @bytes: memory that its queues take now, in bytes
+ * struct mpmcq_quota - the limits of a set of queues, and what the set takes of them
+ * @max_bytes: most memory of its queues, in bytes; 0 for no limit
+ * @max_queues: most queues; 0 for no limit
+ * @bytes: memory of its queues now, in bytes
  * @queues: number of queues now
  *
  * @bytes and @queues are written under accounts_lock of limits.c.  The limits may change at any

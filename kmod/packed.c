@@ -2,15 +2,15 @@
 /*
  * The packed format: many messages a call, each behind a struct mpmcq_msg.
  *
- * Messages go in batches.  A batch takes its indices at once, copies with page faults
- * disabled, and puts them at once.  If pages are missing, a sender puts back the slots that
- * are left, and a receiver keeps its messages: see "Missing pages" in message.c.  A call
- * sleeps for no message and no slot once it has moved one message.
+ * Messages go in batches of at most 64.  A batch takes its indices at once, copies with page faults
+ * disabled, and puts its indices at once.  If pages are missing, a sender puts the remaining slots
+ * back, and a receiver keeps its messages: see "Missing pages" in message.c.  Once a call has moved
+ * one message it waits for no other, and for no slot.
  *
- * Short messages in one buffer are copied word by word, with user access opened once for all
- * that follow each other: to open and close it takes longer than such a copy.  While it is
- * open nothing may be called.  All others are copied by the iterator, one by one; so is the
- * one at which words end, whether it is long, or wrong, or pages are missing.
+ * Short messages in a single buffer are copied word by word, and user access is opened once for a
+ * run of them, because opening and closing it takes longer than such a copy.  No function may be
+ * called while it is open.  All other messages are copied by the iterator, one by one.  So is the
+ * message that ends a run, because it is long, or wrong, or its pages are missing.
  */
 
 #include <linux/cred.h>
@@ -36,8 +36,8 @@
 #define MPMCQ_ALIGN	8
 
 /*
- * Up to so many bytes are short; the usual msg_size.  In emulation messages of that length go
- * 1.4 times as fast by words; for longer ones processors have something faster than words.
+ * Longest short message, in bytes: the default msg_size.  In emulation messages of that length go
+ * 1.4 times as fast by words.  For longer ones processors have something faster than words.
  */
 #define MPMCQ_SHORT	1024U
 
@@ -51,7 +51,7 @@ static __always_inline size_t space_of(u32 len)
 	return MPMCQ_MSG_SPACE((size_t)len);
 }
 
-/* The same with headers of that size. */
+/* The same with headers of @header bytes. */
 static size_t space_with(u32 header, u32 len)
 {
 	return header + padded(len);
@@ -62,7 +62,7 @@ static u32 header_size(const struct mpmcq_caller *by)
 	return by->meta ? sizeof(struct mpmcq_meta) : sizeof(struct mpmcq_msg);
 }
 
-/* Whether a header is right, and @rest bytes behind it enough for its message. */
+/* Returns 0 if a header is valid and its message fits the @rest bytes behind it, else an error. */
 static int check_header(const struct mpmcq_queue *q, const struct mpmcq_msg *msg, size_t rest)
 {
 	if (!msg->len || msg->flags || msg->priority >= q->config.levels)
@@ -76,8 +76,8 @@ static int check_header(const struct mpmcq_queue *q, const struct mpmcq_msg *msg
 }
 
 /*
- * Fetches the header of a message, of @header bytes, which is all there.  Moves on past it, or not
- * at all if it fails.
+ * Reads the header of a complete message.  Moves on past its @header bytes, or not at all if it
+ * fails.
  */
 static int fetch_header(struct mpmcq_queue *q, struct iov_iter *from, u32 header,
 			struct mpmcq_msg *msg)
@@ -95,7 +95,7 @@ static int fetch_header(struct mpmcq_queue *q, struct iov_iter *from, u32 header
 	return ret;
 }
 
-/* False if pages are missing.  Four at a time, as a loop costs more than what it does here. */
+/* Returns false if pages are missing.  Four at a time, because the loop costs more than a copy. */
 static __always_inline bool get_words(void *data, const void __user *buf, size_t bytes)
 {
 	const unsigned long __user *from = buf;
@@ -134,7 +134,7 @@ missing:
 	return false;
 }
 
-/* What counts of a header; the flags are 0 in @more. */
+/* Reads a header.  @more is the priority, or larger than any priority if a flag is set. */
 static __always_inline bool get_header(const struct mpmcq_msg __user *from, u32 *len,
 				       u32 *delay_ms, u32 *more)
 {
@@ -151,7 +151,7 @@ missing:
 	return false;
 }
 
-/* Two fields of 32 bits as they lie in memory. */
+/* Two 32-bit fields as they lie in memory. */
 static __always_inline u64 pair(u32 first, u32 second)
 {
 #ifdef __BIG_ENDIAN
@@ -162,8 +162,8 @@ static __always_inline u64 pair(u32 first, u32 second)
 }
 
 /*
- * The header of a message that is not dead and of the lowest priority.  Three words, as a store for
- * each field makes a packed message take 2 % more instructions (make bench-exact).
+ * Writes the header of a message that is not dead and of the lowest priority.  Three words, because
+ * a store for each field makes a packed message take 2 % more instructions (make bench-exact).
  */
 static __always_inline bool put_header(struct mpmcq_msg __user *to, u32 len, u64 id,
 				       u32 deliveries)
@@ -179,9 +179,9 @@ missing:
 }
 
 /*
- * Copies short messages into slots, from the @i-th on, and moves on past them, until one is
- * not short, wrong or not there, or has another priority or delay than @like.  Returns which that
- * is.
+ * Copies short messages into slots, from the @i-th on, and moves on past them.  Stops at a message
+ * that is not short, not valid or not there, or has another priority or delay than @like.  Returns
+ * its number.
  */
 static unsigned int copy_short_in(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 				  unsigned int i, struct iov_iter *from,
@@ -213,8 +213,8 @@ static unsigned int copy_short_in(struct mpmcq_queue *q, const struct mpmcq_clai
 }
 
 /*
- * Copies any message with the priority and delay of @msg into a slot and moves on past it; false if
- * that cannot be.  @msg has its header then.
+ * Copies any message with the priority and delay of @msg into a slot, moves on past it, and leaves
+ * its header in @msg.  Returns false if there is none, it is not valid, or pages are missing.
  */
 static bool copy_one_in(struct mpmcq_queue *q, struct mpmcq_slot *slot, struct iov_iter *from,
 			u32 header, struct mpmcq_msg *msg)
@@ -240,8 +240,8 @@ static bool copy_one_in(struct mpmcq_queue *q, struct mpmcq_slot *slot, struct i
 }
 
 /*
- * Copies messages into slots and moves on past them; returns how many.  The header of the first is
- * @msg.  All have its priority and delay, and each is likely to be as long as the one before.
+ * Copies messages into slots and moves on past them; returns how many.  @msg is the header of the
+ * first.  All have its priority and delay.  Each is likely to be as long as the one before.
  */
 static unsigned int copy_batch_in(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 				  struct iov_iter *from, u32 header, struct mpmcq_msg msg)
@@ -262,9 +262,10 @@ static unsigned int copy_batch_in(struct mpmcq_queue *q, const struct mpmcq_clai
 }
 
 /*
- * Sends a batch: as many as there would be if all were as the first one,
- * but no more than half of the free slots, or others would find the queue full for messages
- * that are not there.  Returns how many messages, 0 if pages are to be fetched first.
+ * Sends a batch: as many messages as there are if all are as long as the first.  It takes no more
+ * than half of the free slots, else other senders would find the queue full for messages that are
+ * not there.  Returns how many messages, 0 if pages were missing and have been fetched, or an
+ * error.
  */
 static int send_batch(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
 		      const struct mpmcq_caller *by)
@@ -299,15 +300,14 @@ static int send_batch(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
 }
 
 /**
- * mpmcq_packed_send() - queue many messages
+ * mpmcq_packed_send() - send many messages
  * @q: the queue
  * @from: the messages, each behind its header
  * @wait_ms: for an empty slot, as of struct mpmcq_claim
  * @by: the open file
  *
- * Return: bytes of the messages that were sent, with headers and padding.  If that
- * would be 0: -EINVAL if there is nothing or the first header is wrong, and
- * those of mpmcq_send().
+ * Return: bytes of the messages that were sent, with headers and padding.  If that would be 0:
+ * -EINVAL if there is no message or the first header is not valid, and the errors of mpmcq_send().
  * Context: may sleep.
  */
 ssize_t mpmcq_packed_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
@@ -328,7 +328,7 @@ ssize_t mpmcq_packed_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait
 	return iov_iter_count(from) < all ? all - iov_iter_count(from) : ret;
 }
 
-/* The header of the message that was the @i-th of a claim; @kept: this delivery counts. */
+/* The header of the @i-th message of a claim.  @kept: this delivery counts. */
 static __always_inline struct mpmcq_msg header_of(const struct mpmcq_slot *slot,
 						  const struct mpmcq_claim *claim,
 						  unsigned int i, bool kept)
@@ -343,8 +343,8 @@ static __always_inline struct mpmcq_msg header_of(const struct mpmcq_slot *slot,
 }
 
 /*
- * Copies short messages out, from the @i-th on, and moves on past them, until one is not
- * short or pages are missing.  Returns which that is.
+ * Copies short messages out, from the @i-th on, and moves on past them.  Stops at a message that is
+ * not short, or whose pages are missing.  Returns its number.
  */
 static unsigned int copy_short_out(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 				   unsigned int i, struct iov_iter *to, bool kept)
@@ -360,7 +360,7 @@ static unsigned int copy_short_out(struct mpmcq_queue *q, const struct mpmcq_cla
 		u32 len = mpmcq_word_len(slot->word);
 		size_t whole = round_down(len, MPMCQ_ALIGN);
 
-		/* Claims are of what fits: else this would write where nothing was checked. */
+		/* A claim takes only what fits.  Else this would write to unchecked addresses. */
 		if (len > MPMCQ_SHORT || slot->word & (MPMCQ_REASON | MPMCQ_PRIORITY) ||
 		    space_of(len) > count - at)
 			break;
@@ -382,7 +382,7 @@ out:
 	return i;
 }
 
-/* What the long header tells of a message, beyond the short one. */
+/* Sets what struct mpmcq_meta has beyond struct mpmcq_msg. */
 static void add_meta(struct mpmcq_queue *q, u32 index, const struct cred *cred,
 		     struct mpmcq_meta *meta)
 {
@@ -391,7 +391,7 @@ static void add_meta(struct mpmcq_queue *q, u32 index, const struct cred *cred,
 	bool stamped = q->config.flags & MPMCQ_STAMP;
 
 	meta->seq = mpmcq_seq(index, slot->generation);
-	/* Another processor's clock may have been ahead. */
+	/* The clock of the sender's processor may have been ahead. */
 	meta->age_ns = stamped ? max_t(s64, ktime_get_boottime_ns() - stamp->sent_ns, 0) : 0;
 	meta->uid = from_kuid_munged(cred->user_ns,
 				     stamped ? KUIDT_INIT(stamp->uid) : INVALID_UID);
@@ -400,7 +400,7 @@ static void add_meta(struct mpmcq_queue *q, u32 index, const struct cred *cred,
 	meta->state = slot->word & MPMCQ_SUSPECT ? MPMCQ_STATE_SUSPECT : 0;
 }
 
-/* Copies the @i-th message out and moves on past it; false if pages are missing. */
+/* Copies the @i-th message out and moves on past it.  Returns false if pages are missing. */
 static bool copy_one_out(struct mpmcq_queue *q, const struct mpmcq_claim *claim, unsigned int i,
 			 struct iov_iter *to, bool kept, const struct mpmcq_caller *by)
 {
@@ -420,8 +420,8 @@ static bool copy_one_out(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 }
 
 /*
- * Copies messages out, from the @i-th on, and moves on past them, until pages are missing.
- * Returns which message that is.
+ * Copies messages out, from the @i-th on, and moves on past them.  Stops at a message whose pages
+ * are missing.  Returns its number.
  */
 static unsigned int copy_batch_out(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 				   unsigned int i, struct iov_iter *to, bool kept,
@@ -439,7 +439,7 @@ static unsigned int copy_batch_out(struct mpmcq_queue *q, const struct mpmcq_cla
 	return i;
 }
 
-/* What has been claimed for a holder goes back if that has no room for it beside what it has. */
+/* Hands a claim back and fails if the holder may not have it beside what it has. */
 static int admit_batch(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 		       struct mpmcq_holder *h)
 {
@@ -451,8 +451,9 @@ static int admit_batch(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 }
 
 /*
- * Claims a batch, of no more than may fit, with room to hold it if it is to be held.  A read
- * that waits wants one message: other reads of the open file would lack what it reserves.
+ * Claims a batch of no more messages than may fit, and reserves room for them in the holder, if
+ * any.  A read that waits claims one message, because other reads of the open file would lack the
+ * room that it reserves.
  */
 static int claim_batch(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct mpmcq_holder *h,
 		       u32 wait_ms)
@@ -478,7 +479,7 @@ static int claim_batch(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct 
 	return ret;
 }
 
-/* What becomes of a batch of which @done messages were copied. */
+/* Keeps or frees the @done messages that were delivered, and hands the others back. */
 static void finish_batch(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 			 struct mpmcq_holder *h, unsigned int done)
 {
@@ -491,8 +492,8 @@ static void finish_batch(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 }
 
 /*
- * Copies a batch out, fetching pages as long as any are missing.  Returns how many messages
- * were delivered; if not all, @ret has the error.  A dying reader sees none of them.
+ * Copies a batch out, and fetches pages as long as any are missing.  Returns how many messages were
+ * delivered; if not all, @ret has the error.  A fatal signal makes it 0: the reader sees none.
  */
 static unsigned int deliver_batch(struct mpmcq_queue *q, const struct mpmcq_claim *claim,
 				  struct iov_iter *to, bool kept, const struct mpmcq_caller *by,
@@ -521,9 +522,7 @@ static unsigned int deliver_batch(struct mpmcq_queue *q, const struct mpmcq_clai
 	return done;
 }
 
-/*
- * Receives a batch.  Returns how many messages, or an error; -ENOMSG if there will be no more.
- */
+/* Receives a batch.  Returns how many messages, or an error; -ENOMSG if no message will come. */
 static int receive_batch(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *claim,
 			 struct mpmcq_holder *h, u32 wait_ms, const struct mpmcq_caller *by)
 {
@@ -549,16 +548,16 @@ static int interrupted(const struct mpmcq_claim *claim)
 }
 
 /**
- * mpmcq_packed_receive() - take as many messages as there are and fit
+ * mpmcq_packed_receive() - receive as many messages as there are and fit
  * @q: the queue
  * @to: where they go, each behind its header
  * @claim: @wait_ms, @dead and @held; the rest is set here
- * @h: who holds them from then on, NULL for nobody
+ * @h: holds the messages from then on; NULL if their slots are freed
  * @by: the open file
  *
- * Return: bytes of the messages, with headers and padding; 0 if @to has no room at
- * all, or at the end of a closed queue.  If there is no message: -ENOBUFS if @h has no
- * room, or no room for a suspect, which is next, and those of mpmcq_receive().
+ * Return: bytes of the messages, with headers and padding; 0 if @to has no room at all, or at the
+ * end of a closed queue.  If there is no message: -ENOBUFS if @h has no room, or the next message
+ * is a suspect and @h may not have it beside what it has; and the errors of mpmcq_receive().
  * Context: may sleep.
  */
 ssize_t mpmcq_packed_receive(struct mpmcq_queue *q, struct iov_iter *to,
@@ -576,7 +575,7 @@ ssize_t mpmcq_packed_receive(struct mpmcq_queue *q, struct iov_iter *to,
 	while (iov_iter_count(to)) {
 		ret = receive_batch(q, to, claim, h,
 				    iov_iter_count(to) < all ? 0 : claim->wait_ms, by);
-		/* Another thread may have made room by now. */
+		/* Another thread may have made room since. */
 		if (ret == -ENOBUFS && iov_iter_count(to) == all && !mpmcq_holder_full(h)) {
 			if (signal_pending(current))
 				return interrupted(claim);

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Parked messages: what is sent or given back with a delay, until it is due.
+ * Parked messages: sent or given back with a delay, and not yet due.
  *
  * A parked message is in no ring.  Its index is in a tree in the order of the times, under a
- * spinlock.  A queue has a tree only if it was created with one.
+ * spinlock.  A queue has a tree only if it was created with %MPMCQ_DELAY.
  *
- * The timer only queues work.  It is armed for the first message of the tree:
+ * The timer only queues work.
  *
- *	invariant	while anything is parked, the timer is armed for a time no later than the
- *			first, or the work is pending or about to take the lock
+ * Invariant: while any message is parked, the timer is armed for a time no later than the first, or
+ * the work is pending or about to take the lock.
  *
- * mpmcq_park_add() keeps it when it brings the new first one, and mpmcq_park_remove_due() when it
- * leaves one that is not due.  If it takes as many as it may, its caller calls again.
+ * mpmcq_park_add() arms the timer if it brings a new first message.  mpmcq_park_remove_due() arms
+ * it if it leaves a message that is not due.  If it has taken @max, its caller calls again.
  *
- * Times are those of CLOCK_BOOTTIME, which goes on while the machine is suspended, and is set by
- * nobody.
+ * Times are those of CLOCK_BOOTTIME, which runs on while the machine is suspended and which no user
+ * sets.
  */
 
 #include <linux/kernel.h>
@@ -25,7 +25,7 @@
 static struct workqueue_struct *park_wq;	/* written once, at load */
 
 /**
- * mpmcq_parks_init() - what all queues with a delay need
+ * mpmcq_parks_init() - make the workqueue for all parks
  *
  * Return: 0 or -ENOMEM.
  * Context: may sleep.
@@ -40,7 +40,7 @@ int mpmcq_parks_init(void)
 /**
  * mpmcq_parks_exit() - undo mpmcq_parks_init()
  *
- * Context: may sleep; there is no queue.
+ * Context: may sleep; there is no queue any more.
  */
 void mpmcq_parks_exit(void)
 {
@@ -48,8 +48,8 @@ void mpmcq_parks_exit(void)
 }
 
 /**
- * mpmcq_park_bytes() - memory for what may be parked
- * @capacity: how many messages
+ * mpmcq_park_bytes() - memory of a park
+ * @capacity: number of slots of the queue
  *
  * Return: bytes.
  * Context: any.
@@ -68,11 +68,11 @@ static enum hrtimer_restart first_is_due(struct hrtimer *timer)
 }
 
 /**
- * mpmcq_park_init() - nothing is parked
+ * mpmcq_park_init() - initialise a park without messages
  * @p: zeroed memory of mpmcq_park_bytes()
- * @capacity: how many messages there are
+ * @capacity: number of slots of the queue
  * @closings: changes when the queue is closed or reopened; odd while it is closed
- * @work: calls mpmcq_park_remove_due() until that returns less than it may
+ * @work: calls mpmcq_park_remove_due() until that returns less than its @max
  *
  * Context: may sleep.
  */
@@ -91,10 +91,10 @@ void mpmcq_park_init(struct mpmcq_park *p, u32 capacity, const atomic_t *closing
 }
 
 /**
- * mpmcq_park_end() - no work is under way or will be
- * @p: the messages, which stay where they are
+ * mpmcq_park_end() - stop the timer and the work
+ * @p: the park; its messages stay where they are
  *
- * Context: may sleep; nobody adds or changes anything any more.
+ * Context: may sleep; no other operation uses the park any more.
  */
 void mpmcq_park_end(struct mpmcq_park *p)
 {
@@ -105,7 +105,7 @@ void mpmcq_park_end(struct mpmcq_park *p)
 	cancel_work_sync(&p->work);
 }
 
-/* Under the lock.  A message that comes after the work for this has run is not parked. */
+/* Under the lock.  While true, no message may be parked, because the work may have run already. */
 static bool is_all_due(const struct mpmcq_park *p)
 {
 	return p->all_due && p->all_due == atomic_read(p->closings);
@@ -113,15 +113,15 @@ static bool is_all_due(const struct mpmcq_park *p)
 
 /**
  * mpmcq_park_add() - park messages
- * @p: the others
- * @indices: messages in the caller's hands
+ * @p: the park
+ * @indices: messages that the caller owns
  * @n: how many
- * @delay_ms: for so long, in milliseconds
+ * @delay_ms: for how long, in milliseconds
  *
  * They will be due in the order given.
  *
- * Return: true if they are parked; false if nothing is to wait just now, and then they are
- * still in the caller's hands.
+ * Return: true if they are parked; false if all messages are due now, and then the caller still
+ * owns them.
  * Context: process.
  */
 bool mpmcq_park_add(struct mpmcq_park *p, const u32 *indices, unsigned int n, u32 delay_ms)
@@ -131,7 +131,7 @@ bool mpmcq_park_add(struct mpmcq_park *p, const u32 *indices, unsigned int n, u3
 	ktime_t due;
 
 	spin_lock(&p->lock);
-	/* Under the lock, so that the same delay keeps the order. */
+	/* Under the lock, so that equal delays keep the order. */
 	due = ktime_add_ms(ktime_get_boottime(), delay_ms);
 	all_due = is_all_due(p);
 	for (i = 0; i < n && !all_due; i++) {
@@ -149,8 +149,8 @@ bool mpmcq_park_add(struct mpmcq_park *p, const u32 *indices, unsigned int n, u3
 
 /**
  * mpmcq_park_remove_due() - take messages that are due
- * @p: what is parked
- * @indices: out: the messages, now in the caller's hands, in the order of their times
+ * @p: the park
+ * @indices: out: the messages, which the caller owns, in the order of their times
  * @max: at most so many; at least 1
  *
  * Return: how many; if @max, there may be more.
@@ -179,16 +179,16 @@ unsigned int mpmcq_park_remove_due(struct mpmcq_park *p, u32 *indices, unsigned 
 }
 
 /**
- * mpmcq_park_all_due() - let nothing wait
- * @p: what is parked
- * @closings: while the queue's have this value, which is odd; what comes then is not parked
+ * mpmcq_park_all_due() - make all messages due until the queue is reopened
+ * @p: the park
+ * @closings: the queue's value now, which is odd; while it stays so, no message is parked
  *
  * Context: process.
  */
 void mpmcq_park_all_due(struct mpmcq_park *p, int closings)
 {
 	spin_lock(&p->lock);
-	/* Another close may have been quicker, which came after a reopen. */
+	/* A later close, after a reopen, may have been here first. */
 	if (closings - p->all_due > 0)
 		p->all_due = closings;
 	spin_unlock(&p->lock);
@@ -196,10 +196,10 @@ void mpmcq_park_all_due(struct mpmcq_park *p, int closings)
 }
 
 /**
- * mpmcq_park_lock() - let nothing come or go, for those that follow
- * @p: what is parked
+ * mpmcq_park_lock() - lock a park for the functions below
+ * @p: the park
  *
- * Context: process; not to sleep before mpmcq_park_unlock().
+ * Context: process; the caller may not sleep before mpmcq_park_unlock().
  */
 void mpmcq_park_lock(struct mpmcq_park *p) __acquires(&p->lock)
 {
@@ -208,7 +208,7 @@ void mpmcq_park_lock(struct mpmcq_park *p) __acquires(&p->lock)
 
 /**
  * mpmcq_park_unlock() - undo mpmcq_park_lock()
- * @p: what is parked
+ * @p: the park
  *
  * Context: process.
  */
@@ -224,7 +224,7 @@ static int index_of(const struct mpmcq_park *p, const struct timerqueue_node *no
 
 /**
  * mpmcq_park_first() - the message that is due first
- * @p: what is parked, locked
+ * @p: the park, locked
  *
  * Return: its index, or -ENOENT.
  * Context: process.
@@ -236,8 +236,8 @@ int mpmcq_park_first(const struct mpmcq_park *p)
 
 /**
  * mpmcq_park_after() - the message that is due after another
- * @p: what is parked, locked
- * @index: the other
+ * @p: the park, locked
+ * @index: the other, which is parked
  *
  * Return: its index, or -ENOENT.
  * Context: process.
@@ -249,7 +249,7 @@ int mpmcq_park_after(const struct mpmcq_park *p, u32 index)
 
 /**
  * mpmcq_park_has() - whether a message is parked
- * @p: what is parked, locked
+ * @p: the park, locked
  * @index: the message
  *
  * Context: process.
@@ -260,8 +260,8 @@ bool mpmcq_park_has(const struct mpmcq_park *p, u32 index)
 }
 
 /**
- * mpmcq_park_left_ms() - how long a message is to wait yet
- * @p: what is parked, locked
+ * mpmcq_park_left_ms() - how long until a message is due
+ * @p: the park, locked
  * @index: a message that is parked
  *
  * Return: milliseconds, rounded up; 0 if it is due.

@@ -14,16 +14,17 @@ struct mpmcq_queue;
 
 /**
  * struct mpmcq_park - messages that are parked until they are due
- * @q: whose messages they are; nothing to park.c
+ * @q: the queue of the messages; park.c does not use it
  * @closings: changes when the queue is closed or reopened
  * @lock: protects @tree, @n, @all_due and @ending, and the arming of @timer; taken from process
  *	context only
- * @tree: what is parked, in the order of the times, those of the same time in the order parked
- * @n: how many are parked; also read without the lock
- * @all_due: while @closings has this value, which is odd, nothing waits; 0 at first; never back
- * @ending: nothing may be armed or queued any more
- * @timer: queues @work when the first is due
- * @work: takes what is due
+ * @tree: the parked messages, in the order of their times; equal times in the order parked
+ * @n: number of parked messages; also read without the lock
+ * @all_due: every message is due while @closings has this value, which is odd; 0 at first; never
+ *	goes back
+ * @ending: @timer may not be armed any more
+ * @timer: queues @work when the first message is due
+ * @work: publishes the messages that are due
  * @nodes: one for each slot
  */
 struct mpmcq_park {

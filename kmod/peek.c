@@ -2,8 +2,8 @@
 /*
  * Peeking: a copy of a message that stays where it is.
  *
- * Others may take the message while it is copied, and send another one in its slot.  So the copy
- * counts only if the slot has the same generation afterwards as before:
+ * A receiver may take the message while it is copied, and a sender may send another one in its
+ * slot.  So the copy counts only if the generation of the slot is the same afterwards as before:
  *
  *	sender					peeker
  *	takes the slot from free		finds the index in the ring: LOOK
@@ -13,11 +13,14 @@
  *	writes data and word			read barrier	COPY
  *						generation has not changed
  *
- * RECHECK says that nobody had taken the message when generation and word were read, so that they
- * are the message's: BEGIN and LEN store later ones, and release what the taker did to head.  COPY
- * says that the
- * data are the message's: a peeker that sees a byte of the next one sees its generation.  Others
- * may take the message meanwhile, and even give it back; it was there when generation was read.
+ * Impossible: generation or word are later ones and head has not passed the index, because BEGIN
+ * and LEN, which store them, release the taker's move of head.
+ *
+ * Impossible: a byte of the data is of a later message and the generation has not changed, because
+ * the sender stores the generation before WRITE and the peeker reads it after COPY.
+ *
+ * A receiver may take the message after RECHECK, and even give it back.  The message was there when
+ * its generation was read.
  *
  * The copy goes to memory of the call, and to the user only when it counts.
  *
@@ -34,16 +37,16 @@
 #include "peek.h"
 #include "queue.h"
 
-/* How often a copy is tried before it fails with EAGAIN: others take what is at the head. */
+/* How often a copy is tried before it fails with EAGAIN, because receivers take the message. */
 #define MPMCQ_PEEK_TRIES	64
 
 static void copy_data(const struct mpmcq_slot *slot, struct mpmcq_peeked *p)
 {
-	/* Another message may be written there just now; then the copy does not count. */
+	/* A sender may be writing another message there.  Then the copy does not count. */
 	data_race(memcpy(p->data, slot->data, min_t(size_t, mpmcq_word_len(p->word), p->room)));
 }
 
-/* Copies the message at @pos of a ring, which is @index; false if it is not there any more. */
+/* Copies the message @index at @pos of a ring.  Returns false if it is not there any more. */
 static bool try_copy(struct mpmcq_queue *q, const struct index_ring *ring, s64 pos, u32 index,
 		     struct mpmcq_peeked *p)
 {
@@ -63,11 +66,11 @@ static bool try_copy(struct mpmcq_queue *q, const struct index_ring *ring, s64 p
  * mpmcq_peek_at() - copy a message by its place in a ring
  * @q: the queue
  * @ring: one of its rings of messages
- * @n: how many are before it
+ * @n: how many messages are before it
  * @p: the copy
  *
- * Return: 0; -ENOENT if there are no more than @n; -EAGAIN if it was taken while it was copied, too
- * often.
+ * Return: 0; -ENOENT if there are no more than @n; -EAGAIN if receivers took it before it was
+ * copied, in 64 tries.
  * Context: any.
  */
 int mpmcq_peek_at(struct mpmcq_queue *q, const struct index_ring *ring, u32 n,
@@ -98,7 +101,7 @@ int mpmcq_peek_at(struct mpmcq_queue *q, const struct index_ring *ring, u32 n,
  *
  * Looks at all entries, of 8 bytes each.
  *
- * Return: 0; -ENOENT if it is not there; -EAGAIN if it was taken while it was copied.
+ * Return: 0; -ENOENT if it is not there; -EAGAIN if a receiver took it while it was copied.
  * Context: may sleep.
  */
 int mpmcq_peek_seq(struct mpmcq_queue *q, const struct index_ring *ring, u64 seq,
@@ -125,13 +128,13 @@ int mpmcq_peek_seq(struct mpmcq_queue *q, const struct index_ring *ring, u64 seq
 }
 
 /**
- * mpmcq_peek_parked() - copy a message that is parked
+ * mpmcq_peek_parked() - copy a parked message
  * @q: the queue
- * @seq: from mpmcq_seq(), may be anything; 0: the first in the order of their times
- * @next: the one after that
+ * @seq: from mpmcq_seq(), may be anything; 0 for the message that is due first
+ * @next: copy the message that is due after @seq; only if @seq is not 0
  * @p: the copy
  *
- * Return: 0; -ENOENT if there is none; -ESTALE if there is to be one after one that is not parked.
+ * Return: 0; -ENOENT if there is none; -ESTALE if @next and @seq is not parked.
  * Context: process.
  */
 int mpmcq_peek_parked(struct mpmcq_queue *q, u64 seq, bool next, struct mpmcq_peeked *p)

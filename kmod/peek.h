@@ -8,13 +8,13 @@ struct index_ring;
 struct mpmcq_queue;
 
 /**
- * struct mpmcq_peeked - a copy of a message, and what is known of it
+ * struct mpmcq_peeked - a copy of a message, and its state
  * @data: where the copy goes
  * @room: bytes there; of a longer message only the beginning is copied
  * @index: out: the slot
  * @generation: out: of the slot, when the message was sent
  * @word: out: of the slot
- * @left_ms: out: of a parked message, how long it is to wait yet, in milliseconds
+ * @left_ms: out: of a parked message, how long until it is due, in milliseconds
  */
 struct mpmcq_peeked {
 	void *data;
