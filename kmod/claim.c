@@ -39,7 +39,7 @@ static int take_slots(struct mpmcq_queue *q, struct index_ring *ring, struct mpm
 /*
  * A suspect was taken, and another message may be next.  Wakes the holders that were told that they
  * cannot take the suspect, because they may be able to take that message: see "Suspects" in
- * lease.c. Call after wakes_begin() and the take.  Returns whether mpmcq_signal_owners() has to
+ * lease.c.  Call after wakes_begin() and the take.  Returns whether mpmcq_signal_owners() has to
  * follow, after wakes_end().
  */
 static bool suspect_taken(struct mpmcq_queue *q)
@@ -289,8 +289,7 @@ int mpmcq_claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct i
  * Return: how many; 0 if the queue is closed and no message will come; -EMSGSIZE if the next
  * message needs more than the room; -ENOBUFS if it is a suspect and the caller holds messages;
  * -EDEADLK if the queue is closed and only the caller's own messages can come; -EAGAIN if there was
- * none for
- * @wait_ms; -ERESTARTSYS, with a limit -EINTR, if a signal came while waiting.
+ * none for @wait_ms; -ERESTARTSYS, with a limit -EINTR, if a signal came while waiting.
  * Context: may sleep.
  */
 int mpmcq_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim)

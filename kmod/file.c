@@ -266,7 +266,7 @@ static bool is_nowait(const struct kiocb *iocb)
 }
 
 /*
- * read_one_leased(), where mpmcq_receive_kept_now() has taken nothing.  A read that is about to
+ * read_one_leased(), where mpmcq_try_receive_leased() has taken nothing.  A read that is about to
  * wait, or to return that there is no message, acknowledges first: the queue may end with that.
  */
 static noinline ssize_t receive_next(struct mpmcq_file *f, struct iov_iter *to, bool dead,
@@ -315,7 +315,7 @@ static ssize_t read_one_leased(struct mpmcq_file *f, struct iov_iter *to, u32 mo
 		clear_bit_unlock(MPMCQ_READING, &f->reading);
 		return -ESTALE;
 	}
-	ret = unlikely(dead) ? 0 : mpmcq_receive_kept_now(f->queue, to, &index, &id);
+	ret = unlikely(dead) ? 0 : mpmcq_try_receive_leased(f->queue, to, &index, &id);
 	if (likely(ret > 0))
 		mpmcq_holder_keep_next(f->holder, id, index);
 	else if (!ret)
@@ -383,7 +383,7 @@ static __always_inline ssize_t read_to(struct file *file, struct iov_iter *to, b
 	ssize_t ret;
 
 	if (likely(!READ_ONCE(f->modes))) {
-		ret = mpmcq_receive_now(f->queue, to);
+		ret = mpmcq_try_receive(f->queue, to);
 		if (likely(ret))
 			return ret;
 	}

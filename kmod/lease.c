@@ -165,7 +165,7 @@ struct mpmcq_holder {
 
 static struct workqueue_struct *expiry_wq;	/* written once, at load */
 
-static ktime_t deadline_from_now(const struct mpmcq_queue *q)
+static ktime_t new_deadline(const struct mpmcq_queue *q)
 {
 	return ktime_add_ms(ktime_get_boottime(), q->config.lease_ms);
 }
@@ -554,7 +554,7 @@ static void link_lease(struct mpmcq_holder *h, u64 id, u32 index)
 		count_delivery(h->q, mpmcq_slot(h->q, index));
 	if (h->q->config.lease_ms) {
 		/* Under the lock, so that they are in the order of due. */
-		lease->deadline = deadline_from_now(h->q);
+		lease->deadline = new_deadline(h->q);
 		list_add_tail(&lease->due, &h->due);
 	}
 }
@@ -760,7 +760,7 @@ u32 mpmcq_holder_touch(struct mpmcq_holder *h, const u64 *ids, u32 n)
 	ktime_t deadline;
 
 	spin_lock(&h->lock);
-	deadline = deadline_from_now(h->q);
+	deadline = new_deadline(h->q);
 	for (i = 0; i < n; i++) {
 		struct mpmcq_lease *lease = find_lease(h, ids[i]);
 
@@ -787,7 +787,7 @@ u32 mpmcq_holder_touch_all(struct mpmcq_holder *h)
 	u32 n;
 
 	spin_lock(&h->lock);
-	deadline = deadline_from_now(h->q);
+	deadline = new_deadline(h->q);
 	list_for_each_entry(lease, &h->held, held)
 		lease->deadline = deadline;
 	n = h->n;

@@ -96,16 +96,18 @@ static __always_inline bool copy_out(const struct mpmcq_slot *slot, size_t len, 
 /**
  * mpmcq_try_again() - whether a sender may fetch pages and copy once more
  * @tries: how many times in a row nothing could be copied; 0 if something was
+ * @wait_ms: the call's limit, as of struct mpmcq_claim
  *
- * Return: 0 if it may; -EFAULT after 64 tries; -ERESTARTSYS if a signal is pending.
+ * Return: 0 if it may; -EFAULT after 64 tries; -ERESTARTSYS, with a limit -EINTR, if a signal is
+ * pending.
  * Context: may sleep; the caller owns no slot.
  */
-int mpmcq_try_again(unsigned int tries)
+int mpmcq_try_again(unsigned int tries, u32 wait_ms)
 {
 	if (tries == MPMCQ_FAULT_TRIES)
 		return -EFAULT;
 	if (signal_pending(current))
-		return -ERESTARTSYS;
+		return wait_ms && wait_ms != MPMCQ_WAIT_FOREVER ? -EINTR : -ERESTARTSYS;
 	cond_resched();
 	return 0;
 }
@@ -194,8 +196,8 @@ static noinline u64 mark(const struct mpmcq_queue *q, const struct mpmcq_slot *s
  * @by: the open file
  *
  * Return: length of the message; -EINVAL if that is 0; -EMSGSIZE if it is more than the queue's
- * msg_size; -EPIPE if the queue is closed; -EAGAIN if it was full for @wait_ms; -ERESTARTSYS if a
- * signal came, but -EINTR if the call was waiting with a limit; -EFAULT.  After an error nothing is
+ * msg_size; -EPIPE if the queue is closed; -EAGAIN if it was full for @wait_ms; -ERESTARTSYS, with
+ * a limit -EINTR, if a signal came; -EFAULT.  After an error nothing is
  * sent.
  * Context: may sleep if it may wait, or if pages of @from are missing.
  */
@@ -233,7 +235,8 @@ ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
 			return len;
 		}
 		mpmcq_free_one(q, index);
-		ret = fault_in_iov_iter_readable(from, len) ? -EFAULT : mpmcq_try_again(++tries);
+		ret = fault_in_iov_iter_readable(from, len) ? -EFAULT :
+							      mpmcq_try_again(++tries, wait_ms);
 	}
 	return ret;
 }
@@ -334,7 +337,7 @@ static __always_inline ssize_t receive_by_level(struct mpmcq_queue *q, struct io
 }
 
 /* Not inline, so that queues of one level are no slower. */
-static noinline ssize_t receive_by_level_now(struct mpmcq_queue *q, struct iov_iter *to)
+static noinline ssize_t try_receive_by_level(struct mpmcq_queue *q, struct iov_iter *to)
 {
 	struct index_ring *from = NULL;
 	u32 index;
@@ -346,7 +349,7 @@ static noinline ssize_t receive_by_level_now(struct mpmcq_queue *q, struct iov_i
 	return len;
 }
 
-static noinline ssize_t receive_by_level_kept(struct mpmcq_queue *q, struct iov_iter *to,
+static noinline ssize_t try_receive_leased_by_level(struct mpmcq_queue *q, struct iov_iter *to,
 					      u32 *index, u64 *id)
 {
 	struct index_ring *from = NULL;
@@ -359,7 +362,7 @@ static noinline ssize_t receive_by_level_kept(struct mpmcq_queue *q, struct iov_
 }
 
 /**
- * mpmcq_receive_now() - receive one message and free its slot, in the usual case
+ * mpmcq_try_receive() - receive one message and free its slot, in the usual case
  * @q: the queue
  * @to: where the message goes
  *
@@ -369,14 +372,14 @@ static noinline ssize_t receive_by_level_kept(struct mpmcq_queue *q, struct iov_
  * mpmcq_receive(); -EFAULT, or -EINTR if a fatal signal came while pages were fetched.
  * Context: may sleep if pages of @to are missing.
  */
-ssize_t mpmcq_receive_now(struct mpmcq_queue *q, struct iov_iter *to)
+ssize_t mpmcq_try_receive(struct mpmcq_queue *q, struct iov_iter *to)
 {
 	ssize_t len;
 	u32 index;
 	s64 pos;
 
 	if (unlikely(q->lower))
-		return receive_by_level_now(q, to);
+		return try_receive_by_level(q, to);
 	len = receive_ready(q, to, &index, &pos);
 	if (likely(len > 0))
 		mpmcq_free_one(q, index);
@@ -384,25 +387,25 @@ ssize_t mpmcq_receive_now(struct mpmcq_queue *q, struct iov_iter *to)
 }
 
 /**
- * mpmcq_receive_kept_now() - receive one message and keep it, in the usual case
+ * mpmcq_try_receive_leased() - receive one message and keep it, in the usual case
  * @q: the queue
  * @to: where the message goes
  * @index: out: the message, which the caller owns
  * @id: out: names the delivery
  *
- * Otherwise as mpmcq_receive_now().
+ * Otherwise as mpmcq_try_receive().
  *
- * Return: as mpmcq_receive_now().
- * Context: as mpmcq_receive_now().
+ * Return: as mpmcq_try_receive().
+ * Context: as mpmcq_try_receive().
  */
-ssize_t mpmcq_receive_kept_now(struct mpmcq_queue *q, struct iov_iter *to,
+ssize_t mpmcq_try_receive_leased(struct mpmcq_queue *q, struct iov_iter *to,
 			       u32 *index, u64 *id)
 {
 	ssize_t len;
 	s64 pos;
 
 	if (unlikely(q->lower))
-		return receive_by_level_kept(q, to, index, id);
+		return try_receive_leased_by_level(q, to, index, id);
 	len = receive_ready(q, to, index, &pos);
 	if (likely(len > 0))
 		*id = mpmcq_delivery_id(q, &q->ready, pos);

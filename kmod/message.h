@@ -54,11 +54,11 @@ void mpmcq_send_slots(struct mpmcq_queue *q, const u32 *indices, unsigned int n,
 		      const struct cred *cred);
 ssize_t mpmcq_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait_ms,
 		   const struct mpmcq_caller *by);
-ssize_t mpmcq_receive_now(struct mpmcq_queue *q, struct iov_iter *to);
-ssize_t mpmcq_receive_kept_now(struct mpmcq_queue *q, struct iov_iter *to, u32 *index, u64 *id);
+ssize_t mpmcq_try_receive(struct mpmcq_queue *q, struct iov_iter *to);
+ssize_t mpmcq_try_receive_leased(struct mpmcq_queue *q, struct iov_iter *to, u32 *index, u64 *id);
 ssize_t mpmcq_receive(struct mpmcq_queue *q, struct iov_iter *to, struct mpmcq_claim *claim);
 
 int mpmcq_fetch_pages(struct iov_iter *to, size_t bytes, unsigned int *tries);
-int mpmcq_try_again(unsigned int tries);
+int mpmcq_try_again(unsigned int tries, u32 wait_ms);
 
 #endif /* _MPMCQ_MESSAGE_H */

@@ -321,7 +321,7 @@ ssize_t mpmcq_packed_send(struct mpmcq_queue *q, struct iov_iter *from, u32 wait
 		ret = send_batch(q, from, iov_iter_count(from) < all ? 0 : wait_ms, by);
 		tries = ret ? 0 : tries + 1;
 		if (ret >= 0)
-			ret = mpmcq_try_again(tries);
+			ret = mpmcq_try_again(tries, wait_ms);
 		if (ret)
 			break;
 	}

@@ -493,7 +493,7 @@ static ssize_t receive_kept(u64 *value, u32 *index, const struct want *want)
 	struct iov_iter to = iter_for(want);
 	u64 id;
 	ssize_t ret = want->leased ? receive_leased(&to, index, want) :
-		      mpmcq_receive_kept_now(queue, &to, index, &id);
+		      mpmcq_try_receive_leased(queue, &to, index, &id);
 
 	if (!ret)
 		ret = receive_otherwise(&to, index, want);
@@ -505,7 +505,7 @@ static ssize_t receive_kept(u64 *value, u32 *index, const struct want *want)
 static ssize_t receive_value(u64 *value, const struct want *want)
 {
 	struct iov_iter to = iter_for(want);
-	ssize_t ret = want->dead || want->packed ? 0 : mpmcq_receive_now(queue, &to);
+	ssize_t ret = want->dead || want->packed ? 0 : mpmcq_try_receive(queue, &to);
 	u32 index;
 
 	if (!ret) {
