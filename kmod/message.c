@@ -350,7 +350,7 @@ static noinline ssize_t try_receive_by_level(struct mpmcq_queue *q, struct iov_i
 }
 
 static noinline ssize_t try_receive_leased_by_level(struct mpmcq_queue *q, struct iov_iter *to,
-					      u32 *index, u64 *id)
+						    u32 *index, u64 *id)
 {
 	struct index_ring *from = NULL;
 	s64 pos = 0;
@@ -398,8 +398,7 @@ ssize_t mpmcq_try_receive(struct mpmcq_queue *q, struct iov_iter *to)
  * Return: as mpmcq_try_receive().
  * Context: as mpmcq_try_receive().
  */
-ssize_t mpmcq_try_receive_leased(struct mpmcq_queue *q, struct iov_iter *to,
-			       u32 *index, u64 *id)
+ssize_t mpmcq_try_receive_leased(struct mpmcq_queue *q, struct iov_iter *to, u32 *index, u64 *id)
 {
 	ssize_t len;
 	s64 pos;
