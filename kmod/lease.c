@@ -1,71 +1,72 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Leases: messages that a reader has read and keeps until it says what becomes of them,
- * until their time is up, or until the reader is gone.
+ * Leases: a reader holds a message that it has read until it settles the message, the deadline
+ * passes, or the reader's open file ends.
  *
- * A message that is held is in no ring: its index is in the hands of an entry of its
- * holder's table.  Whoever unlinks the entry, under the holder's lock, has the
- * index then and puts it into a ring, without the lock.  So of an acknowledgment, a
- * deadline and a close that come at the same time one ends the lease, and the others
- * find none.
+ * Invariant: a held message is in no ring, and one entry of its holder's table owns its index.
  *
- * The lock is one open file's own.  Nobody else ever waits for it.
+ * A task ends a lease by unlinking the entry under the holder's lock.  It owns the index then, and
+ * puts it into a ring after it has released the lock.  If an acknowledgment, a deadline and a close
+ * come at the same time, one of them ends the lease and the others find none.
  *
- * Deadlines are those of CLOCK_BOOTTIME, which goes on while the machine is suspended.  The
- * timer of a holder only queues work, on a workqueue that is not bound to the processor of the
- * timer: a worker that hangs in a loop there may be the reason that the lease ends.
+ * Each open file has its own lock.  Only calls on that file and the work of its timer take it.
  *
- * The timer is armed lazily.  All leases of a queue last equally long, and TOUCH moves deadlines
- * later only, so the first lease that is kept arms it, and what comes next may leave it as it is:
+ * Deadlines are times of CLOCK_BOOTTIME, which advances while the machine is suspended.  The timer
+ * of a holder only queues work.  The workqueue is unbound, because a bound worker would wait for
+ * the processor of the timer, where the reader that misses its deadline may be looping.
  *
- *	timer		armed from the first lease on, until its work finds that nothing is held
- *	invariant	while messages are held, the timer is armed for a time no later than the
- *			first deadline, or its work is pending or about to take the lock
+ * The timer is armed lazily.  All leases of a queue last equally long, and TOUCH only moves
+ * deadlines later.  So the first lease arms the timer, and later leases leave it as it is, until
+ * the timer's work finds that nothing is held.
+ *
+ * Invariant: while messages with deadlines are held, the timer is armed for a time no later than
+ * the first deadline, or its work is pending or about to take the lock.
  *
  * Full holders
  * ------------
- * A holder is full when it has no room for another message.  Then poll(2) does not say that its
- * file is readable, and a read fails with ENOBUFS.  Both set told_full under the lock.  Whatever
- * makes room clears told_full under the lock, and then wakes the pollers of this file if a message
- * waits.  If none waits, the next put wakes them.
+ * A holder is full when it has no room for another message.  Then poll(2) does not report its file
+ * as readable, and a read fails with ENOBUFS.  Both set told_full under the lock.  An operation
+ * that makes room clears told_full under the lock, and then wakes the pollers of this file if a
+ * message waits.  If none waits, the next put wakes them.
  *
- * A put wakes one exclusive poller.  That may be one of a full holder, which cannot take the
- * message and does not pass the wake-up on.  So while any holder of the queue has been told that
- * it is full, puts wake all pollers.  The first to be told wakes all if a message waits already;
- * and so each time that the count goes from 0 to 1:
+ * A put of one message wakes one exclusive poller.  That poller's holder may be full; then it
+ * cannot take the message and chains no wake-up.  So puts wake all pollers while full_holders of
+ * the queue, the number of holders with told_full, is not 0.  A holder that raises it from 0 to 1
+ * wakes all pollers if a message waits already:
  *
  *	putter                          poller of a full holder
  *	puts an index                   makes full_holders 1
  *	full barrier     WAKE           full barrier     FULL
  *	reads full_holders              looks at the rings
  *
- * Either the putter sees that a holder is full, or the poller sees the message: the litmus test is
- * WAKE+FULL.  The next to be told need not: a put that saw no full holder is seen by the first.
+ * Impossible: the putter misses the full holder and the poller misses the message.  The litmus test
+ * is WAKE+FULL.  A holder that raises the count further wakes no poller: the holder that raised it
+ * from 0 sees every put that saw 0.
  *
- * So it is with holders of dead messages, who are counted among the readers of those.
+ * Holders of dead messages do the same, with full_holders of the dead readers.
  *
  * Suspects
  * --------
- * A message that came back because its reader's file ended, or its deadline passed, may be what
- * killed or hung the reader.  So may one that was dead and is revived.  It is a suspect until it is
- * settled, but for UNTRIED, which says nothing of it.
+ * A message that came back because its reader's file ended, or because its deadline passed, may
+ * have killed or hung the reader.  So may a dead message that is revived.  Each is a suspect until
+ * a reader settles it.  Only UNTRIED leaves a message what it is.
  *
  * A packed read takes a suspect alone, and only if its open file holds nothing else; a holder of a
- * suspect is full.  So the next death has one message to blame, and the others of the pack lose one
- * delivery each.  (A file that is not packed holds one message at a time anyway.)
+ * suspect is full.  So the next death has one message to blame, and each other message of the pack
+ * loses one delivery.  (A file that is not packed holds one message at a time anyway.)
  *
  * Several threads may read by one file.  Each read looks at in_hand before it takes messages, and
- * asks mpmcq_holder_admit() before it copies them:
+ * calls mpmcq_holder_admit() before it copies them.
  *
- *	invariant	if the holder has a suspect, held or claimed, it has nothing else
+ * Invariant: a holder that has a suspect, held or claimed, has nothing else.
  *
- * A read that is not admitted, because another thread was quicker in between, hands back what it
- * has claimed, and fails as if the holder were full.
+ * A read is refused if another thread was admitted in between.  It hands back what it has claimed,
+ * and fails as if the holder were full.
  *
- * While a file holds messages and a suspect is next, a read fails and poll(2) does not say
- * readable.  The suspect may go to another reader, and what comes then may be read.  So the taker
- * of a suspect wakes all pollers if any holder has been told to be full.  That is the same race as
- * above, with a take in place of the put.
+ * While a file holds messages and a suspect is next, a read fails and poll(2) does not report the
+ * file as readable.  Another reader may take the suspect, and then this file may take the message
+ * behind it.  So the taker of a suspect wakes all pollers if full_holders is not 0.  The race is as
+ * in the table above, with a take in place of the put.
  */
 
 #include <linux/atomic.h>
@@ -93,13 +94,13 @@
 #include "wake.h"
 
 /**
- * struct mpmcq_lease - a message that is held, or room for one
- * @held: among those held, in the order read
- * @due: among those held, in the order of @deadline, if the queue has lease_ms
- * @hash: among those held with the same hash of @id; or among the spare ones
+ * struct mpmcq_lease - an entry of a holder's table: a message that is held, or a spare entry
+ * @held: node of the holder's @held
+ * @due: node of the holder's @due, if the queue has lease_ms
+ * @hash: node of a bucket, by the hash of @id; in a spare entry: node of @spare
  * @id: names the delivery
- * @deadline: when it is to be given back, by CLOCK_BOOTTIME, if the queue has lease_ms
- * @index: where the message is
+ * @deadline: when the lease ends, in CLOCK_BOOTTIME, if the queue has lease_ms
+ * @index: slot of the message
  *
  * Protected by the lock of struct mpmcq_holder.
  */
@@ -113,29 +114,31 @@ struct mpmcq_lease {
 };
 
 /**
- * struct mpmcq_holder - the messages that a reader holds
+ * struct mpmcq_holder - the messages that an open file holds
  * @q: the queue
- * @charge: the table in the accounts
- * @room: whom to tell of room
+ * @charge: charge of the table's memory; NULL for a table of one entry
+ * @room: pollers to wake when there is room
  * @lock: protects all that follows but @max, @dead, @bits, @timer and @expiry; taken from process
  *	context only
  * @held: messages held, in the order read
  * @due: the same, in the order of their deadlines, if the queue has lease_ms
  * @spare: unused entries
- * @n: messages held; also read without the lock
- * @reserved: entries that packed reads under way will need
- * @claimed: of these, for how many a message was admitted
- * @suspect: what it has, held or claimed, is one suspect
- * @in_hand: @n and @claimed together, with %MPMCQ_SUSPECT if @suspect; also read without the lock
- * @armed: see above; only if the queue has lease_ms
- * @ending: the file is closed: the work is not to arm the timer any more
- * @told_full: see above; the holder is counted in full_holders of its side of @q meanwhile
- * @max: number of entries
- * @dead: whether the messages are dead; written once, as @max
- * @bits: binary logarithm of the number of buckets
+ * @n: number of messages held; also read without the lock
+ * @reserved: number of entries that packed reads under way will need
+ * @claimed: of @reserved, number of entries with an admitted message
+ * @suspect: the holder has one message, held or claimed, and that is a suspect
+ * @in_hand: @n + @claimed, with %MPMCQ_SUSPECT if @suspect; also read without the lock
+ * @armed: the timer is armed or its work is still to come, see above; only if the queue has
+ *	lease_ms
+ * @ending: the file is closed: the work must not arm the timer any more
+ * @told_full: a read or poll was told that the holder is full, see above; full_holders of its side
+ *	of @q counts the holder meanwhile
+ * @max: number of entries; written once
+ * @dead: whether the messages are dead; written once
+ * @bits: binary logarithm of the number of buckets; written once
  * @buckets: messages held, by the hash of their ids
  * @timer: queues @expiry at a deadline
- * @expiry: gives back what is overdue
+ * @expiry: gives overdue messages back
  * @table: the entries
  */
 struct mpmcq_holder {
@@ -170,7 +173,7 @@ static ktime_t new_deadline(const struct mpmcq_queue *q)
 	return ktime_add_ms(ktime_get_boottime(), q->config.lease_ms);
 }
 
-/* Under the lock: arms the timer for the first deadline, if there is one. */
+/* Call under the lock.  Arms the timer for the first deadline, if there is one. */
 static void arm_timer(struct mpmcq_holder *h)
 {
 	struct mpmcq_lease *first = list_first_entry_or_null(&h->due, struct mpmcq_lease, due);
@@ -193,13 +196,13 @@ static struct mpmcq_waiters *side_of(const struct mpmcq_holder *h)
 	return h->dead ? &h->q->dead_readers : &h->q->readers;
 }
 
-/* Under the lock. */
+/* Call under the lock. */
 static bool is_full(const struct mpmcq_holder *h)
 {
 	return h->suspect || h->n + h->reserved >= h->max;
 }
 
-/* Under the lock: whether there is no room for the next message. */
+/* Call under the lock.  Returns true if there is no room for the next message. */
 static bool has_no_room(struct mpmcq_holder *h)
 {
 	return is_full(h) ||
@@ -207,8 +210,9 @@ static bool has_no_room(struct mpmcq_holder *h)
 }
 
 /*
- * Under the lock, after room was made: returns true if the caller has to call tell_room().  If a
- * suspect is next, its taker tells.
+ * Call under the lock, after room was made.  Clears told_full if the next message has room, and
+ * returns true if the caller has to call tell_room().  If that message is a suspect that has no
+ * room here, its taker wakes the pollers.
  */
 static bool has_to_tell(struct mpmcq_holder *h)
 {
@@ -221,7 +225,7 @@ static bool has_to_tell(struct mpmcq_holder *h)
 	return tell;
 }
 
-/* Without the lock: wakes the pollers that may have been told that the holder is full. */
+/* Call without the lock.  Wakes the pollers that may have been told that the holder is full. */
 static void tell_room(struct mpmcq_holder *h, bool tell)
 {
 	if (!tell || !mpmcq_queue_readable(h->q, h->dead))
@@ -231,13 +235,13 @@ static void tell_room(struct mpmcq_holder *h, bool tell)
 		mpmcq_wake_readers_pollers(h->q, h->dead);
 }
 
-/* Under the lock, after a change of what @in_hand says. */
+/* Call under the lock, after a change of @n, @claimed or @suspect. */
 static void set_in_hand(struct mpmcq_holder *h)
 {
 	WRITE_ONCE(h->in_hand, (h->n + h->claimed) | (h->suspect ? MPMCQ_SUSPECT : 0));
 }
 
-/* Under the lock: the index is in the caller's hands then. */
+/* Call under the lock.  Returns the index, which the caller owns from then on. */
 static u32 unlink_lease(struct mpmcq_holder *h, struct mpmcq_lease *lease)
 {
 	list_del(&lease->held);
@@ -253,12 +257,12 @@ static u32 unlink_lease(struct mpmcq_holder *h, struct mpmcq_lease *lease)
 
 static const struct mpmcq_verdict acknowledged = { .op = MPMCQ_SETTLE_ACK };
 
-/* When a deadline has passed, or the open file ends. */
+/* The deadline has passed, or the open file has ended. */
 static const struct mpmcq_verdict came_back = {
 	.op = MPMCQ_SETTLE_NACK, .flags = MPMCQ_SETTLE_FRONT | MPMCQ_CAME_BACK,
 };
 
-/* Dead messages whose holder does not say that they are done, or are to be revived, stay dead. */
+/* Dead messages stay dead, unless their holder acknowledges or revives them. */
 static void settle_dead(struct mpmcq_queue *q, const u32 *indices, unsigned int n,
 			struct mpmcq_verdict verdict)
 {
@@ -274,7 +278,7 @@ static void settle_dead(struct mpmcq_queue *q, const u32 *indices, unsigned int 
 		mpmcq_return_dead(q, indices, n);
 }
 
-/* Without the lock: what becomes of messages that were unlinked. */
+/* Call without the lock, with messages that were unlinked. */
 static void settle_messages(const struct mpmcq_holder *h, const u32 *indices, unsigned int n,
 			    struct mpmcq_verdict verdict)
 {
@@ -302,7 +306,7 @@ static void settle_messages(const struct mpmcq_holder *h, const u32 *indices, un
 	}
 }
 
-/* Gives back what is overdue, in the order of the deadlines. */
+/* Gives overdue messages back, in the order of their deadlines. */
 static void expire_leases(struct work_struct *work)
 {
 	struct mpmcq_holder *h = container_of(work, struct mpmcq_holder, expiry);
@@ -332,7 +336,7 @@ static void expire_leases(struct work_struct *work)
 }
 
 /**
- * mpmcq_leases_init() - what all leases need
+ * mpmcq_leases_init() - make the workqueue for deadlines
  *
  * Return: 0 or -ENOMEM.
  * Context: may sleep.
@@ -353,7 +357,7 @@ void mpmcq_leases_exit(void)
 	destroy_workqueue(expiry_wq);
 }
 
-/* The table, and the buckets behind it. */
+/* Returns the size of a holder with its table, and with the buckets behind the table. */
 static size_t bytes_of(u32 max, unsigned int bits)
 {
 	size_t buckets = sizeof(struct hlist_head) << bits;
@@ -362,13 +366,13 @@ static size_t bytes_of(u32 max, unsigned int bits)
 }
 
 /**
- * mpmcq_holder_create() - let a reader hold messages
+ * mpmcq_holder_create() - make the table of an open file that holds messages
  * @q: the queue; must stay until mpmcq_holder_destroy()
- * @room: whom to tell of room; must stay likewise
- * @max: how many at a time; 1 to %MPMCQ_MAX_HELD_MAX
- * @dead: dead ones
+ * @room: pollers to wake when there is room; must stay likewise
+ * @max: how many messages at a time, 1 to %MPMCQ_MAX_HELD_MAX
+ * @dead: whether the messages are dead ones
  *
- * Return: the table, or an ERR_PTR: -ENOMEM, and those of mpmcq_charge().
+ * Return: the table, or an ERR_PTR: -ENOMEM, and with @max above 1 those of mpmcq_charge().
  * Context: may sleep.
  */
 struct mpmcq_holder *mpmcq_holder_create(struct mpmcq_queue *q, struct mpmcq_room *room, u32 max,
@@ -379,7 +383,7 @@ struct mpmcq_holder *mpmcq_holder_create(struct mpmcq_queue *q, struct mpmcq_roo
 	struct mpmcq_holder *h;
 	u32 i;
 
-	/* A table for one takes as much as an open file does, which is charged to no account. */
+	/* A table of one is as small as an open file, and that is charged to no account, either. */
 	if (max > 1)
 		charge = mpmcq_charge(NULL, bytes_of(max, bits), 0);
 	if (IS_ERR(charge))
@@ -408,8 +412,8 @@ struct mpmcq_holder *mpmcq_holder_create(struct mpmcq_queue *q, struct mpmcq_roo
 }
 
 /**
- * mpmcq_holder_destroy() - give back what is held, in the order read
- * @h: the table; no read is under way
+ * mpmcq_holder_destroy() - give held messages back, in the order read, and free the table
+ * @h: the table; no call is using it
  *
  * Context: may sleep.
  */
@@ -418,7 +422,7 @@ void mpmcq_holder_destroy(struct mpmcq_holder *h)
 	spin_lock(&h->lock);
 	h->ending = true;
 	spin_unlock(&h->lock);
-	/* The work may be giving messages back just now, which were read before the rest. */
+	/* Wait for the work: it may be giving back messages that were read before the rest. */
 	hrtimer_cancel(&h->timer);
 	cancel_work_sync(&h->expiry);
 	mpmcq_holder_end_all(h, came_back);
@@ -429,14 +433,14 @@ void mpmcq_holder_destroy(struct mpmcq_holder *h)
 }
 
 /**
- * mpmcq_holder_reserve() - keep room for messages about to be read
+ * mpmcq_holder_reserve() - reserve room for messages about to be read
  * @h: the table
- * @n: for how many
+ * @n: for how many messages
  *
- * Half of what room there was is left to other reads of the open file.
+ * Reserves no more than half of the room, rounded up: the rest is for other reads of the open file.
  *
- * Return: for how many, at most @n; 0 if there is no room at all; to be used up by
- * mpmcq_holder_keep() and mpmcq_holder_unreserve().
+ * Return: for how many messages, at most @n; 0 if the holder is full.  mpmcq_holder_keep() and
+ * mpmcq_holder_unreserve() must use them up.
  * Context: process.
  */
 u32 mpmcq_holder_reserve(struct mpmcq_holder *h, u32 n)
@@ -449,7 +453,7 @@ u32 mpmcq_holder_reserve(struct mpmcq_holder *h, u32 n)
 }
 
 /**
- * mpmcq_holder_unreserve() - give up room that is not needed
+ * mpmcq_holder_unreserve() - give up reserved room that is not needed
  * @h: the table
  * @n: for how many messages
  *
@@ -467,8 +471,8 @@ void mpmcq_holder_unreserve(struct mpmcq_holder *h, u32 n)
 }
 
 /*
- * Whether there is no room for the next message.  @told: nobody had been told so; @first: by no
- * holder of the queue.
+ * Returns true, and sets told_full, if there is no room for the next message.  @told: told_full was
+ * not set before; @first: it was not set in any holder of this side.
  */
 static bool look_for_room(struct mpmcq_holder *h, bool *told, bool *first)
 {
@@ -489,15 +493,19 @@ static bool look_for_room(struct mpmcq_holder *h, bool *told, bool *first)
  * mpmcq_holder_full() - whether there is no room for the next message
  * @h: the table
  *
- * If so, the caller says so to its own caller, and pollers are woken when there is room.
+ * If there is none, pollers of the file are woken when there is room again.
  *
+ * Return: true if there is no room; the caller then reports that to its own caller.
  * Context: process.
  */
 bool mpmcq_holder_full(struct mpmcq_holder *h)
 {
 	bool full, told, first;
 
-	/* Again, as a suspect that was next may have been taken before the barrier. */
+	/*
+	 * Look again after the barrier: a suspect that was next may be gone, and its taker may not
+	 * have seen that this holder is full.
+	 */
 	while ((full = look_for_room(h, &told, &first)) && told) {
 		smp_mb();	/* FULL */
 		if (first && mpmcq_queue_readable(h->q, h->dead))
@@ -511,8 +519,8 @@ bool mpmcq_holder_full(struct mpmcq_holder *h)
  * @h: the table
  * @claim: the messages, for which room was reserved
  *
- * See "Suspects".  If so, mpmcq_holder_keep() has to follow.
- *
+ * Return: true if it may; then mpmcq_holder_keep() has to follow.  False if a suspect would be
+ * together with another message, see "Suspects".
  * Context: process.
  */
 bool mpmcq_holder_admit(struct mpmcq_holder *h, const struct mpmcq_claim *claim)
@@ -530,7 +538,7 @@ bool mpmcq_holder_admit(struct mpmcq_holder *h, const struct mpmcq_claim *claim)
 	return admitted;
 }
 
-/* The message is in the caller's hands.  What is at its limit stays there. */
+/* Called by the owner of the slot.  The count stops at MPMCQ_MAX_DELIVERIES_MAX. */
 static void count_delivery(struct mpmcq_queue *q, struct mpmcq_slot *slot)
 {
 	if (mpmcq_word_deliveries(slot->word))
@@ -539,7 +547,7 @@ static void count_delivery(struct mpmcq_queue *q, struct mpmcq_slot *slot)
 		smp_store_release(&slot->word, slot->word + MPMCQ_DELIVERY);	/* LEN */
 }
 
-/* Under the lock: there is a spare entry. */
+/* Call under the lock, with at least one spare entry. */
 static void link_lease(struct mpmcq_holder *h, u64 id, u32 index)
 {
 	struct mpmcq_lease *lease = hlist_entry(h->spare.first, struct mpmcq_lease, hash);
@@ -553,7 +561,7 @@ static void link_lease(struct mpmcq_holder *h, u64 id, u32 index)
 	if (!h->dead)
 		count_delivery(h->q, mpmcq_slot(h->q, index));
 	if (h->q->config.lease_ms) {
-		/* Under the lock, so that they are in the order of due. */
+		/* The clock is read under the lock, so deadlines are in the order of due. */
 		lease->deadline = new_deadline(h->q);
 		list_add_tail(&lease->due, &h->due);
 	}
@@ -563,8 +571,8 @@ static void link_lease(struct mpmcq_holder *h, u64 id, u32 index)
  * mpmcq_holder_keep() - hold messages that have been delivered
  * @h: the table
  * @claim: the messages
- * @n: how many of them were, from the first on; there is room for them
- * @admitted: how many of them were admitted: all or, if a file has one read at a time, none
+ * @n: how many of them were delivered, from the first on; there is room for them
+ * @admitted: how many of them were admitted: all; 0 for a file that has one read at a time
  *
  * Context: process.
  */
@@ -591,8 +599,8 @@ void mpmcq_holder_keep(struct mpmcq_holder *h, const struct mpmcq_claim *claim, 
 }
 
 /**
- * mpmcq_holder_keep_next() - hold a message, and acknowledge the one before
- * @h: the table; holds one message at most, and no other call is about to add one
+ * mpmcq_holder_keep_next() - hold a message, and acknowledge the previous one
+ * @h: the table; holds at most one message, and no other call adds one meanwhile
  * @id: names the delivery
  * @index: the message, which has been delivered
  *
@@ -616,7 +624,7 @@ void mpmcq_holder_keep_next(struct mpmcq_holder *h, u64 id, u32 index)
 	settle_messages(h, &done, before ? 1 : 0, acknowledged);
 }
 
-/* Under the lock. */
+/* Call under the lock. */
 static struct mpmcq_lease *find_lease(struct mpmcq_holder *h, u64 id)
 {
 	struct mpmcq_lease *lease;
@@ -652,9 +660,9 @@ int mpmcq_holder_len(struct mpmcq_holder *h, u64 id)
  * mpmcq_holder_release() - end a lease as if the message were acknowledged
  * @h: the table
  * @id: names the delivery
- * @index: out: the message, now in the caller's hands
+ * @index: out: the message, which the caller owns from then on
  *
- * Return: false if it is not held.
+ * Return: true; false if the message is not held.
  * Context: process.
  */
 bool mpmcq_holder_release(struct mpmcq_holder *h, u64 id, u32 *index)
@@ -675,11 +683,11 @@ bool mpmcq_holder_release(struct mpmcq_holder *h, u64 id, u32 *index)
 }
 
 /**
- * mpmcq_holder_end() - say what becomes of some of the messages
+ * mpmcq_holder_end() - settle some of the messages
  * @h: the table
  * @ids: names of their deliveries
  * @n: how many, at most %MPMCQ_BATCH
- * @verdict: what becomes of them
+ * @verdict: how to settle them; not %MPMCQ_SETTLE_TOUCH
  *
  * Return: how many of them were held.
  * Context: process.
@@ -704,11 +712,11 @@ u32 mpmcq_holder_end(struct mpmcq_holder *h, const u64 *ids, u32 n, struct mpmcq
 }
 
 /**
- * mpmcq_holder_end_all() - say what becomes of all messages that are held
+ * mpmcq_holder_end_all() - settle all messages that are held, in the order read
  * @h: the table
- * @verdict: what becomes of them, in the order read
+ * @verdict: how to settle them; not %MPMCQ_SETTLE_TOUCH
  *
- * Return: how many there were.
+ * Return: how many it settled.
  * Context: may sleep.
  */
 u32 mpmcq_holder_end_all(struct mpmcq_holder *h, struct mpmcq_verdict verdict)
@@ -721,7 +729,7 @@ u32 mpmcq_holder_end_all(struct mpmcq_holder *h, struct mpmcq_verdict verdict)
 		n = 0;
 		spin_lock(&h->lock);
 		list_for_each_entry_safe(lease, next, &h->held, held) {
-			/* Other reads may go on holding messages meanwhile. */
+			/* At most max in all, because other reads may add messages meanwhile. */
 			if (n == MPMCQ_BATCH || done + n == h->max)
 				break;
 			indices[n++] = unlink_lease(h, lease);
@@ -737,7 +745,7 @@ u32 mpmcq_holder_end_all(struct mpmcq_holder *h, struct mpmcq_verdict verdict)
 	}
 }
 
-/* Under the lock. */
+/* Call under the lock. */
 static void touch_lease(struct mpmcq_holder *h, struct mpmcq_lease *lease, ktime_t deadline)
 {
 	lease->deadline = deadline;
@@ -746,7 +754,7 @@ static void touch_lease(struct mpmcq_holder *h, struct mpmcq_lease *lease, ktime
 }
 
 /**
- * mpmcq_holder_touch() - let the time of some of the messages start anew
+ * mpmcq_holder_touch() - restart the visibility timeout (lease_ms) of some of the messages
  * @h: the table
  * @ids: names of their deliveries
  * @n: how many
@@ -774,10 +782,10 @@ u32 mpmcq_holder_touch(struct mpmcq_holder *h, const u64 *ids, u32 n)
 }
 
 /**
- * mpmcq_holder_touch_all() - let the time of all messages that are held start anew
+ * mpmcq_holder_touch_all() - restart the visibility timeout of all messages that are held
  * @h: the table
  *
- * Return: how many there were.
+ * Return: how many were held.
  * Context: process.
  */
 u32 mpmcq_holder_touch_all(struct mpmcq_holder *h)
@@ -796,10 +804,10 @@ u32 mpmcq_holder_touch_all(struct mpmcq_holder *h)
 }
 
 /**
- * mpmcq_holder_held() - where to see how many messages are held
+ * mpmcq_holder_held() - where to read how many messages are held
  * @h: the table, or NULL
  *
- * Return: the place, to be read by READ_ONCE(), or NULL.
+ * Return: a pointer to the number, to be read by READ_ONCE(); NULL for NULL.
  * Context: any.
  */
 const u32 *mpmcq_holder_held(const struct mpmcq_holder *h)
@@ -808,10 +816,10 @@ const u32 *mpmcq_holder_held(const struct mpmcq_holder *h)
 }
 
 /**
- * mpmcq_holder_in_hand() - where to see whether another message may be read
+ * mpmcq_holder_in_hand() - where to read whether another message may be taken
  * @h: the table, or NULL
  *
- * Return: the place, for @holds of struct mpmcq_claim, or NULL.
+ * Return: a pointer for @holds of struct mpmcq_claim; NULL for NULL.
  * Context: any.
  */
 const u32 *mpmcq_holder_in_hand(const struct mpmcq_holder *h)
@@ -820,9 +828,10 @@ const u32 *mpmcq_holder_in_hand(const struct mpmcq_holder *h)
 }
 
 /**
- * mpmcq_holder_max() - how many messages may be held
+ * mpmcq_holder_max() - how many messages may be held at a time
  * @h: the table, or NULL
  *
+ * Return: the number; 0 for NULL.
  * Context: any.
  */
 u32 mpmcq_holder_max(const struct mpmcq_holder *h)

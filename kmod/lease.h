@@ -10,11 +10,11 @@ struct mpmcq_holder;
 struct mpmcq_queue;
 
 /**
- * struct mpmcq_verdict - what becomes of messages that are held
- * @op: %MPMCQ_SETTLE_ACK, %MPMCQ_SETTLE_NACK or %MPMCQ_SETTLE_REJECT; of dead messages also
- *	%MPMCQ_SETTLE_REVIVE, and all but this and %MPMCQ_SETTLE_ACK leave them dead
- * @flags: of %MPMCQ_SETTLE_NACK: those of mpmcq_give_back(); others have no effect
- * @delay_ms: of %MPMCQ_SETTLE_NACK: that of mpmcq_give_back()
+ * struct mpmcq_verdict - how held messages are settled
+ * @op: %MPMCQ_SETTLE_ACK, %MPMCQ_SETTLE_NACK or %MPMCQ_SETTLE_REJECT; for dead messages also
+ *	%MPMCQ_SETTLE_REVIVE.  Dead messages stay dead by NACK and REJECT
+ * @flags: with %MPMCQ_SETTLE_NACK: flags of mpmcq_give_back(); it ignores others
+ * @delay_ms: with %MPMCQ_SETTLE_NACK: as of mpmcq_give_back(), in milliseconds
  */
 struct mpmcq_verdict {
 	u32 op;
@@ -23,10 +23,9 @@ struct mpmcq_verdict {
 };
 
 /**
- * struct mpmcq_room - whom to tell that a full holder has room again
+ * struct mpmcq_room - pollers to wake when a full holder has room again
  * @pollers: pollers of the holder's open file
- * @shared: set if the file may have pollers that are not in @pollers, but only among the readers'
- *	pollers of the queue
+ * @shared: true if other pollers of the file may be registered with the queue's readers only
  */
 struct mpmcq_room {
 	wait_queue_head_t pollers;
