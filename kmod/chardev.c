@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The operations of open files: how they come to be open, and calls that are about more than
- * one open file.  What an open file then does is in file.c.
+ * The operations of open files: opening a queue, and calls that concern more than one open file.
+ * Calls that concern one open file are in file.c.
  */
 
 #include <linux/anon_inodes.h>
@@ -43,9 +43,9 @@
 /*
  * Opens a file of mpmcqfs, whose inode has the queue, or a device node.
  *
- * An open(2) that fails must not count as a writer that has come and gone.  The VFS refuses
- * O_DIRECT only after this function, so it is refused here.  A security module that refuses the
- * file later still makes it count.
+ * An open(2) that fails must not count as a writer that has come and gone, or MPMCQ_AUTO_CLOSE
+ * would close the queue.  The VFS refuses O_DIRECT only after this function, so this function
+ * refuses it first.  An open that a security module refuses after this function still counts.
  */
 static int chardev_open(struct inode *inode, struct file *file)
 {
@@ -76,7 +76,7 @@ static bool open_flags_valid(u32 flags)
 		(flags & O_ACCMODE) != O_ACCMODE;
 }
 
-/* Returns an open file of a queue that has no path, or an ERR_PTR. */
+/* Returns a new open file of a queue that has no path, or an ERR_PTR. */
 static struct file *open_private(struct mpmcq_queue *q, u32 open_flags)
 {
 	struct mpmcq_file *f = mpmcq_file_create(q, OPEN_FMODE(open_flags) & FMODE_READ);
@@ -93,9 +93,9 @@ static struct file *open_private(struct mpmcq_queue *q, u32 open_flags)
 }
 
 /*
- * Opens the queue of an open file anew.  The VFS opens a file that has a path, so our ->open is
- * the only way in, and security modules and fanotify see it.  Neither permissions nor the device
- * cgroup are asked again: the new file has no access that @file lacks.
+ * Opens the queue of an open file anew.  If the file has a path, the VFS opens it, so our ->open is
+ * the only way in, and security modules and fanotify see the open.  This checks neither permissions
+ * nor the device cgroup, because the new file has no access that @file lacks.
  */
 static struct file *open_again(const struct file *file, u32 open_flags)
 {
@@ -107,12 +107,13 @@ static struct file *open_again(const struct file *file, u32 open_flags)
 }
 
 /**
- * mpmcq_get_create_args() - copy what MPMCQ_IOC_CREATE is given, and check it
- * @args: the struct
- * @config: how the queue is to be; values are not checked here
- * @uargs: the user's
+ * mpmcq_get_create_args() - copy the argument of MPMCQ_IOC_CREATE, and check its flags
+ * @args: out: the struct
+ * @config: out: the queue's configuration; its values are not checked here
+ * @uargs: the user's struct
  *
- * Return: 0; -EINVAL for unknown flags, and those of mpmcq_copy_args().
+ * Return: 0; -EINVAL for unknown flags or a reserved field that is not 0; and those of
+ * mpmcq_copy_args().
  * Context: may sleep.
  */
 int mpmcq_get_create_args(struct mpmcq_create *args, struct mpmcq_config *config,
@@ -146,11 +147,11 @@ static struct mpmcq_queue *make_private(const struct mpmcq_config *config)
 
 /**
  * mpmcq_create_private() - make a queue that has no name
- * @args: its access and flags
- * @config: how the queue is to be
+ * @args: from mpmcq_get_create_args()
+ * @config: the queue's configuration
  *
- * Return: a descriptor, or an errno: -EINVAL for what only a queue with a name has, -EMFILE,
- * and those of mpmcq_queue_charge() and mpmcq_queue_create().
+ * Return: a descriptor; -EINVAL for wrong @open_flags, or for what only a queue with a name has;
+ * -EMFILE; -ENFILE; -ENOMEM; and those of mpmcq_queue_charge() and mpmcq_queue_create().
  * Context: may sleep.
  */
 int mpmcq_create_private(const struct mpmcq_create *args, const struct mpmcq_config *config)
@@ -187,7 +188,7 @@ static int ioctl_create(const void __user *uargs)
 
 	if (ret)
 		return ret;
-	/* A name belongs into a directory of mpmcqfs. */
+	/* Only a directory of mpmcqfs has names. */
 	return args.name ? -ENOTDIR : mpmcq_create_private(&args, &config);
 }
 
@@ -199,8 +200,8 @@ static bool attach_args_valid(const struct mpmcq_attach *args)
 }
 
 /*
- * If the modes fail, the new file was open for a moment.  The queue does not close by that: if
- * the new file is a writer, so is @file.
+ * If the modes or the priority are refused, the new file was open for a moment.  MPMCQ_AUTO_CLOSE
+ * does not close the queue then: if the new file is a writer, so is @file, which is still open.
  */
 static int ioctl_attach(const struct file *file, const void __user *uargs)
 {
@@ -245,7 +246,7 @@ err_fd:
 	return ret;
 }
 
-/* Sends what @file holds to the queue of @target, and sets seq of @args. */
+/* Forwards a message that @file holds to the queue of @target, and sets seq of @args. */
 static int forward(const struct file *file, struct file *target, struct mpmcq_forward *args,
 		   const void *data)
 {
@@ -309,11 +310,11 @@ static int ioctl_forward(const struct file *file, struct mpmcq_forward __user *u
 		return PTR_ERR(data);
 	ret = forward_to_fd(file, &args, data);
 	kvfree(data);
-	/* That failed only if the page has gone since. */
+	/* It could be written at first, so this fails only if the page has gone since. */
 	return !ret && put_user(args.seq, &uargs->seq) ? -EFAULT : ret;
 }
 
-/* As the user knows it. */
+/* Returns a timeout as the user interface has it: 0 for no limit. */
 static u32 timeout_of(u32 wait_ms)
 {
 	return wait_ms == MPMCQ_WAIT_FOREVER ? 0 : wait_ms;
@@ -371,7 +372,7 @@ static int ioctl_info(const struct file *file, struct mpmcq_info __user *uinfo)
 	if (size < 0)
 		return size;
 	get_info(file->private_data, &info);
-	/* As it was passed in: the caller's next call must not tell of more than there is. */
+	/* As the caller passed it: a larger one would let its next call overrun its struct. */
 	info.size = size;
 	return copy_to_user(uinfo, &info, min_t(size_t, size, sizeof(info))) ? -EFAULT : 0;
 }
@@ -418,8 +419,8 @@ static void chardev_show_fdinfo(struct seq_file *m, struct file *file)
 }
 
 /*
- * ->read and ->write beside those with a kiocb: to make one takes a tenth of the instructions of a
- * plain write and read (make bench-exact).
+ * ->read and ->write are here besides ->read_iter and ->write_iter because making a kiocb takes
+ * 10 % of the instructions of a plain write and read (make bench-exact).
  */
 const struct file_operations mpmcq_fops = {
 	.owner		= THIS_MODULE,

@@ -2,8 +2,8 @@
 /*
  * The open file: turns system calls into calls of the queue.
  *
- * What an open file has of its own, its modes and the messages it holds, is its
- * private_data, from open to the final close.
+ * struct mpmcq_file, with the file's modes and the messages it holds, is the file's private_data
+ * from open to the final close.
  */
 
 #include <linux/bitops.h>
@@ -39,7 +39,7 @@
 
 #define MPMCQ_READING	0	/* bit of struct mpmcq_file, reading */
 
-/* Makes the table of an open file that has @old yet. */
+/* Makes a holder and stores it in place of @old, which is NULL or the holder of the start. */
 static int make_holder(struct mpmcq_file *f, struct mpmcq_holder *old, u32 max_held, bool dead)
 {
 	struct mpmcq_holder *h = mpmcq_holder_create(f->queue, &f->room, max_held, dead);
@@ -52,9 +52,9 @@ static int make_holder(struct mpmcq_file *f, struct mpmcq_holder *old, u32 max_h
 }
 
 /*
- * Gives a file other modes than those with which it has begun, unless it was read.  With the bit no
- * read is under way, and the next one sees that the modes have changed.  Those who settle or poll
- * may still have the old table, which is empty.
+ * Replaces the modes that a file began with, unless it was read.  While the bit is set no read is
+ * under way, and the next read sees that the modes have changed.  A settle or a poll may still use
+ * the old holder, which is empty.
  */
 static int replace_start(struct mpmcq_file *f, u32 modes, u32 max_held)
 {
@@ -76,26 +76,28 @@ static int replace_start(struct mpmcq_file *f, u32 modes, u32 max_held)
 }
 
 /**
- * mpmcq_file_set_modes() - let an open file read and write in another way
+ * mpmcq_file_set_modes() - set the modes of an open file
  * @f: the file's
  * @modes: %MPMCQ_MODE_PACKED and the like; %MPMCQ_MODE_DEAD only before others know the file
- * @max_held: with %MPMCQ_MODE_LEASE, how many messages it may hold, up to
- *	%MPMCQ_MAX_HELD_MAX; 0 for the default
+ * @max_held: with %MPMCQ_MODE_LEASE, how many messages it may hold, 1 to %MPMCQ_MAX_HELD_MAX; 0 for
+ *	%MPMCQ_MAX_HELD_DEFAULT; cut to the capacity
  *
- * Once there is a lease, modes stay.  Otherwise a read that began in the old modes could take
- * part in the new ones, and acknowledge a message that nobody has seen.
+ * Modes do not change any more once there is a lease.  Otherwise a read that began in the old modes
+ * could end in the new ones, and acknowledge a message that its reader has not seen.
  *
- * A reader that sees the mode or the table sees what is in the table: the compare-and-swaps
- * HOLDER and MODES release, USE acquires; litmus tests HOLDER+USE and MODES+USE.
+ * A reader that sees the mode or the holder sees what is in the holder, because the
+ * compare-and-swaps HOLDER and MODES release and USE acquires.  The litmus tests are HOLDER+USE and
+ * MODES+USE.
  *
  * Return: 0; -EINVAL for modes that do not go together, or for @max_held without a lease or out of
- * range; -EBUSY if there is a lease already and this is not the same; -ENOMEM, and those of
+ * range; -EBUSY if there is a lease already with other modes or another @max_held, or if a file
+ * that began with a lease is being read, or is in another such call; -ENOMEM, and those of
  * mpmcq_charge().
  * Context: may sleep.
  */
 int mpmcq_file_set_modes(struct mpmcq_file *f, u32 modes, u32 max_held)
 {
-	/* The table is there before the mode that needs it. */
+	/* The holder is stored before the mode that needs it. */
 	u32 old, seen = smp_load_acquire(&f->modes);	/* USE */
 	struct mpmcq_holder *h = READ_ONCE(f->holder);
 	int ret = 0;
@@ -113,7 +115,7 @@ int mpmcq_file_set_modes(struct mpmcq_file *f, u32 modes, u32 max_held)
 	if (modes & MPMCQ_MODE_LEASE && mpmcq_holder_max(READ_ONCE(f->holder)) != max_held)
 		return -EBUSY;
 
-	/* Without try_cmpxchg(), which older kernels have on x86 only. */
+	/* Not try_cmpxchg(), which older kernels have on x86 only. */
 	do {
 		old = seen;
 		if (old & MPMCQ_MODE_LEASE)
@@ -124,11 +126,12 @@ int mpmcq_file_set_modes(struct mpmcq_file *f, u32 modes, u32 max_held)
 }
 
 /**
- * mpmcq_file_modes() - modes of an open file, as its user knows them
+ * mpmcq_file_modes() - modes of an open file, as the user interface has them
  * @f: the file's
  *
- * What these need is there afterwards.
+ * The caller then sees the holder that these modes need.
  *
+ * Return: the modes, without %MPMCQ_MODE_STARTED.
  * Context: any.
  */
 u32 mpmcq_file_modes(const struct mpmcq_file *f)
@@ -139,8 +142,8 @@ u32 mpmcq_file_modes(const struct mpmcq_file *f)
 /**
  * mpmcq_file_set_timeouts() - limit how long reads and writes wait from now on
  * @f: the file's
- * @rcv_timeout_ms: a read, in milliseconds; 0 for no limit
- * @snd_timeout_ms: a write, in milliseconds; 0 for no limit
+ * @rcv_timeout_ms: of a read, in milliseconds; 0 for no limit
+ * @snd_timeout_ms: of a write, in milliseconds; 0 for no limit
  *
  * Context: any.
  */
@@ -151,9 +154,9 @@ void mpmcq_file_set_timeouts(struct mpmcq_file *f, u32 rcv_timeout_ms, u32 snd_t
 }
 
 /**
- * mpmcq_file_set_priority() - give plain writes of a new file another priority
- * @f: the file's; nobody else knows the file
- * @priority: the higher, the earlier
+ * mpmcq_file_set_priority() - set the priority of plain writes of a new file
+ * @f: the file's; no other task knows the file yet
+ * @priority: less than the levels of the queue; readers get higher ones first
  *
  * Return: 0; -EINVAL if the queue has no such level.
  * Context: any.
@@ -167,8 +170,8 @@ int mpmcq_file_set_priority(struct mpmcq_file *f, u32 priority)
 }
 
 /*
- * The same while others use it.  A higher one may let the file drop what it must not drop before,
- * and that is news for who polls.
+ * Sets the priority of a file that others use.  With a higher priority the file may drop messages
+ * that it could not drop before, so its pollers for room have to look again.
  */
 static void change_priority(struct mpmcq_file *f, u32 priority)
 {
@@ -179,11 +182,11 @@ static void change_priority(struct mpmcq_file *f, u32 priority)
 }
 
 /**
- * mpmcq_file_create() - what an open file will need
+ * mpmcq_file_create() - make the state of an open file to come
  * @q: the queue
- * @reads: whether it will be open for reading
+ * @reads: whether the file will be open for reading
  *
- * Return: for mpmcq_file_begin(); NULL without memory.
+ * Return: the state, for mpmcq_file_begin() or mpmcq_file_destroy(); NULL if there is no memory.
  * Context: may sleep.
  */
 struct mpmcq_file *mpmcq_file_create(struct mpmcq_queue *q, bool reads)
@@ -210,7 +213,7 @@ struct mpmcq_file *mpmcq_file_create(struct mpmcq_queue *q, bool reads)
 
 /**
  * mpmcq_file_destroy() - free what mpmcq_file_create() made
- * @f: no open file has it, any more or ever; what it holds comes back
+ * @f: the state, of no open file; messages that it holds come back
  *
  * Context: may sleep.
  */
@@ -225,9 +228,9 @@ void mpmcq_file_destroy(struct mpmcq_file *f)
 }
 
 /**
- * mpmcq_file_begin() - make a file one of a queue's
+ * mpmcq_file_begin() - attach a file to its queue
  * @file: the file; its operations are those of chardev.c
- * @f: from mpmcq_file_create()
+ * @f: its state, from mpmcq_file_create()
  *
  * Context: may sleep.
  */
@@ -243,7 +246,7 @@ void mpmcq_file_begin(struct file *file, struct mpmcq_file *f)
 }
 
 /**
- * mpmcq_file_end() - the last reference to a file of a queue goes
+ * mpmcq_file_end() - the last reference to a file of a queue is dropped
  * @file: the file
  *
  * Context: may sleep.
@@ -254,7 +257,7 @@ void mpmcq_file_end(struct file *file)
 	struct mpmcq_queue *q = mpmcq_queue_get(f->queue);
 
 	mpmcq_file_destroy(f);
-	/* After what it held: who sees the end has seen that. */
+	/* Only now: a reader that sees the end has seen the messages that came back. */
 	if (file->f_mode & FMODE_WRITE)
 		mpmcq_queue_remove_writer(q);
 	mpmcq_queue_put(q);
@@ -266,8 +269,9 @@ static bool is_nowait(const struct kiocb *iocb)
 }
 
 /*
- * read_one_leased(), where mpmcq_try_receive_leased() has taken nothing.  A read that is about to
- * wait, or to return that there is no message, acknowledges first: the queue may end with that.
+ * The slow path of read_one_leased(): mpmcq_try_receive_leased() has taken nothing.  A read that is
+ * about to wait, or to return that there is no message, acknowledges first, because the queue may
+ * end by that.
  */
 static noinline ssize_t receive_next(struct mpmcq_file *f, struct iov_iter *to, bool dead,
 				     u32 wait_ms)
@@ -288,7 +292,10 @@ static noinline ssize_t receive_next(struct mpmcq_file *f, struct iov_iter *to, 
 	return ret;
 }
 
-/* The first read of a file that has begun with a lease; false if it has other modes by now. */
+/*
+ * Clears MPMCQ_MODE_STARTED at the first read of a file that began with a lease.  Returns false if
+ * another call has changed the modes.
+ */
 static bool start_reading(struct mpmcq_file *f, u32 modes)
 {
 	if (!(modes & MPMCQ_MODE_STARTED))
@@ -297,10 +304,10 @@ static bool start_reading(struct mpmcq_file *f, u32 modes)
 }
 
 /*
- * Takes one message, and acknowledges what the read before delivered.  No other kind of read of
- * this file exists, and reads go one at a time, so there is room for the message.  A read that
- * fails with EFAULT or EMSGSIZE at the first message acknowledges nothing.  -ESTALE if the modes
- * are others by now.
+ * Takes one message, and acknowledges what the previous read delivered.  There is room for the
+ * message, because a file in this mode has reads of this kind only, one at a time.  A read that
+ * fails with EFAULT or EMSGSIZE before it waits acknowledges nothing.  Returns -EBUSY if another
+ * read is under way, -ESTALE if the modes have changed.
  */
 static ssize_t read_one_leased(struct mpmcq_file *f, struct iov_iter *to, u32 modes, u32 wait_ms)
 {
@@ -331,7 +338,7 @@ static ssize_t read_packed(struct file *file, struct iov_iter *to, u32 modes, u3
 	struct mpmcq_claim claim = {
 		.wait_ms = wait_ms,
 		.dead = modes & MPMCQ_MODE_DEAD,
-		/* Who must not wait is told that there is none yet. */
+		/* A nonblocking read fails with EAGAIN where others fail with EDEADLK. */
 		.held = file->f_flags & O_NONBLOCK ? NULL : mpmcq_holder_held(h),
 	};
 	const struct mpmcq_caller by = {
@@ -375,7 +382,7 @@ static noinline ssize_t read_by_mode(struct file *file, struct iov_iter *to, boo
 	return ret;
 }
 
-/* Reads as the file's modes have it; @sync if the caller has the data when this returns. */
+/* Reads in the file's modes.  @sync: the caller has the data when this returns. */
 static __always_inline ssize_t read_to(struct file *file, struct iov_iter *to, bool nowait,
 				       bool sync)
 {
@@ -390,7 +397,10 @@ static __always_inline ssize_t read_to(struct file *file, struct iov_iter *to, b
 	return read_by_mode(file, to, nowait, sync);
 }
 
-/* Some of those who call by an iterator want it moved; copies by the pointer do not. */
+/*
+ * Advances the iterator if the copy went by the user's pointer and has not done so: some callers of
+ * ->read_iter and ->write_iter rely on it.
+ */
 static ssize_t moved(struct iov_iter *i, size_t before, ssize_t ret)
 {
 	iov_iter_advance(i, ret > 0 && iov_iter_count(i) == before ? ret : 0);
@@ -398,13 +408,13 @@ static ssize_t moved(struct iov_iter *i, size_t before, ssize_t ret)
 }
 
 /**
- * mpmcq_file_read_iter() - readv(2) and others, as the file's modes have it
+ * mpmcq_file_read_iter() - readv(2), io_uring and the like, in the file's modes
  * @iocb: the read
  * @to: the buffer
  *
  * Return: as mpmcq_receive() and mpmcq_packed_receive().  If reads of the file acknowledge: -EBUSY
- * if another read is under way, and -EINVAL if this is no read(2) or readv(2), because a caller of
- * io_uring or aio may not have seen the message before.
+ * if another read is under way, and -EINVAL if this is neither read(2) nor readv(2), because a
+ * caller of io_uring or aio may not have seen the previous message yet.
  * Context: may sleep.
  */
 ssize_t mpmcq_file_read_iter(struct kiocb *iocb, struct iov_iter *to)
@@ -417,7 +427,7 @@ ssize_t mpmcq_file_read_iter(struct kiocb *iocb, struct iov_iter *to)
 }
 
 /**
- * mpmcq_file_read() - read(2), without what it takes to make a kiocb
+ * mpmcq_file_read() - read(2), without the cost of a kiocb
  * @file: the file
  * @buf: the buffer, after access_ok()
  * @len: its length in bytes
@@ -451,7 +461,7 @@ static __always_inline ssize_t write_from(struct file *file, struct iov_iter *fr
 }
 
 /**
- * mpmcq_file_write_iter() - writev(2) and others, as the file's modes have it
+ * mpmcq_file_write_iter() - writev(2), io_uring and the like, in the file's modes
  * @iocb: the write
  * @from: the buffer
  *
@@ -466,7 +476,7 @@ ssize_t mpmcq_file_write_iter(struct kiocb *iocb, struct iov_iter *from)
 }
 
 /**
- * mpmcq_file_write() - write(2), without what it takes to make a kiocb
+ * mpmcq_file_write() - write(2), without the cost of a kiocb
  * @file: the file
  * @buf: the buffer, after access_ok()
  * @len: its length in bytes
@@ -493,7 +503,7 @@ static struct mpmcq_waiters *readers_of(const struct mpmcq_file *f)
 	return reads_dead(f) ? &f->queue->dead_readers : &f->queue->readers;
 }
 
-/* Whether reads of the file fail without room to hold messages. */
+/* Returns true if reads of the file fail when its holder is full. */
 static bool needs_room(const struct mpmcq_file *f)
 {
 	u32 modes = smp_load_acquire(&f->modes);	/* USE */
@@ -502,13 +512,13 @@ static bool needs_room(const struct mpmcq_file *f)
 }
 
 /*
- * Registers a poller that may have to wait for room.  It must not be a third wait queue, which
- * io_uring refuses, so a file that is open for writing too uses that of the readers; and so does
- * one that is polled before it has its mode.
+ * Registers a poller that may have to wait for room.  io_uring refuses a third wait queue, so a
+ * file that is open for writing, too, is told of room by the readers' wait queue.  So is a file
+ * that is polled before it has its mode.
  */
 static void poll_room(struct file *file, struct mpmcq_file *f, poll_table *wait)
 {
-	if (!wait || !wait->_qproc)	/* it does not wait */
+	if (!wait || !wait->_qproc)	/* the caller only looks */
 		return;
 	if (needs_room(f) && !(file->f_mode & FMODE_WRITE))
 		poll_wait(file, &f->room.pollers, wait);
@@ -519,13 +529,13 @@ static void poll_room(struct file *file, struct mpmcq_file *f, poll_table *wait)
 /**
  * mpmcq_file_poll() - what a file can do without waiting
  * @file: the file
- * @wait: who wants to be told
+ * @wait: the poller to register; may be NULL
  *
- * It registers with all wait queues that the file may need, whatever was asked for: epoll
- * registers once, and EPOLL_CTL_MOD may ask for more later.
+ * Registers the poller with all wait queues that the file may need, whatever events it asks for,
+ * because epoll registers once and EPOLL_CTL_MOD may ask for more later.
  *
- * Return: EPOLLIN if a message waits and may be read, EPOLLHUP if none will come, EPOLLOUT if
- * a write would not wait; of these what the file is open for.
+ * Return: EPOLLIN and EPOLLRDNORM if a message waits and may be read, EPOLLHUP if none will come,
+ * EPOLLOUT and EPOLLWRNORM if a write would not wait; of these what the file is open for.
  * Context: may sleep.
  */
 __poll_t mpmcq_file_poll(struct file *file, poll_table *wait)
@@ -541,7 +551,7 @@ __poll_t mpmcq_file_poll(struct file *file, poll_table *wait)
 	if (file->f_mode & FMODE_WRITE)
 		poll_wait(file, &q->writers.pollers, wait);
 	/*
-	 * See wake.h: this is in the wait queues before it looks at the rings.
+	 * See wake.h: the poller is in the wait queues before it looks at the rings.
 	 * Newer kernels have this barrier in poll_wait().
 	 */
 	smp_mb();	/* WAIT */
@@ -558,10 +568,10 @@ __poll_t mpmcq_file_poll(struct file *file, poll_table *wait)
 }
 
 /**
- * mpmcq_file_fasync() - let the file's owner have SIGIO, or no longer
+ * mpmcq_file_fasync() - begin or stop to send SIGIO to the file's owner
  * @fd: the descriptor
  * @file: the file
- * @on: whether it is to have it
+ * @on: 0 to stop
  *
  * Return: 0 or -ENOMEM.
  * Context: may sleep.
@@ -573,7 +583,7 @@ int mpmcq_file_fasync(int fd, struct file *file, int on)
 	struct mpmcq_waiters *writers = &f->queue->writers;
 	int ret = 0, added;
 
-	/* There is one flag for both lists, and who sets it may have company. */
+	/* One flag, FASYNC, stands for both lists, and several tasks may change it at once. */
 	mutex_lock(&f->async_lock);
 	if (file->f_mode & FMODE_READ)
 		ret = fasync_helper(fd, file, on, &readers->async);
@@ -584,20 +594,20 @@ int mpmcq_file_fasync(int fd, struct file *file, int on)
 			fasync_helper(-1, file, 0, &readers->async);
 	}
 	mutex_unlock(&f->async_lock);
-	/* See wake.h: the file is among async before the caller looks at the rings. */
+	/* See wake.h: the file is in the lists before the caller looks at the rings. */
 	smp_mb();	/* WAIT */
 	return ret < 0 ? ret : 0;
 }
 
 /**
  * mpmcq_copy_args() - copy a struct that begins with its size from the user
- * @args: the struct
- * @known: its size as we know it, in bytes
- * @least: size of the first that was published
- * @uargs: the user's
+ * @args: out: the struct; what the user's lacks is zero
+ * @known: size of the struct here, in bytes
+ * @least: size of its first published version, in bytes
+ * @uargs: the user's struct
  *
- * Return: its size as the user knows it; -EINVAL if it is too short, -E2BIG if there is
- * more in it than we know, or it is longer than a page, -EFAULT.
+ * Return: size of the user's struct, in bytes; -EINVAL if that is less than @least; -E2BIG if it
+ * is more than a page, or if what lies beyond @known is not zero; -EFAULT.
  * Context: may sleep.
  */
 int mpmcq_copy_args(void *args, size_t known, size_t least, const void __user *uargs)
@@ -615,10 +625,11 @@ int mpmcq_copy_args(void *args, size_t known, size_t least, const void __user *u
 
 /**
  * mpmcq_dup_user() - copy from the user into memory of the call
- * @from: the user's
- * @bytes: how much
+ * @from: the user's memory
+ * @bytes: its length in bytes
  *
- * As vmemdup_user(), but charged to the caller's memory cgroup: the call may wait with it.
+ * As vmemdup_user(), but charged to the caller's memory cgroup, because the call may hold the
+ * memory while it waits.
  *
  * Return: the memory, for kvfree(); or an ERR_PTR: -ENOMEM, -EFAULT.
  * Context: may sleep.
@@ -697,8 +708,8 @@ static u32 settle_all(struct mpmcq_holder *h, struct mpmcq_verdict verdict)
 }
 
 /*
- * Copies all ids before the first message is settled, so that a call that is stopped at a missing
- * page, or fails, has done nothing.  @few has room for a batch.
+ * Copies all ids before the first message is settled, so a call that fails, or is stopped at a
+ * missing page, has settled nothing.  @few has room for MPMCQ_BATCH ids.
  */
 static u64 *get_ids(const struct mpmcq_settle *args, u64 *few)
 {
@@ -817,7 +828,7 @@ static int put_peeked(struct mpmcq_peek *args, const struct mpmcq_peeked *p,
 	if (args->len <= args->buf_len &&
 	    copy_to_user(u64_to_user_ptr(args->buf), p->data, args->len))
 		return -EFAULT;
-	/* From @found on; what is before it stays as it was passed in. */
+	/* From @found on: what is before it is the caller's and stays. */
 	if (copy_to_user(&uargs->found, &args->found,
 			 sizeof(*args) - offsetof(struct mpmcq_peek, found)))
 		return -EFAULT;
@@ -867,12 +878,12 @@ static int ioctl_close(struct file *file, unsigned int cmd, unsigned long flags)
 }
 
 /**
- * mpmcq_file_ioctl() - calls that are about an open file, or its queue
+ * mpmcq_file_ioctl() - calls about one open file, or about its queue
  * @file: the file
  * @cmd: the call
  * @arg: its argument
  *
- * Return: 0 or an errno, -ENOTTY if there is no such call.
+ * Return: 0 or an errno; -ENOTTY if there is no such call.
  * Context: may sleep.
  */
 long mpmcq_file_ioctl(struct file *file, unsigned int cmd, void __user *arg)
@@ -885,7 +896,7 @@ long mpmcq_file_ioctl(struct file *file, unsigned int cmd, void __user *arg)
 		return put_user(mpmcq_queue_next_len(f->queue, reads_dead(f)), (int __user *)arg);
 	}
 
-	/* Without the size of its struct, which may grow; not for those that have none. */
+	/* Without the size of the struct, because that may grow.  Some calls have no struct. */
 	if (_IOC_DIR(cmd) != _IOC_NONE)
 		cmd = MPMCQ_CALL(cmd);
 	switch (cmd) {

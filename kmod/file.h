@@ -13,23 +13,23 @@
 struct mpmcq_queue;
 
 /**
- * struct mpmcq_file - what an open file has of its own
- * @queue: the queue; has a reference
- * @holder: messages that are held; made when MPMCQ_MODE_LEASE is first set, and then
- *	there until the file is released
- * @start: that with which the file began by the queue's MPMCQ_START_LEASE, or NULL
+ * struct mpmcq_file - state of an open file
+ * @queue: the queue; the file has a reference
+ * @holder: messages that the file holds; made when MPMCQ_MODE_LEASE is first set, and kept until
+ *	the file is released
+ * @start: the holder that MPMCQ_START_LEASE of the queue gave the file at first, or NULL
  * @modes: %MPMCQ_MODE_PACKED and the like, and %MPMCQ_MODE_STARTED; MPMCQ_MODE_DEAD never changes
- * @rcv_wait_ms: how long a read may wait, as of struct mpmcq_claim
- * @snd_wait_ms: how long a write may
- * @by: for calls; its @meta is not used
- * @room: pollers who wait for room to hold another message
- * @async_lock: keeps the file in all of the lists for SIGIO, or in none
- * @reading: bit 0 is set while a read with an implied acknowledgment is under way, or a change of
- *	modes of a file that has begun with a lease
+ * @rcv_wait_ms: how long a read may wait, in milliseconds, as of struct mpmcq_claim
+ * @snd_wait_ms: how long a write may wait, likewise
+ * @by: what mpmcq_send() needs of the file; its @meta is not used
+ * @room: pollers that wait for room to hold another message
+ * @async_lock: keeps the file in all of its lists for SIGIO, or in none
+ * @reading: bit 0 is set during a read with an implied acknowledgment, and during a change of the
+ *	modes of a file that began with a lease
  *
- * @modes and @holder are written by compare-and-swap: the latter before the mode that needs it;
- * the former no more after that.  With MPMCQ_MODE_STARTED both may be replaced once, see
- * replace_start().
+ * @modes and @holder are written by compare-and-swap: @holder before the mode that needs it, and
+ * @modes not any more once that mode is set.  While MPMCQ_MODE_STARTED is set, both may be replaced
+ * once, see replace_start().
  */
 struct mpmcq_file {
 	struct mpmcq_queue *queue;
@@ -44,10 +44,10 @@ struct mpmcq_file {
 	unsigned long reading;
 };
 
-/* A call without the size of its struct, which may grow. */
+/* The number of a call without the size of its struct, because the struct may grow. */
 #define MPMCQ_CALL(cmd)	((cmd) & ~(_IOC_SIZEMASK << _IOC_SIZESHIFT))
 
-/* Set by the queue when the file was opened, and not read since: another may take its place. */
+/* MPMCQ_START_LEASE of the queue set the modes.  They may be replaced until the first read. */
 #define MPMCQ_MODE_STARTED	0x80000000U
 
 struct mpmcq_file *mpmcq_file_create(struct mpmcq_queue *q, bool reads);
