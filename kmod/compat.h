@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The only place where kernels differ.  What a kernel has is found out by
- * compiling, see Kbuild: version numbers say little where fixes and features
- * are backported.
+ * All that depends on the kernel's version.  Kbuild finds out by compiling what a kernel has,
+ * because version numbers say little where fixes and features are backported.
  */
 #ifndef _MPMCQ_COMPAT_H
 #define _MPMCQ_COMPAT_H
@@ -23,15 +22,15 @@
 #include <linux/uio.h>
 
 #ifndef HAVE_FAULT_IN_IOV_ITER	/* before 5.16 */
-/* Both return how many of @bytes are not there, 0 if all are. */
+/* Both return how many of @bytes are not accessible, 0 if all are. */
 static inline size_t fault_in_iov_iter_readable(struct iov_iter *i, size_t bytes)
 {
 	return iov_iter_fault_in_readable(i, bytes) ? bytes : 0;
 }
 
 /*
- * By way of the fault handler, which also marks the page accessed and dirty:
- * some processors fault without, and pinning the page would not do it.
+ * Calls the fault handler, because it also marks the page accessed and dirty.  Some processors
+ * fault if it is not marked.  Pinning the page would not mark it.
  */
 static inline size_t fault_in_iov_iter_writeable(const struct iov_iter *i, size_t bytes)
 {
@@ -57,17 +56,17 @@ static inline size_t fault_in_iov_iter_writeable(const struct iov_iter *i, size_
 }
 #endif
 
-/* Whether security modules let @file be written, as write(2) asks them. */
+/* Asks security modules as write(2) does.  Returns less than 0 if they forbid to write to @file. */
 static inline int mpmcq_may_write(struct file *file, size_t bytes)
 {
 #ifdef HAVE_RW_VERIFY_AREA	/* from 6.1 on */
 	return rw_verify_area(WRITE, file, NULL, bytes);
 #else
-	return 0;	/* they were asked when it was opened or passed */
+	return 0;	/* they were asked when the file was opened or passed */
 #endif
 }
 
-/* Makes an iterator over one buffer of the user's; @iov is to stay as long. */
+/* Makes an iterator over one user buffer; @iov must stay as long as the iterator. */
 static inline void mpmcq_buffer_init(struct iov_iter *i, unsigned int direction,
 				     struct iovec *iov, void __user *buf, size_t len)
 {
@@ -80,11 +79,11 @@ static inline void mpmcq_buffer_init(struct iov_iter *i, unsigned int direction,
 }
 
 /*
- * The user's buffer that an iterator is over, where it is by now; NULL if it is no such.
+ * Returns the current address in the user buffer of an iterator; NULL unless it is over one buffer.
  *
- * The only place that looks into an iterator, for which there is no accessor: by copy_to_iter() and
- * copy_from_iter() alone a packed message takes 2.2 times as many instructions, and a plain one 3 %
- * more (make bench-exact).
+ * Only this function looks into an iterator, for which there is no accessor.  With copy_to_iter()
+ * and copy_from_iter() alone a packed message takes 2.2 times as many instructions, and a plain one
+ * 3 % more (make bench-exact).
  */
 static inline void __user *mpmcq_user_buffer(const struct iov_iter *i)
 {
@@ -92,7 +91,7 @@ static inline void __user *mpmcq_user_buffer(const struct iov_iter *i)
 	if (likely(iter_is_ubuf(i)))
 		return i->ubuf + i->iov_offset;
 #endif
-#ifndef HAVE_ITER_IOV	/* before 6.4; since then nothing makes one of a single segment */
+#ifndef HAVE_ITER_IOV	/* before 6.4; later kernels make no such iterator */
 	if (likely(iter_is_iovec(i) && i->nr_segs == 1))
 		return i->iov->iov_base + i->iov_offset;
 #endif
@@ -100,9 +99,9 @@ static inline void __user *mpmcq_user_buffer(const struct iov_iter *i)
 }
 
 /*
- * The same if words can be copied there by unsafe_get_user() and unsafe_put_user(), with
- * user access opened once for all: architectures without a user_access_begin() of their own
- * open it for each word.
+ * The same, if unsafe_get_user() and unsafe_put_user() can copy words there with user access opened
+ * once for all of them.  Architectures without a user_access_begin() of their own open it for each
+ * word, so this returns NULL there.
  */
 static inline void __user *mpmcq_user_words(const struct iov_iter *i)
 {
@@ -117,7 +116,7 @@ static inline void __user *mpmcq_user_words(const struct iov_iter *i)
 }
 
 /*
- * From 6.11 to 7.1 processors that copy inline declare these two, but have them for Rust
+ * From 6.11 to 7.1, architectures that copy inline declare these two, but define them for Rust
  * only.  message.c says why copy_to_user() will not do.
  */
 #ifdef HAVE_INLINE_COPY
@@ -153,7 +152,7 @@ static inline void mpmcq_hrtimer_setup(struct hrtimer *timer,
 #define mpmcq_class_create(name)	class_create(THIS_MODULE, name)
 #endif
 
-/* As anon_inode_getfile(), with an inode of its own, which security modules see. */
+/* As anon_inode_getfile(), but from 6.8 on with its own inode, which security modules see. */
 static inline struct file *mpmcq_anon_file(const char *name, const struct file_operations *fops,
 					   void *priv, int flags)
 {
@@ -164,7 +163,10 @@ static inline struct file *mpmcq_anon_file(const char *name, const struct file_o
 #endif
 }
 
-/* Looks a name up under the directory's lock, for a caller who may search the directory. */
+/*
+ * Looks a name up; call under the directory's lock.  Fails if the caller may not search the
+ * directory.
+ */
 static inline struct dentry *mpmcq_lookup(const struct qstr *name, struct file *dir)
 {
 #ifdef HAVE_LOOKUP_NOPERM	/* from 6.16 on */
@@ -191,7 +193,7 @@ static inline void mpmcq_inode_init_times(struct inode *inode)
 #endif
 }
 
-/* A directory has been changed when an inode was made. */
+/* Sets the times of a directory to those of an inode that was just made in it. */
 static inline void mpmcq_dir_changed(struct inode *dir, struct inode *inode)
 {
 #if defined(HAVE_SIMPLE_INODE_INIT_TS)
@@ -204,7 +206,7 @@ static inline void mpmcq_dir_changed(struct inode *dir, struct inode *inode)
 #endif
 }
 
-/* Adds a file to its directory.  The dentry stays in the cache until the file is unlinked. */
+/* Adds a file to its directory.  The dentry stays in the cache until unlink(2) or unmount. */
 #ifdef HAVE_D_MAKE_PERSISTENT	/* from 6.19 on */
 #define mpmcq_dentry_add(dentry, inode)	d_make_persistent(dentry, inode)
 #define mpmcq_kill_super(sb)		kill_anon_super(sb)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /dev/mpmcq, the default queue: its node, and what sysfs shows of it.
+ * /dev/mpmcq, the default queue: its device node, and its attributes in sysfs.
  */
 
 #include <linux/cdev.h>
@@ -68,13 +68,13 @@ static struct attribute *mpmcq_attrs[] = {
 ATTRIBUTE_GROUPS(mpmcq);
 
 /**
- * mpmcq_device_queue() - the queue behind a device number
+ * mpmcq_device_queue() - the queue of a device number
  * @minor: the minor number, one of ours
  *
- * Files of mpmcqfs show a number of ours that has no queue: their nodes, copied to another
- * filesystem, must not open any other queue.
+ * The minor of mpmcqfs files has no queue, because a copy of such a node in another filesystem must
+ * open no queue.
  *
- * Return: the queue, or NULL.
+ * Return: the queue; NULL if the number has none.
  * Context: any; between mpmcq_device_init() and mpmcq_device_exit().
  */
 struct mpmcq_queue *mpmcq_device_queue(unsigned int minor)
@@ -97,7 +97,7 @@ static int add_cdev(const struct file_operations *fops)
 {
 	int ret;
 
-	/* Not static: its last reference may be dropped after the module is gone. */
+	/* Not static, because its last reference may be dropped after the module is gone. */
 	mpmcq_cdev = cdev_alloc();
 	if (!mpmcq_cdev)
 		return -ENOMEM;
@@ -111,10 +111,10 @@ static int add_cdev(const struct file_operations *fops)
 
 /**
  * mpmcq_device_init() - make the default queue and its device
- * @fops: what to do with open files
- * @config: how the default queue is to be; its values are in range
+ * @fops: operations of its open files
+ * @config: configuration of the default queue; its values are in range
  *
- * The queue is there before its node can be opened, which may be before this returns.
+ * The node may be opened before this returns, but not before the queue is complete.
  *
  * Return: 0, or an errno; -ENOMEM if there is no memory for the queue.
  * Context: may sleep.
@@ -161,17 +161,17 @@ err_queue:
 /**
  * mpmcq_device_exit() - undo mpmcq_device_init()
  *
- * No file is open: they keep the module.  If this undoes a load that failed, one may be, which
- * cdev_del() leaves as it is with any driver.
+ * At unload no file is open, because an open file has a reference to the module.  After a load that
+ * failed one may be open, and cdev_del() leaves it open, as with any driver.
  *
- * Return: how many messages of the default queue were unread.
+ * Return: how many messages of the default queue were unread, dead ones included.
  * Context: may sleep.
  */
 u64 mpmcq_device_exit(void)
 {
 	u64 unread = mpmcq_queue_depth(default_queue) + mpmcq_queue_dead(default_queue);
 
-	/* Waits for those who read attributes. */
+	/* Waits for readers of attributes. */
 	device_destroy(mpmcq_class, mpmcq_device_number(MPMCQ_MINOR_DEFAULT));
 	cdev_del(mpmcq_cdev);
 	unregister_chrdev_region(mpmcq_devt, MPMCQ_MINORS);

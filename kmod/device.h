@@ -8,7 +8,7 @@
 struct mpmcq_config;
 struct mpmcq_queue;
 
-/* Minors of our major number: the default queue, and what files of mpmcqfs show. */
+/* Minors of our major number: of the default queue, and of all files of mpmcqfs. */
 enum { MPMCQ_MINOR_DEFAULT, MPMCQ_MINOR_FILE, MPMCQ_MINORS };
 
 int mpmcq_device_init(const struct file_operations *fops, const struct mpmcq_config *config);

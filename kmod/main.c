@@ -24,7 +24,7 @@
 #error "The positions of a ring need atomic operations on 64 bits that take no lock."
 #endif
 
-/* A number too large for its type is as bad a value as any other. */
+/* A number too large for its type fails with -EINVAL, as any other bad value, not with -ERANGE. */
 static int param_set_limit(const char *val, const struct kernel_param *kp)
 {
 	return param_set_uint(val, kp) ? -EINVAL : 0;

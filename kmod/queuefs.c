@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * mpmcqfs: queues with names are files.
+ * mpmcqfs: a filesystem whose files are queues.
  *
- * Each mount is a set of queues of its own, with a root directory and nothing below it but
- * queues.  MPMCQ_IOC_CREATE on that directory makes a queue, unlink(2) removes its name, and
- * open(2) opens it, with the VFS's own permissions, ownership, labels and notifications.  The
- * inode has a reference to the queue, and an open file has one; the last one frees the queue.
+ * Each mount has its own set of queues.  It has one directory, the root, and queues in it.
+ * MPMCQ_IOC_CREATE on that directory makes a queue, unlink(2) removes its name, and open(2) opens
+ * it.  Permissions, ownership, labels and notifications are those of the VFS.  The inode has a
+ * reference to the queue, and so has each open file; the last one frees the queue.
  *
- * The model is the filesystem of ipc/mqueue.c, and drivers/android/binderfs.c for device nodes
- * in mounts of user namespaces.
+ * The models are the filesystem of ipc/mqueue.c, and for device nodes in mounts of user namespaces
+ * drivers/android/binderfs.c.
  */
 
 #include <linux/ctype.h>
@@ -52,9 +52,9 @@
 #define MPMCQFS_MODE	0755	/* of the root directory, by default */
 
 /**
- * struct queue_set - the queues of a mount, as its superblock has them
- * @quota: their limits; open files keep the mount, and so the quota
- * @exist_ok_lock: see create_named()
+ * struct queue_set - the queues of a mount, in s_fs_info of its superblock
+ * @quota: their limits; stays as long as any open file, because an open file keeps the mount
+ * @exist_ok_lock: lets calls with MPMCQ_EXIST_OK make queues one at a time, see create_named()
  */
 struct queue_set {
 	struct mpmcq_quota quota;
@@ -72,8 +72,8 @@ static struct mpmcq_quota *quota_of(const struct super_block *sb)
 }
 
 /*
- * Gives a queue its name.  vfs_mkobj() calls it after it has checked permissions.  @arg points to
- * the caller's reference to the queue, which passes to the inode.
+ * Gives a queue its name.  vfs_mkobj() checks permissions and then calls this.  @arg points to the
+ * caller's reference to the queue, which passes to the inode.
  */
 static int mpmcqfs_make_inode(struct dentry *dentry, umode_t mode, void *arg)
 {
@@ -88,7 +88,7 @@ static int mpmcqfs_make_inode(struct dentry *dentry, umode_t mode, void *arg)
 	inode->i_uid = current_fsuid();
 	inode->i_gid = dir->i_mode & S_ISGID ? dir->i_gid : current_fsgid();
 	mpmcq_inode_init_times(inode);
-	/* Our own instead of those that go by the device number. */
+	/* Not the operations that init_special_inode() set, which go by the device number. */
 	inode->i_fop = &mpmcq_fops;
 	inode->i_private = *q;
 	*q = NULL;
@@ -97,7 +97,7 @@ static int mpmcqfs_make_inode(struct dentry *dentry, umode_t mode, void *arg)
 	return 0;
 }
 
-/* Whether a queue is as MPMCQ_IOC_CREATE would make it, but for how its files begin. */
+/* Compares all that MPMCQ_IOC_CREATE configures, except MPMCQ_START_LEASE. */
 static bool same_config(const struct mpmcq_config *a, const struct mpmcq_config *b)
 {
 	return a->capacity == b->capacity && a->msg_size == b->msg_size &&
@@ -107,7 +107,7 @@ static bool same_config(const struct mpmcq_config *a, const struct mpmcq_config 
 		a->levels == b->levels;
 }
 
-/* Returns what MPMCQ_IOC_CREATE returns for a name that exists. */
+/* Returns the result of MPMCQ_IOC_CREATE for a name that exists. */
 static int check_existing(const struct dentry *dentry, const struct mpmcq_create *args,
 			  const struct mpmcq_config *config)
 {
@@ -117,8 +117,8 @@ static int check_existing(const struct dentry *dentry, const struct mpmcq_create
 }
 
 /*
- * Under the directory's lock.  Returns the entry of a name that does not exist; if it does, an
- * ERR_PTR of what MPMCQ_IOC_CREATE returns then, so NULL if the queue is as wanted.
+ * Call under the directory's lock.  If the name does not exist, returns its negative dentry.  If it
+ * exists, returns the result of MPMCQ_IOC_CREATE as an ERR_PTR, so NULL if the queue is as wanted.
  */
 static struct dentry *lookup_new(struct file *dir, const struct qstr *name,
 				 const struct mpmcq_create *args,
@@ -135,9 +135,9 @@ static struct dentry *lookup_new(struct file *dir, const struct qstr *name,
 }
 
 /*
- * Under the directory's lock: asks what mknod(2) of a character device asks, but CAP_MKNOD, as
- * our files lead to no other device.  vfs_mkobj() asks the security module for a regular file,
- * because that is the only kind it knows (SELinux: "file create").
+ * Call under the directory's lock.  Makes the checks that mknod(2) makes for a character device,
+ * except CAP_MKNOD, because our files lead to no other device.  vfs_mkobj() asks the security
+ * module about a regular file, the only kind it knows (SELinux: "file create").
  */
 static int add_name(const struct file *dir, struct dentry *dentry, umode_t mode,
 		    struct mpmcq_queue **q)
@@ -153,8 +153,8 @@ static int add_name(const struct file *dir, struct dentry *dentry, umode_t mode,
 }
 
 /*
- * Gives a queue a name, whose entry is from lookup_new().  Drops the caller's references to the
- * entry, and to the queue if that fails or the name exists.
+ * Gives a queue a name.  @dentry is from find_new().  Drops the caller's references to the dentry,
+ * and to the queue if this fails or the name exists.
  */
 static int name_queue(struct file *dir, struct dentry *dentry, const struct qstr *name,
 		      const struct mpmcq_create *args, struct mpmcq_queue *q)
@@ -163,7 +163,7 @@ static int name_queue(struct file *dir, struct dentry *dentry, const struct qstr
 	int ret;
 
 	inode_lock_nested(inode, I_MUTEX_PARENT);
-	/* Others may have given the name to a queue since, and may have removed it again. */
+	/* Others may have made a queue of that name since, and may have removed it again. */
 	if (d_really_is_positive(dentry) || d_unhashed(dentry)) {
 		dput(dentry);
 		dentry = lookup_new(dir, name, args, &q->config);
@@ -187,11 +187,11 @@ static struct mpmcq_queue *make_queue(const struct file *dir, const struct mpmcq
 	return IS_ERR(charge) ? ERR_CAST(charge) : mpmcq_queue_create(config, charge);
 }
 
-/* Makes a queue, complete before it has a name, without the directory's lock. */
+/* Makes the queue without the directory's lock, then gives it its name: it is complete by then. */
 static int create_new(struct file *dir, struct dentry *dentry, const struct qstr *name,
 		      const struct mpmcq_create *args, const struct mpmcq_config *config)
 {
-	/* vfs_mkobj() asks again.  A caller without permission must not charge the mount. */
+	/* vfs_mkobj() checks again, but a caller without permission must not charge the mount. */
 	int ret = file_permission(dir, MAY_WRITE | MAY_EXEC);
 	struct mpmcq_queue *q = ret ? ERR_PTR(ret) : make_queue(dir, config);
 
@@ -202,7 +202,7 @@ static int create_new(struct file *dir, struct dentry *dentry, const struct qstr
 	return name_queue(dir, dentry, name, args, q);
 }
 
-/* As lookup_new(), which see. */
+/* As lookup_new(), but takes the directory's lock. */
 static struct dentry *find_new(struct file *dir, const struct qstr *name,
 			       const struct mpmcq_create *args, const struct mpmcq_config *config)
 {
@@ -215,7 +215,7 @@ static struct dentry *find_new(struct file *dir, const struct qstr *name,
 	return dentry;
 }
 
-/* Drops the caller's reference to @dentry, which is from find_new(). */
+/* Makes the queue unless it exists.  @dentry is from find_new(); drops the reference to it. */
 static int create_found(struct file *dir, struct dentry *dentry, const struct qstr *name,
 			const struct mpmcq_create *args, const struct mpmcq_config *config)
 {
@@ -234,10 +234,10 @@ static int create_found(struct file *dir, struct dentry *dentry, const struct qs
 }
 
 /*
- * Looks for the name before a queue is made, because the caller may have no room for a second
- * queue.  Callers with MPMCQ_EXIST_OK that do not find it go one by one, and look again: of many
- * that start with the same call, one makes the queue and the others find it; together they would
- * ask for as many times its memory.
+ * Looks for the name before it makes a queue, because the caller's limits may allow no second
+ * queue.  If many processes start with the same call with MPMCQ_EXIST_OK, one has to make the queue
+ * and the others have to find it.  At the same time they would ask for as many times its memory.
+ * So callers that do not find the name take a lock and look again.
  */
 static int create_named(struct file *dir, const struct qstr *name,
 			const struct mpmcq_create *args, const struct mpmcq_config *config)
@@ -298,7 +298,7 @@ static long mpmcqfs_dir_ioctl(struct file *dir, unsigned int cmd, unsigned long 
 	return -ENOTTY;
 }
 
-/* Those of simple_dir_operations, and our call. */
+/* The operations of simple_dir_operations, and our ioctls. */
 static const struct file_operations mpmcqfs_dir_operations = {
 	.owner		= THIS_MODULE,
 	.open		= dcache_dir_open,
@@ -311,7 +311,7 @@ static const struct file_operations mpmcqfs_dir_operations = {
 	.compat_ioctl	= compat_ptr_ioctl,
 };
 
-/* Only our call makes files here.  Queues do not move, so there is no ->rename. */
+/* Only MPMCQ_IOC_CREATE makes files here.  Queues keep their names, so there is no ->rename. */
 static const struct inode_operations mpmcqfs_dir_inode_operations = {
 	.lookup	= simple_lookup,
 	.unlink	= simple_unlink,
@@ -322,13 +322,13 @@ static void mpmcqfs_evict_inode(struct inode *inode)
 	clear_inode(inode);
 	if (inode->i_private)
 		mpmcq_queue_put(inode->i_private);
-	/* An unmount may evict a hundred thousand. */
+	/* An unmount may evict 100,000 inodes. */
 	cond_resched();
 }
 
 /*
- * Ids as the mount's own user namespace has them: statmount(2) calls this with a seq_file that
- * has no file, so seq_user_ns() must not be used here.
+ * Shows ids as they are in the mount's user namespace.  Not in the reader's: seq_user_ns() needs
+ * the file of the seq_file, and statmount(2) calls this without one.
  */
 static int mpmcqfs_show_options(struct seq_file *m, struct dentry *root)
 {
@@ -391,13 +391,13 @@ static const struct fs_parameter_spec mpmcqfs_parameters[] = {
 };
 
 /**
- * struct mpmcqfs_options - what mount(2) is given
- * @mode: of the root directory
+ * struct mpmcqfs_options - options of a mount(2)
+ * @mode: mode of the root directory, 0 to 07777
  * @uid: owner of the root directory
  * @gid: group of the root directory
  * @max_bytes: as in struct mpmcq_quota
  * @max_queues: as in struct mpmcq_quota
- * @given: which of them were given, a bit for each OPT_
+ * @given: the options that were given, a bit for each OPT_
  */
 struct mpmcqfs_options {
 	umode_t mode;
@@ -408,7 +408,10 @@ struct mpmcqfs_options {
 	unsigned int given;
 };
 
-/* Digits, and k, m or g or none.  Not memparse(), which wraps: a limit would become none. */
+/*
+ * Takes digits, then k, m, g or nothing.  Not memparse(), which wraps: a huge limit could become 0,
+ * which is no limit.
+ */
 static bool parse_size(char *text, unsigned long *bytes)
 {
 	static const char units[] = "kmg";
@@ -423,7 +426,7 @@ static bool parse_size(char *text, unsigned long *bytes)
 	return !kstrtoul(text, 10, &n) && !check_shl_overflow(n, shift, bytes);
 }
 
-/* Ids are read in the user namespace of the caller, and must be mapped in that of the mount. */
+/* Reads ids in the user namespace of the caller.  They must be mapped in that of the mount, too. */
 static int mpmcqfs_parse_param(struct fs_context *fc, struct fs_parameter *param)
 {
 	struct mpmcqfs_options *opts = fc->fs_private;
@@ -484,19 +487,19 @@ static int mpmcqfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	struct queue_set *set;
 
 	/*
-	 * No file here can be another device than a queue of this mount, so device nodes are
-	 * as safe in a user namespace's mount as in any other.
+	 * A device node here is always a queue of this mount.  So device nodes are as safe in a
+	 * mount of a user namespace as in any other.
 	 */
 	sb->s_iflags &= ~SB_I_NODEV;
 	sb->s_iflags |= SB_I_NOEXEC;
-	/* Overlayfs would copy nodes up, which are no queues then. */
+	/* No overlayfs: it would copy up nodes, and a copy is no queue. */
 	sb->s_stack_depth = FILESYSTEM_MAX_STACK_DEPTH;
 	sb->s_blocksize = PAGE_SIZE;
 	sb->s_blocksize_bits = PAGE_SHIFT;
 	sb->s_magic = MPMCQFS_MAGIC;
 	sb->s_op = &mpmcqfs_super_operations;
 	sb->s_time_gran = 1;
-	/* mpmcqfs_kill_sb() frees it, also if this fails. */
+	/* mpmcqfs_kill_sb() frees it, even if this function fails. */
 	set = kzalloc(sizeof(*set), GFP_KERNEL_ACCOUNT);
 	if (!set)
 		return -ENOMEM;
@@ -512,7 +515,7 @@ static int mpmcqfs_get_tree(struct fs_context *fc)
 	return get_tree_nodev(fc, mpmcqfs_fill_super);
 }
 
-/* Changes the limits.  The root directory's mode and owner are changed by chmod and chown. */
+/* A remount changes the limits only.  chmod and chown change the root directory. */
 static int mpmcqfs_reconfigure(struct fs_context *fc)
 {
 	const struct mpmcqfs_options *opts = fc->fs_private;
@@ -560,7 +563,7 @@ static void mpmcqfs_kill_sb(struct super_block *sb)
 	struct queue_set *set = set_of(sb);
 
 	mpmcq_kill_super(sb);
-	/* No file of the mount is open any more, so its last queue has gone. */
+	/* No file of the mount is open any more, so its last queue is freed already. */
 	kfree(set);
 }
 
@@ -575,11 +578,11 @@ static struct file_system_type mpmcqfs_type = {
 MODULE_ALIAS_FS("mpmcqfs");
 
 /**
- * mpmcq_queuefs_init() - let mpmcqfs be mounted
+ * mpmcq_queuefs_init() - register mpmcqfs
  *
- * It may be mounted before this returns: nothing may fail after it.
+ * It may be mounted before this returns, so nothing after this may fail.
  *
- * Return: 0, or -EBUSY if there is such a filesystem already.
+ * Return: 0; -EBUSY if a filesystem of that name is registered already.
  * Context: may sleep.
  */
 int mpmcq_queuefs_init(void)
@@ -590,13 +593,13 @@ int mpmcq_queuefs_init(void)
 /**
  * mpmcq_queuefs_exit() - undo mpmcq_queuefs_init()
  *
- * Nothing is mounted: a mount keeps the module.
+ * No mpmcqfs is mounted, because a mount has a reference to the module.
  *
  * Context: may sleep.
  */
 void mpmcq_queuefs_exit(void)
 {
 	unregister_filesystem(&mpmcqfs_type);
-	/* Inodes of the last mount are freed by RCU, and point to operations of ours until then. */
+	/* RCU frees the inodes of the last mount, which point to our operations until then. */
 	rcu_barrier();
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where the tracepoints of trace.h are.
+ * Defines the tracepoints of trace.h.
  */
 
 #include <linux/module.h>

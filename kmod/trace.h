@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tracepoints.  Queues are told apart by number: names would cost the hot path a copy.
+ * Tracepoints.  They name a queue by its number, because to copy a name would slow the hot path.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM mpmcq
@@ -24,19 +24,19 @@ DECLARE_EVENT_CLASS(mpmcq_message,
 	TP_printk("queue=%u len=%u", __entry->queue, __entry->len)
 );
 
-/* A message is about to be sent; it can be read from here on. */
+/* A sender is about to publish or park a message. */
 DEFINE_EVENT(mpmcq_message, mpmcq_send,
 	TP_PROTO(u32 queue, u32 len),
 	TP_ARGS(queue, len)
 );
 
-/* A message has been copied to a reader. */
+/* A reader has copied a message out. */
 DEFINE_EVENT(mpmcq_message, mpmcq_receive,
 	TP_PROTO(u32 queue, u32 len),
 	TP_ARGS(queue, len)
 );
 
-/* A message is dropped to make room for another. */
+/* A sender has dropped a message and takes its slot. */
 DEFINE_EVENT(mpmcq_message, mpmcq_drop,
 	TP_PROTO(u32 queue, u32 len),
 	TP_ARGS(queue, len)
@@ -56,13 +56,13 @@ DECLARE_EVENT_CLASS(mpmcq_waiting,
 	TP_printk("queue=%u %s", __entry->queue, __entry->writer ? "writer" : "reader")
 );
 
-/* The task is about to sleep. */
+/* A waiter has stopped spinning and is about to sleep. */
 DEFINE_EVENT(mpmcq_waiting, mpmcq_block,
 	TP_PROTO(u32 queue, bool writer),
 	TP_ARGS(queue, writer)
 );
 
-/* One of the tasks that sleep is woken. */
+/* A waker is about to wake the task that has slept longest. */
 DEFINE_EVENT(mpmcq_waiting, mpmcq_wake,
 	TP_PROTO(u32 queue, bool writer),
 	TP_ARGS(queue, writer)
@@ -85,19 +85,19 @@ DECLARE_EVENT_CLASS(mpmcq_parking,
 		  __entry->queue, __entry->len, __entry->delay_ms)
 );
 
-/* A message that was sent, or comes back, is about to be parked. */
+/* A message with a delay is about to be parked, after a send or for redelivery. */
 DEFINE_EVENT(mpmcq_parking, mpmcq_park,
 	TP_PROTO(u32 queue, u32 len, u32 delay_ms),
 	TP_ARGS(queue, len, delay_ms)
 );
 
-/* A message was parked and is about to be ready. */
+/* A parked message is due and is about to be published. */
 DEFINE_EVENT(mpmcq_message, mpmcq_due,
 	TP_PROTO(u32 queue, u32 len),
 	TP_ARGS(queue, len)
 );
 
-/* A message that was kept is about to be sent to another queue. */
+/* A held message is about to be sent to another queue. */
 TRACE_EVENT(mpmcq_forward,
 	TP_PROTO(u32 queue, u32 to, u32 len),
 	TP_ARGS(queue, to, len),
@@ -114,7 +114,7 @@ TRACE_EVENT(mpmcq_forward,
 	TP_printk("queue=%u to=%u len=%u", __entry->queue, __entry->to, __entry->len)
 );
 
-/* A message that was delivered and kept comes back. */
+/* A held message comes back. */
 TRACE_EVENT(mpmcq_return,
 	TP_PROTO(u32 queue, u32 len, u32 deliveries),
 	TP_ARGS(queue, len, deliveries),
