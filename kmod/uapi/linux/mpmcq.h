@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
 /*
- * mpmcq - a queue of messages that any number of processes write and read
+ * mpmcq - message queues that any number of processes write and read
  *
- * A write(2) to /dev/mpmcq queues one message, a read(2) takes one.  Below is what
- * goes beyond that: many messages a call, messages that stay the reader's until it
- * says that they are done, and more queues: private ones, and files of mpmcqfs.  See
- * mpmcq(4) and Documentation/mpmcq.rst.
+ * A write(2) to /dev/mpmcq queues one message, a read(2) takes one.  This header is for all else:
+ * calls that carry many messages, leases that keep a message until its reader settles it, and more
+ * queues: private ones, and files of mpmcqfs.  See mpmcq(4) and Documentation/mpmcq.rst.
  *
- * Each struct begins with its size as the caller knows it.  A shorter one than the
- * kernel's stands for one that ends in zeros; a longer one is taken if what the
- * kernel does not know is zero.  Flags that are not defined here must be 0.
+ * Each struct begins with its size as the caller was compiled with.  The kernel reads the fields
+ * that a shorter struct lacks as zeros.  It takes a longer struct if what the kernel does not know
+ * is zero.  Flags that are not defined here must be 0.
  */
 #ifndef _UAPI_LINUX_MPMCQ_H
 #define _UAPI_LINUX_MPMCQ_H
@@ -17,24 +16,24 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-#define MPMCQFS_MAGIC		0x6d706d71	/* of mpmcqfs, see statfs(2) */
+#define MPMCQFS_MAGIC		0x6d706d71	/* f_type of statfs(2) */
 
-/* How a queue is to be: struct mpmcq_create and mpmcq_info, flags. */
-#define MPMCQ_DROP_OLDEST	0x01	/* when full, drop the oldest message */
+/* Properties of a queue: struct mpmcq_create and mpmcq_info, flags. */
+#define MPMCQ_DROP_OLDEST	0x01	/* when full, drop the oldest ready message */
 #define MPMCQ_AUTO_CLOSE	0x02	/* close when the last writer goes */
-#define MPMCQ_DELAY		0x04	/* messages may wait for a time, see mpmcq_msg.delay_ms */
-#define MPMCQ_START_LEASE	0x08	/* what is opened for reading begins with a lease */
-#define MPMCQ_STAMP		0x10	/* messages know when and by whom they were sent */
-/* struct mpmcq_create, flags: about the call, not kept with the queue. */
+#define MPMCQ_DELAY		0x04	/* messages may have a delay, see mpmcq_msg.delay_ms */
+#define MPMCQ_START_LEASE	0x08	/* files opened for reading begin with MPMCQ_MODE_LEASE */
+#define MPMCQ_STAMP		0x10	/* keep with each message when and by whom it was sent */
+/* struct mpmcq_create, flags: only for the call, not kept with the queue. */
 #define MPMCQ_EXIST_OK		0x10000	/* succeed if there is such a queue already */
 
-/* How an open file is to be: struct mpmcq_mode and mpmcq_attach, modes. */
-#define MPMCQ_MODE_PACKED	0x01	/* many messages a call, see struct mpmcq_msg */
-#define MPMCQ_MODE_LEASE	0x02	/* what is read is held until acknowledged */
+/* Modes of an open file: struct mpmcq_mode and mpmcq_attach, modes. */
+#define MPMCQ_MODE_PACKED	0x01	/* a call carries many messages, see struct mpmcq_msg */
+#define MPMCQ_MODE_LEASE	0x02	/* the file holds what it reads until it is settled */
 #define MPMCQ_MODE_DEAD		0x04	/* reads take dead messages; only ATTACH sets it */
 #define MPMCQ_MODE_META		0x08	/* with PACKED: headers are struct mpmcq_meta */
 
-/* What the kernel can do: struct mpmcq_info, features. */
+/* Features of the module: struct mpmcq_info, features. */
 #define MPMCQ_FEATURE_PACKED	0x01ULL
 #define MPMCQ_FEATURE_LEASE	0x02ULL
 #define MPMCQ_FEATURE_DEAD	0x04ULL
@@ -52,49 +51,49 @@
 #define MPMCQ_FEATURE_LEVELS	0x4000ULL
 
 /**
- * struct mpmcq_info - what a queue is like, and an open file of it
- * @size: in: size of this struct as the caller knows it, in bytes; stays as it is
+ * struct mpmcq_info - state of a queue, and of one open file of it
+ * @size: in: size of this struct as the caller was compiled with, in bytes; stays as it is
  * @version: out: version of the module, see MPMCQ_VERSION_CODE()
  * @capacity: out: messages the queue has room for
  * @msg_size: out: longest message, in bytes
- * @depth: out: messages waiting; approximate while others write and read
+ * @depth: out: messages that wait, ready and returned; approximate while others write and read
  * @flags: out: MPMCQ_DROP_OLDEST and the like
  * @features: out: MPMCQ_FEATURE_PACKED and the like
  * @modes: out: MPMCQ_MODE_PACKED and the like, of this open file
  * @closed: out: 1 if the queue is closed, else 0
- * @dead: out: messages set aside
+ * @dead: out: dead messages
  * @leased: out: messages that readers hold, of all open files
- * @max_deliveries: out: after how many deliveries a message is set aside, 0 for never
- * @lease_ms: out: how long a lease lasts, in milliseconds, 0 for as long as the file
+ * @max_deliveries: out: number of deliveries after which a message is set aside; 0 for never
+ * @lease_ms: out: how long a lease lasts, in milliseconds; 0 for as long as the open file
  * @held: out: messages that this open file holds
- * @max_held: out: how many it may hold
+ * @max_held: out: messages that this open file may hold; 0 without MPMCQ_MODE_LEASE
  * @number: out: number of the queue in traces
  * @parked: out: messages that wait until their delay is over; not in @depth
  * @retry_ms: out: as in struct mpmcq_create
  * @retry_max_ms: out: as in struct mpmcq_create
  * @sent: out: messages sent so far
- * @received: out: messages delivered so far; one that comes back counts each time
+ * @received: out: deliveries so far; each redelivery of a message counts
  * @acked: out: messages acknowledged so far
  * @returned: out: messages given back so far
  * @set_aside: out: messages set aside so far
  * @dropped: out: messages dropped so far to make room
- * @redelivered: out: deliveries so far to files with MPMCQ_MODE_LEASE of messages that had been
- *	delivered so before, as @deliveries of struct mpmcq_msg counts
- * @suspected: out: messages so far that are to be read again after a file ended or a deadline
- *	passed, or were revived
- * @oldest_ns: out: age of the oldest of the first returned message and the first ready one of each
- *	level, in nanoseconds; 0 if none waits, or in a queue without MPMCQ_STAMP
- * @levels: out: of priority
- * @priority: out: as in struct mpmcq_mode, of this open file
- * @rcv_timeout_ms: out: likewise, 0 for no limit
- * @snd_timeout_ms: out: likewise
+ * @redelivered: out: deliveries so far, to files with MPMCQ_MODE_LEASE, of messages whose
+ *	@deliveries of struct mpmcq_msg was not 0 before
+ * @suspected: out: how often so far a message became a suspect: it came back because a file ended
+ *	or a deadline passed, or was revived
+ * @oldest_ns: out: of the first returned message and the first ready one of each level, the age of
+ *	the oldest, in nanoseconds; 0 if there is none, or in a queue without MPMCQ_STAMP
+ * @levels: out: number of levels of priority
+ * @priority: out: of this open file, as in struct mpmcq_mode
+ * @rcv_timeout_ms: out: of this open file, as in struct mpmcq_mode; 0 for no limit
+ * @snd_timeout_ms: out: of this open file, as in struct mpmcq_mode; 0 for no limit
  * @readers_asleep: out: tasks that wait in a read, also of dead messages
  * @writers_asleep: out: tasks that wait for room, in a write or MPMCQ_IOC_FORWARD
- * @uuid: out: names the queue in the world, as seq of struct mpmcq_peek does a message in the queue
+ * @uuid: out: random UUID of the queue; together with @found of struct mpmcq_peek it names a
+ *	message in the world
  *
- * A caller with a shorter struct than the kernel's gets the part it knows.  A
- * caller with a longer one must have zeroed the part that the kernel does not know,
- * which stays as it is.
+ * A caller with a shorter struct than the kernel's gets the fields that it has.  In a longer struct
+ * the fields that the kernel does not know must be zero, and stay as they are.
  */
 struct mpmcq_info {
 	__u32 size;
@@ -134,7 +133,7 @@ struct mpmcq_info {
 	__u8 uuid[16];
 };
 
-/* Sizes of the structs when they were first published: no kernel takes less. */
+/* Sizes of the first version of each struct.  A smaller size fails with EINVAL. */
 #define MPMCQ_INFO_SIZE_VER0	24	/* up to and with @flags */
 #define MPMCQ_MODE_SIZE_VER0	24
 #define MPMCQ_SETTLE_SIZE_VER0	32
@@ -147,25 +146,25 @@ struct mpmcq_info {
 #define MPMCQ_VERSION_CODE(major, minor, patch) \
 	(((major) << 16) | ((minor) << 8) | (patch))
 
-/* Why a message is dead: struct mpmcq_msg, reason. */
+/* Why a message is dead: struct mpmcq_msg and mpmcq_peek, reason. */
 #define MPMCQ_REASON_REJECTED	1	/* by MPMCQ_SETTLE_REJECT */
-#define MPMCQ_REASON_DELIVERIES	2	/* it came back after max_deliveries of them */
+#define MPMCQ_REASON_DELIVERIES	2	/* it came back after max_deliveries deliveries */
 
 /**
- * struct mpmcq_msg - what stands before each message of a packed read or write
+ * struct mpmcq_msg - header of each message of a packed read or write
  * @len: length of the message in bytes, without this header and the padding
  * @flags: 0
- * @priority: less than the queue's levels; the higher, the earlier it is read
+ * @priority: less than the queue's levels; readers get messages of a higher one first
  * @reason: read: MPMCQ_REASON_REJECTED and the like, of a dead message, else 0; written: ignored
  * @id: read: names this delivery, for MPMCQ_IOC_SETTLE; written: ignored
- * @deliveries: read: how often the message has been delivered to files with
- *	MPMCQ_MODE_LEASE, with this time if the open file has it and the message is not dead;
- *	written: ignored
- * @delay_ms: written: nobody receives the message before so many milliseconds are over; 0 in a
+ * @deliveries: read: number of deliveries of the message to files with MPMCQ_MODE_LEASE, this one
+ *	included if the open file has that mode and the message is not dead; written: ignored
+ * @delay_ms: written: delay before readers can get the message, in milliseconds; must be 0 in a
  *	queue without MPMCQ_DELAY; read: 0
  *
- * The message follows, and zeros up to the next multiple of 8 bytes, where the next
- * header is.  What was read may be written as it is.
+ * The message follows, then padding up to the next multiple of 8 bytes, then the next header.  The
+ * padding is zero when it is read, and ignored when it is written.  A program may write what it has
+ * read.
  */
 struct mpmcq_msg {
 	__u32 len;
@@ -181,22 +180,22 @@ struct mpmcq_msg {
 #define MPMCQ_MSG_SPACE(len) \
 	(sizeof(struct mpmcq_msg) + (((len) + (__u64)7) & ~(__u64)7))
 
-/* State of a message: struct mpmcq_meta and struct mpmcq_peek, state. */
+/* State of a message: struct mpmcq_meta and mpmcq_peek, state. */
 #define MPMCQ_STATE_SUSPECT	0x01	/* a packed read with leases takes it alone */
 
 /**
- * struct mpmcq_meta - what stands before each message with MPMCQ_MODE_META
- * @msg: as without
- * @seq: read: names the message in this queue, from its sending on to its end
- * @age_ns: read: how long ago it was sent, in nanoseconds; 0 in a queue without MPMCQ_STAMP
- * @uid: read: effective user id with which the sender opened its file, as the user namespace of
- *	who opened the reading file has it; if it has none, or without MPMCQ_STAMP, 65534 or
- *	what /proc/sys/kernel/overflowuid says
- * @gid: read: effective group id, likewise
+ * struct mpmcq_meta - header of each message with MPMCQ_MODE_META
+ * @msg: the header without MPMCQ_MODE_META
+ * @seq: read: names the message in this queue, from its send to its end
+ * @age_ns: read: time since the message was sent, in nanoseconds; 0 in a queue without MPMCQ_STAMP
+ * @uid: read: effective user id of the process that opened the sending file, at that time.  It is
+ *	shown as in the user namespace of the process that opened the reading file.  If it is not
+ *	mapped there, or without MPMCQ_STAMP, it is 65534, or what /proc/sys/kernel/overflowuid says
+ * @gid: read: effective group id, likewise, with /proc/sys/kernel/overflowgid
  * @state: read: MPMCQ_STATE_SUSPECT or 0
  * @reserved: read: 0
  *
- * Written: all but @msg is ignored.
+ * A write ignores all fields but @msg.
  */
 struct mpmcq_meta {
 	struct mpmcq_msg msg;
@@ -213,22 +212,23 @@ struct mpmcq_meta {
 	(sizeof(struct mpmcq_meta) + (((len) + (__u64)7) & ~(__u64)7))
 
 /**
- * struct mpmcq_mode - how an open file reads and writes from now on
+ * struct mpmcq_mode - modes of an open file from now on
  * @size: size of this struct, in bytes
  * @modes: MPMCQ_MODE_PACKED, MPMCQ_MODE_LEASE, MPMCQ_MODE_META; a file with MPMCQ_MODE_DEAD keeps
- *	that, named here or not
- * @max_held: with MPMCQ_MODE_LEASE, how many messages may be held at a time, up to
- *	MPMCQ_MAX_HELD_MAX, and cut to the queue's capacity; 0 for
- *	MPMCQ_MAX_HELD_DEFAULT; without it, 0
+ *	that mode, named here or not
+ * @max_held: with MPMCQ_MODE_LEASE, how many messages the file may hold at a time, 1 to
+ *	MPMCQ_MAX_HELD_MAX, cut to the queue's capacity; 0 for MPMCQ_MAX_HELD_DEFAULT.  Without
+ *	MPMCQ_MODE_LEASE, 0
  * @rcv_timeout_ms: how long a read waits, in milliseconds, before it fails with EAGAIN; 0 or
  *	4294967295 for no limit
- * @snd_timeout_ms: how long a write waits, likewise
+ * @snd_timeout_ms: how long a write, or a forward to this file, waits, likewise
  * @priority: of messages that are not packed, less than the queue's levels
  *
- * With MPMCQ_MODE_LEASE alone a read acknowledges what the read before has delivered.  Only
- * read(2) and readv(2) do that, one at a time.  Add MPMCQ_MODE_PACKED for io_uring, aio and
+ * With MPMCQ_MODE_LEASE alone a read acknowledges the message that the previous read delivered.
+ * Only read(2) and readv(2) do that, one at a time.  Add MPMCQ_MODE_PACKED for io_uring, aio and
  * several reads at once.  In a queue with MPMCQ_START_LEASE a file that is opened for reading has
- * that mode, for one message, until MPMCQ_IOC_MODE gives it another before its first read.
+ * MPMCQ_MODE_LEASE and a @max_held of 1, and MPMCQ_IOC_MODE may replace these once before the first
+ * read.
  */
 struct mpmcq_mode {
 	__u32 size;
@@ -242,37 +242,37 @@ struct mpmcq_mode {
 #define MPMCQ_MAX_HELD_DEFAULT	64U
 #define MPMCQ_MAX_HELD_MAX	4096U
 
-/* What becomes of messages that are held: struct mpmcq_settle, op. */
-#define MPMCQ_SETTLE_ACK	1	/* they are done */
-#define MPMCQ_SETTLE_NACK	2	/* they are to be read again */
-#define MPMCQ_SETTLE_REJECT	3	/* they are set aside, as dead messages */
-#define MPMCQ_SETTLE_TOUCH	4	/* they stay held, their time starts anew */
-#define MPMCQ_SETTLE_REVIVE	5	/* dead messages: they are sent again */
+/* How to settle messages that are held: struct mpmcq_settle, op. */
+#define MPMCQ_SETTLE_ACK	1	/* acknowledge: done, their slots are free */
+#define MPMCQ_SETTLE_NACK	2	/* give back for redelivery */
+#define MPMCQ_SETTLE_REJECT	3	/* set aside, as dead messages */
+#define MPMCQ_SETTLE_TOUCH	4	/* keep them held, and restart their lease_ms */
+#define MPMCQ_SETTLE_REVIVE	5	/* dead messages: send them again */
 
 /* struct mpmcq_settle, flags */
 #define MPMCQ_SETTLE_ALL	0x01	/* all that are held; @ids and @count are 0 */
-#define MPMCQ_SETTLE_FRONT	0x02	/* NACK: to be read before those that wait */
-#define MPMCQ_SETTLE_UNTRIED	0x04	/* NACK: as if it had not been delivered this time */
+#define MPMCQ_SETTLE_FRONT	0x02	/* NACK: readers get them before ready messages */
+#define MPMCQ_SETTLE_UNTRIED	0x04	/* NACK: this delivery does not count */
 #define MPMCQ_SETTLE_DELAY	0x08	/* NACK: after @delay_ms, not after the queue's retry_ms */
 
 /**
- * struct mpmcq_settle - what becomes of messages that this open file holds
+ * struct mpmcq_settle - settle messages that this open file holds
  * @size: size of this struct, in bytes
  * @op: MPMCQ_SETTLE_ACK and the like
  * @flags: MPMCQ_SETTLE_ALL and the like
- * @count: how many ids there are, 1 to MPMCQ_MAX_HELD_MAX
- * @ids: address of an array of __u64, from struct mpmcq_msg
- * @delay_ms: with MPMCQ_SETTLE_DELAY, after how many milliseconds the messages are to be read
- *	again, 0 for at once; else 0
- * @done: out: how many of the messages were held; as it was after EBADF, EINVAL, EOPNOTSUPP and
+ * @count: number of ids, 1 to MPMCQ_MAX_HELD_MAX
+ * @ids: address of an array of __u64, from @id of struct mpmcq_msg
+ * @delay_ms: with MPMCQ_SETTLE_DELAY, delay before readers can get the messages, in milliseconds, 0
+ *	for none; else 0
+ * @done: out: how many of the messages were held; unchanged after EBADF, EINVAL, EOPNOTSUPP and
  *	E2BIG
  *
- * Dead messages: MPMCQ_SETTLE_ACK frees them, MPMCQ_SETTLE_REVIVE sends them again and needs write
- * access, and with MPMCQ_SETTLE_NACK and MPMCQ_SETTLE_REJECT they stay dead.
+ * Dead messages: MPMCQ_SETTLE_ACK frees them.  MPMCQ_SETTLE_REVIVE sends them again; it needs write
+ * access.  With MPMCQ_SETTLE_NACK and MPMCQ_SETTLE_REJECT they stay dead.
  *
- * An id that is not held any more, or never was, does not keep the others from being
- * done; the call then fails with ENOENT.  After any other error nothing has been done, unless
- * memory at @done that could be written at first is gone in the end: EFAULT.
+ * The call passes over ids that the file does not hold, or not any more.  It settles the others
+ * and fails with ENOENT.  After any other error it has settled nothing.  The exception is EFAULT
+ * because memory at @done could be written at first and is gone in the end.
  */
 struct mpmcq_settle {
 	__u32 size;
@@ -285,37 +285,36 @@ struct mpmcq_settle {
 };
 
 /**
- * struct mpmcq_create - a queue to be made
+ * struct mpmcq_create - make a queue
  * @size: size of this struct, in bytes
  * @flags: MPMCQ_DROP_OLDEST and the like, and MPMCQ_EXIST_OK
- * @capacity: messages it has room for, a power of two from 2 to 1048576; 0 for 1024
+ * @capacity: messages the queue has room for, a power of two from 2 to 1048576; 0 for 1024
  * @msg_size: longest message in bytes, 1 to 65536; 0 for 1024
- * @max_deliveries: a message that came back after so many deliveries is set aside, up to
+ * @max_deliveries: a message that comes back after this number of deliveries is set aside, up to
  *	MPMCQ_MAX_DELIVERIES_MAX; 0 for never; MPMCQ_MAX_DELIVERIES_DEFAULT is a good choice
- * @lease_ms: how long a lease lasts, in milliseconds, up to 2147483647; 0 for as long
- *	as the open file
- * @retry_ms: after a MPMCQ_SETTLE_NACK without flags a message is to be read again after so many
- *	milliseconds, twice as many after each delivery more; 0 for at once.  If not 0,
- *	MPMCQ_DELAY is implied
- * @retry_max_ms: but after no more than so many, at least @retry_ms; 0 for 4294967295, and with a
- *	@retry_ms of 0
- * @levels: of priority, 1 to MPMCQ_LEVELS_MAX; 0 for 1.  Messages of a higher level are read before
- *	all of a lower one
+ * @lease_ms: how long a lease lasts (the visibility timeout), in milliseconds, up to 2147483647; 0
+ *	for as long as the open file
+ * @retry_ms: delay of a message that comes back by MPMCQ_SETTLE_NACK, with no flag but perhaps
+ *	MPMCQ_SETTLE_ALL, in milliseconds, after its first delivery; twice as long after each
+ *	further one; 0 for none.  If it is not 0, it implies MPMCQ_DELAY
+ * @retry_max_ms: limit of that delay, in milliseconds, at least @retry_ms; 0 for 4294967295, and
+ *	with a @retry_ms of 0
+ * @levels: number of levels of priority, 1 to MPMCQ_LEVELS_MAX; 0 for 1.  Readers get all messages
+ *	of a higher level before those of a lower one
  * @reserved: 0
- * @open_flags: private queue: O_RDWR, O_RDONLY or O_WRONLY, and O_NONBLOCK or not; the
+ * @open_flags: private queue: O_RDWR, O_RDONLY or O_WRONLY, with O_NONBLOCK if wanted; the
  *	descriptor is close-on-exec in any case.  Queue with a name: 0
- * @mode: queue with a name: permissions as of open(2), 0 to 0777, of which umask(2) takes
- *	away.  Private queue: 0
- * @name: address of the name, which ends with a 0; or 0 for a private queue
+ * @mode: queue with a name: permissions as of open(2), 0 to 0777, to which umask(2) applies.
+ *	Private queue: 0
+ * @name: address of the name, which ends with a 0 byte; 0 for a private queue
  *
- * With a name, on a descriptor of a directory of mpmcqfs, the call makes a file there and
- * returns 0; open(2) opens it.  Without a name, on any descriptor of this module, it
- * returns a descriptor of a new queue, which lasts as long as its open files.
+ * With a name, on a descriptor of a directory of mpmcqfs, the call makes a file there and returns
+ * 0; open(2) opens it.  Without a name, on any descriptor of this module, the call returns a
+ * descriptor of a new queue, which lasts as long as its open files.
  *
- * If there is a file of that name the call fails with EEXIST.  With MPMCQ_EXIST_OK it
- * succeeds if that queue is as this struct would make it; owner, @mode and MPMCQ_START_LEASE are
- * not compared.
- * It changes nothing then.
+ * If there is a file of that name the call fails with EEXIST.  With MPMCQ_EXIST_OK it succeeds if
+ * that queue is as this struct would make it, and changes nothing.  It does not compare the owner,
+ * @mode or MPMCQ_START_LEASE.
  */
 struct mpmcq_create {
 	__u32 size;
@@ -338,9 +337,9 @@ struct mpmcq_create {
 #define MPMCQ_MAX_DELIVERIES_MAX	16777215U
 
 /**
- * struct mpmcq_attach - another open file of the same queue
+ * struct mpmcq_attach - make another open file of the same queue
  * @size: size of this struct, in bytes
- * @open_flags: as in struct mpmcq_create; no access that the first file lacks
+ * @open_flags: as in struct mpmcq_create; EACCES for access that the first file lacks
  * @modes: MPMCQ_MODE_PACKED, MPMCQ_MODE_LEASE, MPMCQ_MODE_DEAD, MPMCQ_MODE_META
  * @max_held: as in struct mpmcq_mode
  * @rcv_timeout_ms: as in struct mpmcq_mode
@@ -360,11 +359,11 @@ struct mpmcq_attach {
 };
 
 /**
- * struct mpmcq_dead - messages that were set aside
+ * struct mpmcq_dead - revive or purge dead messages
  * @size: size of this struct, in bytes
  * @flags: 0
- * @count: at most so many, the oldest first; 0 for all
- * @done: out: how many there were
+ * @count: maximum number of messages, the oldest first; 0 for all
+ * @done: out: how many messages were revived or purged
  */
 struct mpmcq_dead {
 	__u32 size;
@@ -374,21 +373,22 @@ struct mpmcq_dead {
 };
 
 /**
- * struct mpmcq_forward - a message that is held is to be sent to another queue
+ * struct mpmcq_forward - send a message that is held to another queue
  * @size: size of this struct, in bytes
- * @fd: a descriptor of the other queue, open for writing; may be of the same queue
+ * @fd: a descriptor of the target queue, open for writing; may be of the same queue
  * @id: names the delivery, from struct mpmcq_msg
- * @buf: address of what is to be sent in its place; 0 for the message itself
- * @len: bytes there, or 0
- * @delay_ms: how long nobody is to receive it there, in milliseconds, as in struct mpmcq_msg
- * @priority: there, less than that queue's levels
+ * @buf: address of a payload to send in place of the message's own; 0 for the message's own
+ * @len: length of that payload in bytes; 0 if @buf is 0
+ * @delay_ms: delay before readers of the target can get the message, in milliseconds, as in struct
+ *	mpmcq_msg
+ * @priority: of the message in the target, less than the target's levels
  * @flags: 0
- * @seq: out: names the new message in the other queue; after an error 0, or as it was
+ * @seq: out: names the new message in the target; after an error 0, or unchanged
  *
- * The message is sent there as a new one, and done with here, or neither.  The call waits for room
- * as a write to @fd does, and the lease runs on meanwhile: it fails with ENOENT if there is room,
- * but the message is not held any more.  After an error the call has done nothing to the message,
- * but for an EFAULT because the page of @seq has gone meanwhile.
+ * The call sends a new message to the target and acknowledges the message here, or does neither.
+ * It waits for room as a write to @fd does, and the lease runs on meanwhile.  It fails with ENOENT
+ * if the message is not held any more when there is room.  After an error the call has done nothing
+ * to the message.  The exception is EFAULT because the page of @seq has gone meanwhile.
  */
 struct mpmcq_forward {
 	__u32 size;
@@ -410,30 +410,30 @@ struct mpmcq_forward {
 
 /* struct mpmcq_peek, flags */
 #define MPMCQ_PEEK_SEQ		0x01	/* the message that @seq names */
-#define MPMCQ_PEEK_NEXT		0x02	/* the parked one that is due after that */
+#define MPMCQ_PEEK_NEXT		0x02	/* the parked message that is due next after @seq */
 
 /**
- * struct mpmcq_peek - a copy of a message that stays where it is
+ * struct mpmcq_peek - copy a message that stays where it is
  * @size: size of this struct, in bytes
  * @where: MPMCQ_PEEK_READY and the like
- * @flags: MPMCQ_PEEK_SEQ, MPMCQ_PEEK_NEXT, or 0 for one by its @position
- * @position: how many messages are before it there; of parked ones 0
- * @seq: with a flag, a message; else 0
+ * @flags: MPMCQ_PEEK_SEQ, MPMCQ_PEEK_NEXT, or 0 for the message at @position
+ * @position: number of messages before the wanted one there; 0 with a flag, and for parked messages
+ * @seq: with a flag, the name of a message; else 0
  * @buf: address of a buffer for the message
- * @buf_len: bytes there; 0 if the message itself is not wanted
- * @priority: of MPMCQ_PEEK_READY, which of the levels; else 0
- * @found: out: names the message in this queue, from its sending on to its end
+ * @buf_len: length of the buffer in bytes; 0 to copy no message
+ * @priority: for MPMCQ_PEEK_READY, the level to look at; else 0
+ * @found: out: names the message in this queue, from its send to its end
  * @len: out: length of the message, in bytes
- * @deliveries: out: as in struct mpmcq_msg, without one to come
- * @delay_ms: out: of a parked message, how long it will wait yet, in milliseconds
+ * @deliveries: out: number of deliveries so far, as in struct mpmcq_msg
+ * @delay_ms: out: of a parked message, the delay that is left, in milliseconds, rounded up; else 0
  * @state: out: MPMCQ_STATE_SUSPECT or 0
  * @reason: out: of a dead message, MPMCQ_REASON_REJECTED and the like, else 0
- * @msg_priority: out: as in struct mpmcq_msg
+ * @msg_priority: out: priority of the message
  *
- * Fails with ENOENT if there is no such message there, with ESTALE if it is to be the one after one
- * that is not parked, or not any more, with EAGAIN if others took each message that was about to be
- * copied, and with EMSGSIZE if it is longer than the buffer.  After EMSGSIZE all but the buffer
- * is filled in.
+ * The call fails with ENOENT if there is no such message there; with ESTALE if MPMCQ_PEEK_NEXT is
+ * set and @seq is not parked, or not any more; with EAGAIN if others took each message that was
+ * about to be copied; with EMSGSIZE if the message is longer than a @buf_len that is not 0.  After
+ * EMSGSIZE all fields are set, and the buffer is unchanged.
  */
 struct mpmcq_peek {
 	__u32 size;
@@ -454,7 +454,7 @@ struct mpmcq_peek {
 };
 
 /* MPMCQ_IOC_CLOSE, the argument itself */
-#define MPMCQ_CLOSE_DUE		0x01	/* until it is reopened nothing waits for its delay */
+#define MPMCQ_CLOSE_DUE		0x01	/* end all delays now, and until the queue is reopened */
 
 #define MPMCQ_IOC_MAGIC		0xA8
 
