@@ -9,9 +9,6 @@
 #include "own_test.h"
 #include "uring_test.h"
 
-#define LEASE	MPMCQ_MODE_LEASE
-#define PACKED	MPMCQ_MODE_PACKED
-#define DEAD	MPMCQ_MODE_DEAD
 #define MANY	32
 
 static unsigned char large[MSG_SIZE_MAX];

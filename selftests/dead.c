@@ -7,10 +7,6 @@
 #include "own_test.h"
 #include "uring_test.h"
 
-#define LEASE	MPMCQ_MODE_LEASE
-#define PACKED	MPMCQ_MODE_PACKED
-#define DEAD	MPMCQ_MODE_DEAD
-
 static unsigned char large[MSG_SIZE_MAX];
 
 /*
@@ -72,11 +68,6 @@ FIXTURE_TEARDOWN(dead)
 	close(self->le);
 	close(self->wait);
 	close(self->fd);
-}
-
-static int dead(int fd)
-{
-	return info_of(fd).dead;
 }
 
 /* Sends @n messages, the first number @seed, and sets them aside; how many. */

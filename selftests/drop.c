@@ -6,9 +6,6 @@
 
 #include "own_test.h"
 
-#define LEASE	MPMCQ_MODE_LEASE
-#define PACKED	MPMCQ_MODE_PACKED
-
 static unsigned char large[MSG_SIZE_MAX + 1];
 
 /*

@@ -8,10 +8,6 @@
 
 #include "own_test.h"
 
-#define LEASE	MPMCQ_MODE_LEASE
-#define PACKED	MPMCQ_MODE_PACKED
-#define DEAD	MPMCQ_MODE_DEAD
-
 #define CAPACITY	4
 
 static int forward(int fd, struct mpmcq_forward req)

@@ -11,30 +11,10 @@
 #include "record.h"
 #include "uring_test.h"
 
-#define LEASE	MPMCQ_MODE_LEASE
-#define PACKED	MPMCQ_MODE_PACKED
-#define FRONT	MPMCQ_SETTLE_FRONT
-#define UNTRIED	MPMCQ_SETTLE_UNTRIED
-#define ALL	MPMCQ_SETTLE_ALL
 #define FEW	6
 #define COUNT_MAX	MPMCQ_MAX_HELD_MAX
 
 static unsigned char large[MSG_SIZE_MAX];
-
-static int held(int fd)
-{
-	return info_of(fd).held;
-}
-
-static int leased(int fd)
-{
-	return info_of(fd).leased;
-}
-
-static int dead(int fd)
-{
-	return info_of(fd).dead;
-}
 
 static long now_us(void)
 {

@@ -8,9 +8,6 @@
 
 #include "queuefs_test.h"
 
-#define LEASE	MPMCQ_MODE_LEASE
-#define PACKED	MPMCQ_MODE_PACKED
-
 #define PARAMETERS	"/sys/module/mpmcq/parameters/"
 
 static const char * const parameters[] = {

@@ -5,11 +5,6 @@
 
 #include "own_test.h"
 
-#define LEASE	MPMCQ_MODE_LEASE
-#define PACKED	MPMCQ_MODE_PACKED
-#define DEAD	MPMCQ_MODE_DEAD
-#define META	MPMCQ_MODE_META
-
 #define NOBODY	65534
 #define MAX_LEN	2048	/* some are longer than what is copied by words */
 

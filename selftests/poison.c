@@ -6,25 +6,9 @@
 
 #include "own_test.h"
 
-#define LEASE	MPMCQ_MODE_LEASE
-#define PACKED	MPMCQ_MODE_PACKED
-#define FRONT	MPMCQ_SETTLE_FRONT
-#define UNTRIED	MPMCQ_SETTLE_UNTRIED
-#define ALL	MPMCQ_SETTLE_ALL
-
 #define JOBS	10
 #define POISON	4	/* number of the job that kills */
 #define TRIES	3	/* max_deliveries */
-
-static int held(int fd)
-{
-	return info_of(fd).held;
-}
-
-static int dead(int fd)
-{
-	return info_of(fd).dead;
-}
 
 /* A queue, a file with packed leases, and another; reads do not wait. */
 FIXTURE(suspect)

@@ -8,8 +8,6 @@
 
 #include "own_test.h"
 
-#define LEASE	MPMCQ_MODE_LEASE
-#define PACKED	MPMCQ_MODE_PACKED
 #define LEVELS	4
 #define CAPACITY	16
 

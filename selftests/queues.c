@@ -10,11 +10,6 @@
 
 #include "own_test.h"
 
-#define LEASE	MPMCQ_MODE_LEASE
-#define PACKED	MPMCQ_MODE_PACKED
-#define DEAD	MPMCQ_MODE_DEAD
-#define META	MPMCQ_MODE_META
-
 static unsigned char large[MSG_SIZE_MAX];
 
 /* What programs of 32 and of 64 bits have to agree about. */

@@ -6,10 +6,6 @@
 
 #include "own_test.h"
 
-#define LEASE	MPMCQ_MODE_LEASE
-#define PACKED	MPMCQ_MODE_PACKED
-#define DEAD	MPMCQ_MODE_DEAD
-
 FIXTURE(start)
 {
 	int fd;		/* plain, does not wait */

@@ -19,6 +19,15 @@
 
 #define LEN	5	/* of messages whose length does not matter */
 
+#define PACKED	MPMCQ_MODE_PACKED
+#define LEASE	MPMCQ_MODE_LEASE
+#define DEAD	MPMCQ_MODE_DEAD
+#define META	MPMCQ_MODE_META
+
+#define ALL	MPMCQ_SETTLE_ALL
+#define FRONT	MPMCQ_SETTLE_FRONT
+#define UNTRIED	MPMCQ_SETTLE_UNTRIED
+
 /* Without the device the program ends before the harness begins. */
 static void __attribute__((constructor)) device_or_skip(void)
 {
@@ -193,6 +202,21 @@ static inline struct mpmcq_info info_of(int fd)
 
 	query(fd, &info);
 	return info;
+}
+
+static inline int held(int fd)
+{
+	return info_of(fd).held;
+}
+
+static inline int leased(int fd)
+{
+	return info_of(fd).leased;
+}
+
+static inline int dead(int fd)
+{
+	return info_of(fd).dead;
 }
 
 static inline long now_ms(void)
