@@ -436,37 +436,12 @@ TEST_F(close, poll)
 	close(le);
 }
 
-static ssize_t poll_in(int fd, void *buf, size_t len)
-{
-	struct pollfd pfd = { .fd = fd, .events = POLLIN };
-	int ret = result(ppoll(&pfd, 1, NULL, NULL));
-
-	return ret < 0 ? ret : pfd.revents;
-}
-
 static ssize_t wait_event(int ep, void *buf, size_t len)
 {
 	struct epoll_event event;
 	int ret = result(epoll_pwait(ep, &event, 1, -1, NULL));
 
 	return ret < 0 ? ret : (ssize_t)event.events;
-}
-
-static ssize_t poll_out(int fd, void *buf, size_t len)
-{
-	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
-	int ret = result(ppoll(&pfd, 1, NULL, NULL));
-
-	return ret < 0 ? ret : pfd.revents;
-}
-
-static ssize_t select_in(int fd, void *buf, size_t len)
-{
-	fd_set set;
-
-	FD_ZERO(&set);
-	FD_SET(fd, &set);
-	return result(pselect(fd + 1, &set, NULL, NULL, NULL, NULL));
 }
 
 TEST_F(close, wakes_pollers)
@@ -541,15 +516,6 @@ TEST_F(close, last_read_wakes_pollers)
 	EXPECT_EQ(EPOLLHUP, event_now(ep));
 	close(ep);
 	close(out);
-}
-
-/* How often thread @tid has gone to sleep. */
-static long sleeps_of(pid_t tid)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/status", tid);
-	return atol(line(path, "voluntary_ctxt_switches:"));
 }
 
 /* Before the last one, an ACK has nothing to tell those who poll for messages. */

@@ -25,7 +25,6 @@
 #include "own_test.h"
 
 #define DIR_TEMPLATE	"/tmp/mpmcq-containers-XXXXXX"
-#define PARAMETERS	"/sys/module/mpmcq/parameters/"
 #define OWNER		1001	/* a user of the host */
 #define OTHER		1002	/* another one */
 #define FIRST_IDS	100000	/* first of the ids that a user namespace maps to 0 and up */
@@ -331,15 +330,6 @@ static int become(uid_t uid, bool with_caps)
 	return with_caps ? set_caps(~0ULL, false) : 0;
 }
 
-static bool write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	close(fd);
-	return done;
-}
-
 static int bind_mount(const char *what, const char *where)
 {
 	return mount(what, where, NULL, MS_BIND, NULL) ? failed(what) : 0;
@@ -438,7 +428,7 @@ static int map_ids(pid_t pid, uid_t first)
 	snprintf(map, sizeof(map), "0 %u %u\n", first, IDS);
 	for (i = 0; i < ARRAY_SIZE(maps); i++) {
 		snprintf(path, sizeof(path), "/proc/%d/%s", pid, maps[i]);
-		if (!write_file(path, map))
+		if (!write_text(path, map))
 			return failed(path);
 	}
 	return 0;
@@ -450,7 +440,7 @@ static int join_group(pid_t pid, const char *group)
 
 	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
 	snprintf(number, sizeof(number), "%d", pid);
-	return write_file(path, number) ? 0 : failed(path);
+	return write_text(path, number) ? 0 : failed(path);
 }
 
 static int start(struct container *c, const struct setup *setup)
@@ -659,14 +649,6 @@ FIXTURE(containers)
 	struct device_group group;
 	char was[ARRAY_SIZE(parameters)][32];
 };
-
-static bool set_parameter(const char *name, const char *value)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), PARAMETERS "%s", name);
-	return write_file(path, value);
-}
 
 FIXTURE_SETUP(containers)
 {

@@ -25,13 +25,6 @@
 #define HELD		4	/* by a worker, at a time */
 #define LATEST_MS	20	/* of delays */
 
-static unsigned int number_from(const char *variable, unsigned int otherwise)
-{
-	const char *value = getenv(variable);
-
-	return value ? strtoul(value, NULL, 0) : otherwise;
-}
-
 /* A worker: where it reads, where it forwards to, and what it draws from. */
 struct worker {
 	int le;

@@ -129,10 +129,6 @@ TEST_F(lease, waiting_read_acknowledges_first)
 	close(le);
 }
 
-static void ignore_signal(int sig)
-{
-}
-
 TEST_F(lease, interrupted_read)
 {
 	struct sigaction action = { .sa_handler = ignore_signal };

@@ -107,15 +107,6 @@ static ssize_t poll_for_message(int fd, void *buf, size_t len)
 	return ret < 0 ? ret : pfd.revents;
 }
 
-/* How often a thread has gone to sleep. */
-static int sleeps(pid_t tid)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
-	return atoi(line(path, "voluntary_ctxt_switches:\t"));
-}
-
 /* Takes as many as it may hold, and leaves one; the file, which reads and writes, or -1. */
 static int hold_all(int fd, int n, struct mpmcq_msg *msg)
 {
@@ -277,7 +268,7 @@ TEST(room_is_no_news_for_others)
 		ASSERT_EQ(LEN, put_msg(fd, LEN, i));
 	ASSERT_EQ(0, start_call(&call, poll_for_message, other, NULL, 0));
 	wait_asleep(call.tid, SYS_ppoll);
-	before = sleeps(call.tid);
+	before = sleeps_of(call.tid);
 	for (i = 0; i < N; i++) {
 		ASSERT_EQ(1, take_packed(le, 1, LEN, i, &msg));
 		EXPECT_EQ(0, poll_now(le) & READABLE);
@@ -285,7 +276,7 @@ TEST(room_is_no_news_for_others)
 		EXPECT_EQ(READABLE, poll_now(le) & READABLE);
 		usleep(1000);
 	}
-	EXPECT_GT(5, sleeps(call.tid) - before);
+	EXPECT_GT(5, sleeps_of(call.tid) - before);
 	EXPECT_FALSE(call.done);
 	EXPECT_EQ(1, ack_all(other));
 	EXPECT_EQ(POLLIN, finish_call(&call));
@@ -334,13 +325,13 @@ TEST(end_wakes_once)
 	ASSERT_EQ(0, start_call(&call[1], poll_for_message, attach(fd, O_RDONLY, 0, 0), NULL, 0));
 	wait_asleep(call[1].tid, SYS_ppoll);
 	for (i = 0; i < 2; i++)
-		before[i] = sleeps(call[i].tid);
+		before[i] = sleeps_of(call[i].tid);
 	for (i = 0; i < N - 1; i++) {
 		ASSERT_EQ(1, ack(le, msg[i].id));
 		usleep(1000);
 	}
 	for (i = 0; i < 2; i++) {
-		EXPECT_GT(3, sleeps(call[i].tid) - before[i]);
+		EXPECT_GT(3, sleeps_of(call[i].tid) - before[i]);
 		EXPECT_FALSE(call[i].done);
 	}
 	EXPECT_EQ(1, ack(le, msg[N - 1].id));

@@ -8,7 +8,6 @@
 
 #include "queuefs_test.h"
 
-#define PARAMETERS	"/sys/module/mpmcq/parameters/"
 
 static const char * const parameters[] = {
 	"max_queue_bytes", "max_user_bytes", "max_total_bytes", "max_user_queues",
@@ -29,19 +28,6 @@ static const char *parameter(const char *name)
 
 	snprintf(path, sizeof(path), PARAMETERS "%s", name);
 	return line(path, "");
-}
-
-static bool set_parameter(const char *name, const char *value)
-{
-	char path[128];
-	FILE *file;
-
-	snprintf(path, sizeof(path), PARAMETERS "%s", name);
-	file = fopen(path, "w");
-	if (!file)
-		return false;
-	fputs(value, file);
-	return !fclose(file);
 }
 
 FIXTURE_SETUP(limits)
@@ -79,11 +65,6 @@ static const struct mpmcq_create some_kb = {
 
 /* The same with a name. */
 static const struct mpmcq_create named_kb = { .capacity = 64, .msg_size = 1024, .mode = 0600 };
-
-static bool is_there(int root, const char *name)
-{
-	return !faccessat(root, name, F_OK, 0);
-}
 
 /*
  * Makes private queues until CREATE fails, at most 32, and closes them.  Returns how many;

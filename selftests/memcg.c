@@ -14,15 +14,6 @@
 #define MIB		1048576L
 #define MANY		64
 
-static bool write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	close(fd);
-	return done;
-}
-
 /* The number in line @key of a file of the cgroup, or all that is in it; -1 if there is none. */
 static long number(const char *name, const char *key)
 {
@@ -57,19 +48,19 @@ FIXTURE_SETUP(memcg)
 {
 	if (access(CGROUPS "cgroup.procs", W_OK))
 		SKIP(return, "no cgroup2 at " CGROUPS ", or not for us");
-	write_file(CGROUPS "cgroup.subtree_control", "+memory");
+	write_text(CGROUPS "cgroup.subtree_control", "+memory");
 	ASSERT_EQ(0, mkdir(CGROUP, 0755));
 	self->there = true;
 	if (charged() < 0)
 		SKIP(return, "no memory controller");
-	ASSERT_TRUE(write_file(CGROUP "/cgroup.procs", "0"));
+	ASSERT_TRUE(write_text(CGROUP "/cgroup.procs", "0"));
 }
 
 FIXTURE_TEARDOWN(memcg)
 {
 	if (!self->there)
 		return;
-	EXPECT_TRUE(write_file(CGROUPS "cgroup.procs", "0"));
+	EXPECT_TRUE(write_text(CGROUPS "cgroup.procs", "0"));
 	EXPECT_EQ(0, rmdir(CGROUP));
 }
 
@@ -150,11 +141,11 @@ TEST_F(memcg, limit)
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(LEN, put_msg(fd, LEN, 1));
 	snprintf(limit, sizeof(limit), "%ld", charged() + 8 * MIB);
-	ASSERT_TRUE(write_file(CGROUP "/memory.max", limit));
+	ASSERT_TRUE(write_text(CGROUP "/memory.max", limit));
 	EXPECT_EQ(-ENOMEM, make_queue(.capacity = 1024, .msg_size = 65536, .open_flags = O_RDWR));
 	EXPECT_EQ(LEN, take_msg(fd, LEN, 1));
 	EXPECT_EQ(0, number("memory.events", "oom_kill"));
-	ASSERT_TRUE(write_file(CGROUP "/memory.max", "max"));
+	ASSERT_TRUE(write_text(CGROUP "/memory.max", "max"));
 	close(fd);
 }
 

@@ -195,10 +195,6 @@ TEST_F(packed, stuck_batch_killed)
 	}
 }
 
-static void ignore_signal(int sig)
-{
-}
-
 /* A read that is signalled while it copies its first batch keeps that, and begins no other. */
 TEST_F(packed, signal_ends_pack)
 {

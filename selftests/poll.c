@@ -56,22 +56,6 @@ TEST_F(queue, poll_times_out)
 	EXPECT_EQ(self->capacity, take_all(self->nb));
 }
 
-static ssize_t poll_in(int fd, void *buf, size_t len)
-{
-	struct pollfd pfd = { .fd = fd, .events = POLLIN };
-	int ret = result(ppoll(&pfd, 1, NULL, NULL));
-
-	return ret < 0 ? ret : pfd.revents;
-}
-
-static ssize_t poll_out(int fd, void *buf, size_t len)
-{
-	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
-	int ret = result(ppoll(&pfd, 1, NULL, NULL));
-
-	return ret < 0 ? ret : pfd.revents;
-}
-
 /* One message is news to every poller. */
 TEST_F(queue, poll_wakes_all_on_message)
 {
@@ -130,15 +114,6 @@ TEST_F(queue, select_tells)
 	ASSERT_EQ(1, take_msg(self->nb, 1, 0));
 	EXPECT_EQ(3, select_now(self->fd));
 	EXPECT_EQ(self->capacity - 1, take_all(self->nb));
-}
-
-static ssize_t select_in(int fd, void *buf, size_t len)
-{
-	fd_set set;
-
-	FD_ZERO(&set);
-	FD_SET(fd, &set);
-	return result(pselect(fd + 1, &set, NULL, NULL, NULL, NULL));
 }
 
 TEST_F(queue, select_waits)

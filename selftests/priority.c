@@ -4,8 +4,6 @@
  * sent within one; nobody is left asleep, and nothing above is dropped for what is below.
  */
 
-#include <stddef.h>
-
 #include "own_test.h"
 
 #define LEVELS	4
@@ -25,20 +23,6 @@ static int attach_at(int fd, __u32 open_flags, __u32 modes, __u32 priority)
 	};
 
 	return result(ioctl(fd, MPMCQ_IOC_ATTACH, &req));
-}
-
-/* Sends messages number @seed, @seed + 1, ... with these priorities, in one write; how many. */
-static int put_prior(int fd, const __u8 *priority, int n, unsigned int seed)
-{
-	unsigned char buf[CAPACITY * MPMCQ_MSG_SPACE(LEN)];
-	int i, ret, space = space_of(LEN);
-
-	for (i = 0; i < n; i++) {
-		pack(buf + i * space, LEN, seed + i);
-		buf[i * space + offsetof(struct mpmcq_msg, priority)] = priority[i];
-	}
-	ret = put(fd, buf, n * space);
-	return ret < 0 ? ret : ret % space ? -EBADMSG : ret / space;
 }
 
 /* Takes one message, with its header; its number, 0 to 255, or -errno. */
@@ -210,18 +194,9 @@ TEST_F(priority, comes_back)
 
 TEST_F(priority, delayed)
 {
-	unsigned char buf[2 * MPMCQ_MSG_SPACE(LEN)];
-	__u32 delay_ms = 20;
 	struct mpmcq_msg msg;
-	int i;
 
-	for (i = 0; i < 2; i++) {
-		pack(buf + i * space_of(LEN), LEN, i);
-		buf[i * space_of(LEN) + offsetof(struct mpmcq_msg, priority)] = 1 + i;
-		memcpy(buf + i * space_of(LEN) + offsetof(struct mpmcq_msg, delay_ms), &delay_ms,
-		       sizeof(delay_ms));
-	}
-	ASSERT_EQ(sizeof(buf), put(self->pk, buf, sizeof(buf)));
+	ASSERT_EQ(2, put_each(self->pk, 2, LEN, 0, (__u8[]){ 1, 2 }, (__u32[]){ 20, 20 }));
 	EXPECT_TRUE(comes_true(depth(self->fd) == 2));
 	EXPECT_EQ(1, take_any(self->pk, &msg));
 	EXPECT_EQ(2, msg.priority);

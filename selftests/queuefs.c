@@ -83,11 +83,6 @@ static int mode_of(const char *path)
 	return stat(path, &st) ? -errno : (int)(st.st_mode & 07777);
 }
 
-static bool is_there(int dir, const char *name)
-{
-	return !faccessat(dir, name, F_OK, 0);
-}
-
 /* Closes the directory, and mounts a new filesystem at "q" in place of the old one. */
 static int mount_anew(int *root, unsigned long flags, const char *options)
 {
@@ -1187,14 +1182,6 @@ TEST_F(fs, opened_by_proc)
 	EXPECT_EQ(LEN, take_msg(fd, LEN, 2));
 	close(again);
 	close(fd);
-}
-
-static const char *told_of(int fd, const char *key)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	return line(path, key);
 }
 
 /* Returns the target of the link in /proc/self/fd. */

@@ -753,14 +753,6 @@ TEST(numbers_of_queues)
 	close(one);
 }
 
-static const char *told_of(int fd, const char *key)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	return line(path, key);
-}
-
 TEST(told_by_fdinfo)
 {
 	const struct {

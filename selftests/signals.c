@@ -53,15 +53,6 @@ READERS_THAT(frozen_packed, FREEZE, MPMCQ_MODE_PACKED);
 READERS_THAT(exec, EXEC, 0);
 READERS_THAT(exec_packed, EXEC, MPMCQ_MODE_PACKED);
 
-static bool write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	close(fd);
-	return done;
-}
-
 /* The calling thread is on that processor from here on, and shares it with nobody if @alone. */
 static bool settle_on(int cpu, bool alone)
 {
@@ -86,7 +77,7 @@ static int be_reader(int fd, const int told[2], enum how how)
 	struct call call;
 	char c;
 
-	if (how == FREEZE && !write_file(CGROUP "cgroup.procs", "0"))
+	if (how == FREEZE && !write_text(CGROUP "cgroup.procs", "0"))
 		return 255;
 	if (how != EXEC)
 		return read_once(fd, buf, sizeof(buf));
@@ -151,7 +142,7 @@ FIXTURE_SETUP(signals)
 	ASSERT_EQ(0, child_end(fork_child(execl("/bin/sleep", "sleep", "0", NULL))));
 	ASSERT_EQ(0, pipe(self->told));
 	snprintf(self->runtime, sizeof(self->runtime), "%.31s", line(RT_RUNTIME, ""));
-	EXPECT_TRUE(write_file(RT_RUNTIME, "-1"));
+	EXPECT_TRUE(write_text(RT_RUNTIME, "-1"));
 	self->fd = make_queue(.capacity = 128, .msg_size = LEN, .open_flags = O_RDWR | O_NONBLOCK);
 	ASSERT_LE(0, self->fd);
 	self->reader = attach(self->fd, O_RDONLY, variant->modes, 0);
@@ -169,7 +160,7 @@ FIXTURE_TEARDOWN(signals)
 	close(self->reader);
 	close(self->fd);
 	close(self->told[0]);
-	EXPECT_TRUE(write_file(RT_RUNTIME, self->runtime));
+	EXPECT_TRUE(write_text(RT_RUNTIME, self->runtime));
 	if (variant->how == FREEZE)
 		EXPECT_EQ(0, rmdir(CGROUP));
 }
@@ -179,7 +170,7 @@ static bool tell_all(int told, const pid_t *pid, const pid_t *tid, enum how how)
 	int i;
 
 	if (how == FREEZE)
-		return write_file(CGROUP "cgroup.freeze", "1");
+		return write_text(CGROUP "cgroup.freeze", "1");
 	if (how == EXEC)
 		close(told);
 	for (i = 0; i < READERS; i++) {
@@ -198,7 +189,7 @@ static void read_on(struct __test_metadata *_metadata, const pid_t *pid, enum ho
 	int i, status;
 
 	if (how == FREEZE)
-		EXPECT_TRUE(write_file(CGROUP "cgroup.freeze", "0"));
+		EXPECT_TRUE(write_text(CGROUP "cgroup.freeze", "0"));
 	for (i = 0; i < READERS && how == STOP; i++)
 		EXPECT_EQ(0, kill(pid[i], SIGCONT));
 	for (i = 0; i < READERS; i++)

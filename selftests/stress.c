@@ -208,10 +208,6 @@ struct mode {
 	bool fresh;		/* consumers drop the pages of their buffers before each read */
 };
 
-static void ignore_signal(int sig)
-{
-}
-
 static int open_in(const struct mode *mode, int access)
 {
 	const struct itimerval timer = { { 0, 1700 }, { 0, 1700 } };
@@ -350,8 +346,7 @@ FIXTURE_VARIANT_ADD(stress, 8_to_8) { .producers = 8, .consumers = 8 };
 
 FIXTURE_SETUP(stress)
 {
-	const char *wanted = getenv("MPMCQ_STRESS_MESSAGES");
-	int messages = wanted ? atoi(wanted) : 10000;
+	int messages = number_from("MPMCQ_STRESS_MESSAGES", 10000);
 	struct run *run = &self->run;
 	struct mpmcq_info info;
 

@@ -32,22 +32,14 @@ static int attach_timed(int fd, __u32 open_flags, __u32 modes, __u32 rcv_ms, __u
 	return result(ioctl(fd, MPMCQ_IOC_ATTACH, &req));
 }
 
-static long long now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000LL + now.tv_nsec;
-}
-
 /* Whether a call fails with EAGAIN, and not before @ms. */
 #define times_out(call, ms) ({ \
-	long long since_ = now_ns(); \
+	long long since_ = now_ns(CLOCK_MONOTONIC); \
 	int ret_ = call; \
 	\
 	if (ret_ != -EAGAIN) \
 		TH_LOG("returned %d", ret_); \
-	ret_ == -EAGAIN && now_ns() - since_ >= (ms) * 1000000LL; \
+	ret_ == -EAGAIN && now_ns(CLOCK_MONOTONIC) - since_ >= (ms) * 1000000LL; \
 })
 
 FIXTURE(timeout)

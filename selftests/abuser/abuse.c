@@ -133,10 +133,6 @@ struct manner {
 	off_t place;		/* of the buffer in it */
 };
 
-static void ignore_signal(int sig)
-{
-}
-
 /* Takes the buffer away and puts it back, for ever. */
 static void *unmap_and_map(void *arg)
 {

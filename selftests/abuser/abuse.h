@@ -21,13 +21,6 @@
 
 #define say(fmt, ...)	fprintf(stderr, "# " fmt "\n", ##__VA_ARGS__)
 
-static inline int number_from(const char *variable, int otherwise)
-{
-	const char *value = getenv(variable);
-
-	return value ? atoi(value) : otherwise;
-}
-
 static inline int percent_of(int amount)
 {
 	int n = amount * number_from("MPMCQ_ABUSE_PERCENT", 100) / 100;
@@ -37,12 +30,8 @@ static inline int percent_of(int amount)
 
 static inline __u64 seed(void)
 {
-	const char *wanted = getenv("MPMCQ_ABUSE_SEED");
-	struct timespec now;
-	__u64 value;
+	__u64 value = number_from("MPMCQ_ABUSE_SEED", now_ns(CLOCK_REALTIME));
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	value = wanted ? strtoull(wanted, NULL, 0) : (__u64)now.tv_nsec << 16 ^ now.tv_sec;
 	say("MPMCQ_ABUSE_SEED=%#llx", (unsigned long long)value);
 	return value;
 }
@@ -256,16 +245,8 @@ static int patience;
 
 struct watchdog {
 	__u64 progress;
-	time_t since;
+	long long since;
 };
-
-static inline time_t seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
 
 /* @progress is a number that changes as long as all is well. */
 static inline bool hangs(struct watchdog *dog, __u64 progress)
@@ -274,9 +255,9 @@ static inline bool hangs(struct watchdog *dog, __u64 progress)
 		patience = number_from("MPMCQ_ABUSE_PATIENCE", 100);
 	if (!dog->since || progress != dog->progress) {
 		dog->progress = progress;
-		dog->since = seconds();
+		dog->since = now_ns(CLOCK_MONOTONIC);
 	}
-	return seconds() - dog->since > patience;
+	return now_ns(CLOCK_MONOTONIC) - dog->since > patience * 1000000000LL;
 }
 
 /* The status of a child that has to end, or -ETIMEDOUT. */

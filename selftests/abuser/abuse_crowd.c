@@ -328,10 +328,6 @@ static void run(struct __test_metadata *_metadata, struct crowd *crowd)
 	check_crowd(_metadata, crowd);
 }
 
-static void ignore_signal(int sig)
-{
-}
-
 FIXTURE(crowd)
 {
 	struct crowd crowd;

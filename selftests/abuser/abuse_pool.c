@@ -823,10 +823,6 @@ static void stop(struct __test_metadata *_metadata, struct pool *pool)
 	end(pool);
 }
 
-static void ignore_signal(int sig)
-{
-}
-
 FIXTURE(pool)
 {
 	struct pool pool;

@@ -19,7 +19,6 @@
 #define NAME		"mpmcq"
 #define ATTRIBUTES	"/sys/class/mpmcq/mpmcq/"
 #define LOADED		"/sys/module/mpmcq/refcnt"
-#define PARAMETERS	"/sys/module/mpmcq/parameters/"
 #define MODPROBE	"/proc/sys/kernel/modprobe"
 #define USERS		3	/* of the device */
 #define MOUNTERS	2
@@ -325,15 +324,6 @@ FIXTURE(reload)
 	struct counts *counts;
 	pid_t pid[PROCESSES];
 };
-
-static bool write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	close(fd);
-	return done;
-}
 
 FIXTURE_SETUP(reload)
 {

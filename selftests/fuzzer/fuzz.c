@@ -1502,13 +1502,6 @@ TEST_F(control, existing)
 	EXPECT_TRUE(is_like(self->q, &like));
 }
 
-static unsigned long long setting(const char *name, unsigned long long otherwise)
-{
-	const char *value = getenv(name);
-
-	return value ? strtoull(value, NULL, 0) : otherwise;
-}
-
 static __u64 new_seed(void)
 {
 	__u32 seed = 0;
@@ -1535,7 +1528,7 @@ FIXTURE_VARIANT_ADD(queue, user_namespace) { .processes = 2, .threads = 1, .insi
 TEST_F_TIMEOUT(queue, fuzz, 3600)
 {
 	int i, n = variant->processes * variant->threads, status;
-	__u64 seed = setting("MPMCQ_FUZZ_SEED", new_seed());
+	__u64 seed = number_from("MPMCQ_FUZZ_SEED", new_seed());
 	struct stage *stage = share(sizeof(*stage));
 	struct worker *w;
 	const char *why;
@@ -1544,7 +1537,7 @@ TEST_F_TIMEOUT(queue, fuzz, 3600)
 	why = enter_namespaces(stage, variant->inside);
 	if (why)
 		SKIP(return, "%s", why);
-	stage->world = new_world(n, setting("MPMCQ_FUZZ_CALLS", 10000) / n);
+	stage->world = new_world(n, number_from("MPMCQ_FUZZ_CALLS", 10000) / n);
 	ASSERT_NE(NULL, stage->world);
 	ASSERT_TRUE(set_up(stage, self->fd, n == 1));
 	w = new_workers(stage, seed);

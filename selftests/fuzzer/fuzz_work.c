@@ -99,10 +99,6 @@ static void *shake(void *arg)
 	return NULL;
 }
 
-static void ignore_signal(int sig)
-{
-}
-
 int run_process(struct worker *w, int n)
 {
 	struct sigaction action = { .sa_handler = ignore_signal };

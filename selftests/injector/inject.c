@@ -29,7 +29,6 @@
 #define LONGEST		1100	/* message there */
 #define NAME		"inject"
 #define PATH_SIZE	64
-#define PARAMETERS	"/sys/module/mpmcq/parameters/"
 #define OTHER_USER	54321	/* a user that has no queues */
 
 /* What there is of the module's, by which it shows whether something was left. */

@@ -10,6 +10,7 @@
 #define MPMCQ_INJECT_H
 
 #include "mpmcq_test.h"
+#include "test_util.h"
 
 #define POINTS_MAX	10000
 
@@ -55,15 +56,6 @@ static long read_number(const char *path)
 	char text[32];
 
 	return read_text(path, text, sizeof(text)) ? atol(text) : -1;
-}
-
-static bool write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	close(fd);
-	return done;
 }
 
 static bool write_number(const char *path, long number)

@@ -22,6 +22,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/mpmcq.h>
@@ -31,6 +32,27 @@
 #define MSG_SIZE_MIN	16	/* a queue with shorter messages is not tested */
 #define MSG_SIZE_MAX	65536	/* no queue has longer ones */
 #define MARGIN		8	/* bytes beyond a message that must stay junk */
+
+/* What an environment variable says. */
+static inline unsigned long long number_from(const char *variable, unsigned long long otherwise)
+{
+	const char *value = getenv(variable);
+
+	return value ? strtoull(value, NULL, 0) : otherwise;
+}
+
+static inline long long now_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+/* A handler that lets a signal do no more than interrupt. */
+static inline void ignore_signal(int sig)
+{
+}
 
 static inline ssize_t result(ssize_t ret)
 {

@@ -12,7 +12,6 @@
 #define OWN_QUEUES
 
 #include <limits.h>
-#include <time.h>
 
 #include "mpmcq_test.h"
 #include "test_util.h"
@@ -221,10 +220,7 @@ static inline int dead(int fd)
 
 static inline long now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return now_ns(CLOCK_MONOTONIC) / 1000000;
 }
 
 /* Whether @condition comes true within 10 seconds. */
@@ -279,19 +275,46 @@ static inline int unpack(const void *at, int room, int len, unsigned int seed,
 	return space;
 }
 
-/* Sends @n messages of @len bytes in one write, the first number @seed; how many were sent. */
-static inline int put_packed(int fd, int n, int len, unsigned int seed)
+/*
+ * Sends @n messages of @len bytes in one write, the first number @seed; how many were sent.
+ * Each has the priority and the delay of its own there, unless these are NULL.
+ */
+static inline int put_each(int fd, int n, int len, unsigned int seed, const __u8 *priority,
+			   const __u32 *delay_ms)
 {
 	int i, ret, space = space_of(len);
 	unsigned char *buf = malloc((unsigned int)(n * space));
+	struct mpmcq_msg *msg;
 
-	for (i = 0; i < n; i++)
-		pack(buf + i * space, len, seed + i);
+	for (i = 0; i < n; i++) {
+		msg = (struct mpmcq_msg *)(buf + i * space);
+		pack(msg, len, seed + i);
+		if (priority)
+			msg->priority = priority[i];
+		if (delay_ms)
+			msg->delay_ms = delay_ms[i];
+	}
 	ret = put(fd, buf, n * space);
 	free(buf);
 	if (ret < 0)
 		return ret;
 	return ret % space ? -EBADMSG : ret / space;
+}
+
+static inline int put_packed(int fd, int n, int len, unsigned int seed)
+{
+	return put_each(fd, n, len, seed, NULL, NULL);
+}
+
+/* The same of LEN bytes with priorities, and with delays. */
+static inline int put_prior(int fd, const __u8 *priority, int n, unsigned int seed)
+{
+	return put_each(fd, n, LEN, seed, priority, NULL);
+}
+
+static inline int put_delayed(int fd, const __u32 *delay_ms, int n, unsigned int seed)
+{
+	return put_each(fd, n, LEN, seed, NULL, delay_ms);
 }
 
 /*

@@ -97,6 +97,11 @@ static inline int open_at(int dir, const char *name, int flags)
 	return result(openat(dir, name, flags | O_CLOEXEC));
 }
 
+static inline bool is_there(int dir, const char *name)
+{
+	return !faccessat(dir, name, F_OK, 0);
+}
+
 static inline int remove_at(int dir, const char *name)
 {
 	return result(unlinkat(dir, name, 0));

@@ -9,6 +9,7 @@
 
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
 
@@ -107,6 +108,35 @@ static inline int poll_now(int fd)
 	return pfd.revents;
 }
 
+/* Waits for that in poll; what it says. */
+static inline ssize_t poll_for(int fd, short events)
+{
+	struct pollfd pfd = { .fd = fd, .events = events };
+	int ret = result(ppoll(&pfd, 1, NULL, NULL));
+
+	return ret < 0 ? ret : pfd.revents;
+}
+
+/* As calls of another thread */
+static inline ssize_t poll_in(int fd, void *buf, size_t len)
+{
+	return poll_for(fd, POLLIN);
+}
+
+static inline ssize_t poll_out(int fd, void *buf, size_t len)
+{
+	return poll_for(fd, POLLOUT);
+}
+
+static inline ssize_t select_in(int fd, void *buf, size_t len)
+{
+	fd_set set;
+
+	FD_ZERO(&set);
+	FD_SET(fd, &set);
+	return result(pselect(fd + 1, &set, NULL, NULL, NULL, NULL));
+}
+
 /* A new epoll that watches @fd for @events. */
 static inline int watch(int fd, unsigned int events)
 {
@@ -142,6 +172,42 @@ static inline const char *line(const char *path, const char *key)
 	if (file)
 		fclose(file);
 	return found ? found : "";
+}
+
+static inline const char *told_of(int fd, const char *key)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	return line(path, key);
+}
+
+/* How often thread @tid has gone to sleep. */
+static inline long sleeps_of(pid_t tid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	return atol(line(path, "voluntary_ctxt_switches:"));
+}
+
+static inline bool write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	close(fd);
+	return done;
+}
+
+#define PARAMETERS	"/sys/module/mpmcq/parameters/"
+
+static inline bool set_parameter(const char *name, const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), PARAMETERS "%s", name);
+	return write_text(path, value);
 }
 
 static inline int send_fd(int sock, int fd)
