@@ -3,7 +3,6 @@
  * Accounts of users with user namespaces.
  */
 
-
 #include "limits_test.h"
 
 /*

@@ -3,7 +3,6 @@
  * Packed: many messages in one read or write, each behind a header.
  */
 
-
 #include "packed_test.h"
 #include "held_page.h"
 #include "record.h"

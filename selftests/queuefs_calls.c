@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The calls that a file in mpmcqfs and its directory have to do with besides CREATE, open and unlink:
- * they fail, or tell what is so.
+ * What a file in mpmcqfs and its directory make of calls besides CREATE, open and unlink: these
+ * fail, or tell what is so.
  */
 
 #include <dirent.h>

@@ -379,7 +379,7 @@ void call_fork(struct worker *w);
 void call_doomed(struct worker *w);
 
 /*
- * fuzz_stage.c: what all workers share, and mounts
+ * fuzz_stage.c: what all workers share
  */
 
 /*
@@ -389,6 +389,16 @@ void call_doomed(struct worker *w);
 const char *enter_namespaces(struct stage *stage, bool inside);
 /* The opposite, in the end: what is mounted goes. */
 void leave_namespaces(struct stage *stage);
+/* The queues that all use, and what they have of them; false if they are not to be had. */
+bool set_up(struct stage *stage, int fd, bool alone);
+/* As many as work, and one who judges in the end; NULL without memory. */
+struct worker *new_workers(struct stage *stage, __u64 seed);
+/* In the process it runs in: what a worker has of the stage. */
+void begin_work(struct worker *w);
+
+/*
+ * fuzz_mounts.c: mounts
+ */
 static inline struct mount *mount_of(struct worker *w, int k)
 {
 	return k ? &w->mount[k - 1] : &w->stage->mount;
@@ -396,6 +406,7 @@ static inline struct mount *mount_of(struct worker *w, int k)
 
 /* A mount that the worker can use; mostly one of its own. */
 int draw_mount(struct worker *w);
+int open_directory(const char *path);
 /* How many queues there are in a mount that is exact. */
 __u32 queues_in(struct worker *w, const struct mount *m);
 /* What these take, in bytes: at least, and at most. */
@@ -406,15 +417,10 @@ __u64 most_bytes(const struct stage *stage, const struct mpmcq_create *c);
 
 void call_mount(struct worker *w);
 void call_contended_mount(struct worker *w);
+/* Stores the path of the @i-th place where all mount. */
+void name_contended_mount(struct stage *stage, char *path, int i);
 /* Unmounts what the worker has mounted, which nothing keeps busy any more. */
 void end_mounts(struct worker *w);
-
-/* The queues that all use, and what they have of them; false if they are not to be had. */
-bool set_up(struct stage *stage, int fd, bool alone);
-/* As many as work, and one who judges in the end; NULL without memory. */
-struct worker *new_workers(struct stage *stage, __u64 seed);
-/* In the process it runs in: what a worker has of the stage. */
-void begin_work(struct worker *w);
 
 /*
  * fuzz_work.c: the workers

@@ -209,6 +209,12 @@ static inline struct message *at(const struct list *list, __u32 i)
 bool list_init(struct list *list, __u32 most);
 void append(struct list *list, struct message m);
 
+/* Messages too short for a record are all alike. */
+static inline bool is_short(const struct message *m)
+{
+	return m->len < sizeof(struct record);
+}
+
 /*
  * Queues
  */

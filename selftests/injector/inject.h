@@ -40,7 +40,7 @@ static struct setting injection[] = {
 	{ PAGE_ALLOC "min-order", "0", "" },
 };
 
-static bool read_text(const char *path, char *text, size_t size)
+static inline bool read_text(const char *path, char *text, size_t size)
 {
 	int fd = open(path, O_RDONLY);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
@@ -51,14 +51,14 @@ static bool read_text(const char *path, char *text, size_t size)
 }
 
 /* The number that a file holds, -1 if there is none. */
-static long read_number(const char *path)
+static inline long read_number(const char *path)
 {
 	char text[32];
 
 	return read_text(path, text, sizeof(text)) ? atol(text) : -1;
 }
 
-static bool write_number(const char *path, long number)
+static inline bool write_number(const char *path, long number)
 {
 	char text[32];
 
@@ -66,7 +66,7 @@ static bool write_number(const char *path, long number)
 	return write_text(path, text);
 }
 
-static bool set(struct setting *setting, int n)
+static inline bool set(struct setting *setting, int n)
 {
 	bool done = true;
 
@@ -76,7 +76,7 @@ static bool set(struct setting *setting, int n)
 	return done;
 }
 
-static void restore(struct setting *setting, int n)
+static inline void restore(struct setting *setting, int n)
 {
 	while (n--)
 		if (setting[n].was[0])
@@ -99,7 +99,7 @@ static void __attribute__((constructor)) injection_or_skip(void)
 /* The nth failure of this thread, and of no other. */
 static int fail_nth = -1;
 
-static bool injection_begin(void)
+static inline bool injection_begin(void)
 {
 	fail_nth = open("/proc/thread-self/fail-nth", O_RDWR);
 	/* No page faults, which allocate too. */
@@ -107,13 +107,13 @@ static bool injection_begin(void)
 	       set(injection, ARRAY_SIZE(injection));
 }
 
-static void injection_end(void)
+static inline void injection_end(void)
 {
 	restore(injection, ARRAY_SIZE(injection));
 	close(fail_nth);
 }
 
-static bool arm(unsigned int nth)
+static inline bool arm(unsigned int nth)
 {
 	char text[16];
 	int n = snprintf(text, sizeof(text), "%u", nth);
@@ -122,7 +122,7 @@ static bool arm(unsigned int nth)
 }
 
 /* How many failures were still to come, 0 if it has happened. */
-static unsigned int disarm(void)
+static inline unsigned int disarm(void)
 {
 	char text[16] = "";
 	ssize_t n = pread(fail_nth, text, sizeof(text) - 1, 0);
@@ -146,7 +146,7 @@ struct operation {
 	bool (*verify)(struct data *d, int ret);
 };
 
-static bool may_return(const struct operation *op, int ret)
+static inline bool may_return(const struct operation *op, int ret)
 {
 	size_t i;
 
@@ -160,7 +160,7 @@ static bool may_return(const struct operation *op, int ret)
 typedef int (*attempt_fn)(struct data *d, const struct operation *op, unsigned int nth, int *ret);
 
 /* The @nth point */
-static int fail_one(struct data *d, const struct operation *op, unsigned int nth, int *ret)
+static inline int fail_one(struct data *d, const struct operation *op, unsigned int nth, int *ret)
 {
 	if (!arm(nth))
 		return -1;
@@ -172,7 +172,7 @@ static int fail_one(struct data *d, const struct operation *op, unsigned int nth
  * From now on all copies of this thread fail, and with them all that it could do about
  * that: so it is a thread of its own.
  */
-static bool fail_from_now_on(void)
+static inline bool fail_from_now_on(void)
 {
 	return write_text("/proc/thread-self/make-it-fail", "1");
 }
@@ -187,7 +187,7 @@ struct attempt {
 };
 
 /* The end of a thread copies, too: it has to wait. */
-static void *make_attempt(void *arg)
+static inline void *make_attempt(void *arg)
 {
 	struct attempt *attempt = arg;
 
@@ -203,7 +203,8 @@ static void *make_attempt(void *arg)
 #define TIMES	1000000
 
 /* All copies from the @nth on */
-static int fail_copies(struct data *d, const struct operation *op, unsigned int nth, int *ret)
+static inline int fail_copies(struct data *d, const struct operation *op, unsigned int nth,
+			      int *ret)
 {
 	struct attempt attempt = { .d = d, .op = op };
 	pthread_t thread;
@@ -233,8 +234,8 @@ enum fault {
 };
 
 /* Repeats the operation until nothing fails; what is wrong with it. */
-static int judge(struct __test_metadata *_metadata, struct data *d, const struct operation *op,
-		 attempt_fn attempt)
+static inline int judge(struct __test_metadata *_metadata, struct data *d,
+			const struct operation *op, attempt_fn attempt)
 {
 	int ret, fault, faults = 0, injected = true;
 	unsigned int nth;
@@ -268,7 +269,7 @@ static int judge(struct __test_metadata *_metadata, struct data *d, const struct
  * for each load that @failed.  A class that the module leaves behind is more than a
  * name, or is still registered.
  */
-static int count_leaks(const char *path, int failed)
+static inline int count_leaks(const char *path, int failed)
 {
 	FILE *file = fopen(path, "r");
 	bool is_name = false;
@@ -296,7 +297,7 @@ static int count_leaks(const char *path, int failed)
  * console told to leave out what is only information, and then forgets what it has
  * found, unless it is more than that.
  */
-static int leaks(int failed)
+static inline int leaks(int failed)
 {
 	struct setting console[] = {
 		{ "/sys/module/printk/parameters/ignore_loglevel", "N", "" },
