@@ -8,9 +8,8 @@
 
 TEST_F(lease, held_until_the_next_read)
 {
-	int i, le = attach(self->fd, O_RDONLY | O_NONBLOCK, LEASE, 0);
+	int i, le = reader(O_NONBLOCK, 0);
 
-	ASSERT_LE(0, le);
 	ASSERT_EQ(self->capacity, put_all(self->nb, LEN, 0));
 	for (i = 0; i < self->capacity; i++) {
 		ASSERT_EQ(LEN, take_msg(le, LEN, i));
@@ -22,15 +21,13 @@ TEST_F(lease, held_until_the_next_read)
 	EXPECT_EQ(-EAGAIN, take(le, large, LEN));
 	EXPECT_EQ(0, held(le));
 	EXPECT_EQ(0, leased(self->fd));
-	close(le);
 }
 
 /* What is held has its slot. */
 TEST_F(lease, takes_room)
 {
-	int le = attach(self->fd, O_RDONLY | O_NONBLOCK, LEASE, 0);
+	int le = reader(O_NONBLOCK, 0);
 
-	ASSERT_LE(0, le);
 	ASSERT_EQ(self->capacity, put_all(self->nb, LEN, 0));
 	ASSERT_EQ(LEN, take_msg(le, LEN, 0));
 	EXPECT_EQ(-EAGAIN, put_msg(self->nb, LEN, 0));
@@ -41,18 +38,16 @@ TEST_F(lease, takes_room)
 	EXPECT_EQ(1, ack_all(le));
 	EXPECT_EQ(LEN, put_msg(self->nb, LEN, self->capacity + 1));
 	EXPECT_EQ(self->capacity + 1, take_some(self->nb, self->capacity, 2));
-	close(le);
 }
 
 /* A read acknowledges what the last one delivered, unless it fails for its buffer. */
 TEST_F(lease, which_reads_acknowledge)
 {
-	int le = attach(self->fd, O_RDONLY | O_NONBLOCK, LEASE, 0);
+	int le = reader(O_NONBLOCK, 0);
 	unsigned char *edge = map_edge();
 	struct iovec iov = { large, LEN };
 	int i;
 
-	ASSERT_LE(0, le);
 	ASSERT_NE(NULL, edge);
 	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 0));
 	ASSERT_EQ(LEN, take_msg(le, LEN, 0));
@@ -90,16 +85,14 @@ TEST_F(lease, which_reads_acknowledge)
 	EXPECT_EQ(0, next_len(le));
 	EXPECT_EQ(1, held(le));
 	EXPECT_EQ(1, ack_all(le));
-	close(le);
 }
 
 /* A read that has waited has acknowledged, whatever comes then. */
 TEST_F(lease, waiting_read_fails_later)
 {
-	int le = attach(self->fd, O_RDONLY, LEASE, 0);
+	int le = reader(0, 0);
 	struct call call;
 
-	ASSERT_LE(0, le);
 	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 0));
 	ASSERT_EQ(LEN, take_msg(le, LEN, 0));
 	ASSERT_EQ(0, start_blocked(&call, take, le, large, LEN - 1));
@@ -107,15 +100,13 @@ TEST_F(lease, waiting_read_fails_later)
 	EXPECT_EQ(-EMSGSIZE, finish_call(&call));
 	EXPECT_EQ(0, held(le));
 	EXPECT_EQ(LEN, take_msg(self->nb, LEN, 1));
-	close(le);
 }
 
 TEST_F(lease, waiting_read_acknowledges_first)
 {
-	int le = attach(self->fd, O_RDONLY, LEASE, 0);
+	int le = reader(0, 0);
 	struct call call;
 
-	ASSERT_LE(0, le);
 	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 0));
 	ASSERT_EQ(LEN, take_msg(le, LEN, 0));
 	ASSERT_EQ(0, start_blocked(&call, take, le, large, LEN));
@@ -126,16 +117,14 @@ TEST_F(lease, waiting_read_acknowledges_first)
 	EXPECT_TRUE(is_filled(large, LEN, 1));
 	EXPECT_EQ(1, held(le));
 	EXPECT_EQ(1, ack_all(le));
-	close(le);
 }
 
 TEST_F(lease, interrupted_read)
 {
 	struct sigaction action = { .sa_handler = ignore_signal };
-	int le = attach(self->fd, O_RDONLY, LEASE, 0);
+	int le = reader(0, 0);
 	struct call call;
 
-	ASSERT_LE(0, le);
 	sigaction(SIGUSR1, &action, NULL);
 	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 0));
 	ASSERT_EQ(LEN, take_msg(le, LEN, 0));
@@ -143,16 +132,14 @@ TEST_F(lease, interrupted_read)
 	pthread_kill(call.thread, SIGUSR1);
 	EXPECT_EQ(-EINTR, finish_call(&call));
 	EXPECT_EQ(0, held(le));
-	close(le);
 }
 
 TEST_F(lease, second_read_is_refused)
 {
-	int le = attach(self->fd, O_RDONLY, LEASE, 0), twin = dup(le);
+	int le = reader(0, 0), twin = dup(le);
 	struct iovec iov = { large + LEN, LEN };
 	struct call call;
 
-	ASSERT_LE(0, le);
 	ASSERT_LE(0, twin);
 	ASSERT_EQ(0, start_blocked(&call, take, le, large, LEN));
 	EXPECT_EQ(-EBUSY, take(le, large + LEN, LEN));
@@ -170,17 +157,15 @@ TEST_F(lease, second_read_is_refused)
 	EXPECT_EQ(LEN, take_msg(twin, LEN, 2));
 	EXPECT_EQ(1, ack_all(twin));
 	close(twin);
-	close(le);
 }
 
 /* Two processes that share an open file by mistake. */
 TEST_F(lease, second_read_by_another_process)
 {
-	int le = attach(self->fd, O_RDONLY, LEASE, 0);
+	int le = reader(0, 0);
 	unsigned char buf[LEN];
 	pid_t pid;
 
-	ASSERT_LE(0, le);
 	pid = fork_child(take(le, buf, LEN) != LEN);
 	ASSERT_LE(0, pid);
 	wait_asleep(pid, SYS_read);
@@ -189,17 +174,15 @@ TEST_F(lease, second_read_by_another_process)
 	EXPECT_EQ(0, child_end(pid));
 	EXPECT_EQ(1, held(le));
 	EXPECT_EQ(1, ack_all(le));
-	close(le);
 }
 
 /* A killed reader leaves the file as usable as it was. */
 TEST_F(lease, reading_process_killed)
 {
-	int le = attach(self->fd, O_RDONLY, LEASE, 0);
+	int le = reader(0, 0);
 	unsigned char buf[LEN];
 	pid_t pid;
 
-	ASSERT_LE(0, le);
 	pid = fork_child(take(le, buf, LEN) != LEN);
 	ASSERT_LE(0, pid);
 	wait_asleep(pid, SYS_read);
@@ -208,17 +191,15 @@ TEST_F(lease, reading_process_killed)
 	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
 	EXPECT_EQ(LEN, take_msg(le, LEN, 1));
 	EXPECT_EQ(1, ack_all(le));
-	close(le);
 }
 
 TEST_F(lease, packed_reads_together)
 {
-	int le = attach(self->fd, O_RDONLY, LEASE | PACKED, 0);
+	int le = reader(0, PACKED);
 	unsigned char buf[2][100];
 	struct call call[2];
 	int i;
 
-	ASSERT_LE(0, le);
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, start_blocked(&call[i], take, le, buf[i], 100));
 	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 0));
@@ -235,15 +216,13 @@ TEST_F(lease, packed_reads_together)
 		EXPECT_EQ(0, finish_call(&call[i]) % space_of(LEN));
 	ack_all(le);
 	take_all(self->nb);
-	close(le);
 }
 
 TEST_F(lease, packed_reads_acknowledge_nothing)
 {
-	int i, le = attach(self->fd, O_RDONLY | O_NONBLOCK, LEASE | PACKED, 0);
+	int i, le = reader(O_NONBLOCK, PACKED);
 	struct mpmcq_msg msg[FEW];
 
-	ASSERT_LE(0, le);
 	for (i = 0; i < self->n; i++)
 		ASSERT_EQ(LEN, put_msg(self->nb, LEN, i));
 	for (i = 0; i < self->n; i++) {
@@ -258,7 +237,6 @@ TEST_F(lease, packed_reads_acknowledge_nothing)
 		EXPECT_EQ(i, held(le));
 		EXPECT_EQ(-ENOENT, ack(le, msg[i].id));
 	}
-	close(le);
 }
 
 TEST_F(lease, one_at_a_time)
@@ -385,16 +363,14 @@ TEST_F(lease, mode_on)
 TEST_F(lease, mode_while_held)
 {
 	struct mpmcq_msg msg;
-	int le = hold(self->fd, 1, &msg);
+	int le = hold_some(1, &msg);
 
-	ASSERT_LE(0, le);
 	EXPECT_EQ(-EBUSY, set_modes(le, 0, 0));
 	EXPECT_EQ(-EBUSY, set_modes(le, PACKED, 0));
 	EXPECT_EQ(-EBUSY, set_modes(le, LEASE, 0));
 	EXPECT_EQ(LEASE | PACKED, info_of(le).modes);
 	EXPECT_EQ(1, held(le));
 	EXPECT_EQ(1, ack(le, msg.id));
-	close(le);
 }
 
 TEST_F(lease, max_held_is_fixed_once)
@@ -463,12 +439,11 @@ TEST_F(lease, untried)
 
 TEST_F(lease, deliveries_are_counted)
 {
-	int i, le = attach(self->fd, O_RDONLY, LEASE | PACKED, 0);
+	int i, le = reader(0, PACKED);
 	int pk = attach(self->fd, O_RDONLY, PACKED, 0);
 	unsigned char *edge = map_edge();
 	struct mpmcq_msg msg;
 
-	ASSERT_LE(0, le);
 	ASSERT_LE(0, pk);
 	ASSERT_NE(NULL, edge);
 	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 0));
@@ -490,7 +465,6 @@ TEST_F(lease, deliveries_are_counted)
 	ASSERT_EQ(1, take_packed(pk, 1, LEN, 1, &msg));
 	EXPECT_EQ(0, msg.deliveries);
 	close(pk);
-	close(le);
 }
 
 /* A read over the edge holds what it delivered; the rest stays, in order. */

@@ -9,16 +9,14 @@ TEST_F(lease, ack_some)
 {
 	struct mpmcq_msg msg[FEW];
 	__u64 ids[FEW];
-	int i, le = hold(self->fd, self->n, msg);
+	int i, le = hold_some(self->n, msg);
 
-	ASSERT_LE(0, le);
 	for (i = 0; i < self->n - 1; i++)
 		ids[i] = msg[i + 1].id;
 	EXPECT_EQ(self->n - 1, settle(le, MPMCQ_SETTLE_ACK, 0, ids, self->n - 1, NULL));
 	EXPECT_EQ(1, held(le));
 	EXPECT_EQ(1, ack_all(le));
 	EXPECT_EQ(0, ack_all(le));
-	close(le);
 }
 
 static const __u32 ops[] = {
@@ -60,11 +58,10 @@ TEST_F(lease, unknown_among_known)
 TEST_F(lease, unknown_ids)
 {
 	struct mpmcq_msg msg;
-	int bit, le = hold(self->fd, 1, &msg);
+	int bit, le = hold_some(1, &msg);
 	__u32 done;
 	size_t i;
 
-	ASSERT_LE(0, le);
 	for (i = 0; i < ARRAY_SIZE(ops); i++) {
 		for (bit = 0; bit < 64; bit++) {
 			__u64 id = msg.id ^ 1ULL << bit;
@@ -92,16 +89,14 @@ TEST_F(lease, unknown_ids)
 		ASSERT_EQ(-ENOENT, ack(le, msg.id));
 		ASSERT_EQ(1, ack(le, next.id));
 	}
-	close(le);
 }
 
 /* Nor for the same message when it comes again, by whichever way. */
 TEST_F(lease, id_of_an_earlier_delivery)
 {
 	struct mpmcq_msg msg[20];
-	int le = hold(self->fd, 1, msg), i, j;
+	int le = hold_some(1, msg), i, j;
 
-	ASSERT_LE(0, le);
 	for (i = 1; i < 20; i++) {
 		ASSERT_EQ(1, settle(le, MPMCQ_SETTLE_NACK, i % 3 ? FRONT : 0,
 				    &msg[i - 1].id, 1, NULL));
@@ -116,18 +111,16 @@ TEST_F(lease, id_of_an_earlier_delivery)
 		EXPECT_EQ(1, held(le));
 	}
 	EXPECT_EQ(1, ack(le, msg[i - 1].id));
-	close(le);
 }
 
 TEST_F(lease, bad_requests)
 {
 	struct mpmcq_msg msg;
 	static __u64 ids[MPMCQ_MAX_HELD_MAX + 1];
-	int le = hold(self->fd, 1, &msg);
+	int le = hold_some(1, &msg);
 	__u32 done;
 	size_t i;
 
-	ASSERT_LE(0, le);
 	ids[0] = msg.id;
 	for (i = 0; i < ARRAY_SIZE(ops); i++) {
 		__u32 op = ops[i];
@@ -162,7 +155,6 @@ TEST_F(lease, bad_requests)
 	EXPECT_EQ(-ENOENT, settle(le, MPMCQ_SETTLE_ACK, 0, ids, ARRAY_SIZE(ids) - 1, &done));
 	EXPECT_EQ(1, done);
 	EXPECT_EQ(0, held(le));
-	close(le);
 }
 
 /* Ids over the edge of what is there: nothing is done. */
@@ -192,9 +184,8 @@ TEST_F(lease, answer_not_writable)
 {
 	struct mpmcq_settle *req = map(getpagesize(), PROT_READ | PROT_WRITE);
 	struct mpmcq_msg msg;
-	int le = hold(self->fd, 1, &msg);
+	int le = hold_some(1, &msg);
 
-	ASSERT_LE(0, le);
 	ASSERT_NE(MAP_FAILED, req);
 	*req = (struct mpmcq_settle){
 		.size = sizeof(*req), .op = MPMCQ_SETTLE_ACK, .flags = ALL,
@@ -204,7 +195,6 @@ TEST_F(lease, answer_not_writable)
 	EXPECT_EQ(0, depth(self->fd));
 	EXPECT_EQ(1, ack_all(le));
 	munmap(req, getpagesize());
-	close(le);
 }
 
 TEST_F(lease, requests_without_lease)
@@ -269,40 +259,35 @@ TEST_F(lease, nack_to_front)
 TEST_F(lease, nack_all)
 {
 	struct mpmcq_msg msg[FEW];
-	int le = hold(self->fd, self->n, msg);
+	int le = hold_some(self->n, msg);
 
-	ASSERT_LE(0, le);
 	EXPECT_EQ(self->n, settle_all(le, MPMCQ_SETTLE_NACK));
 	EXPECT_EQ(self->n, depth(self->fd));
 	EXPECT_EQ(self->n, take_packed(le, self->n, LEN, 0, msg));
 	EXPECT_EQ(2, msg[0].deliveries);
 	EXPECT_EQ(self->n, settle(le, MPMCQ_SETTLE_NACK, ALL | FRONT, NULL, 0, NULL));
 	EXPECT_EQ(self->n - 1, take_some(self->nb, self->n, 0));
-	close(le);
 }
 
 /* The length that FIONREAD tells is that of what is read next. */
 TEST_F(lease, returned_is_next)
 {
 	struct mpmcq_msg msg;
-	int le = hold(self->fd, 1, &msg);
+	int le = hold_some(1, &msg);
 
-	ASSERT_LE(0, le);
 	ASSERT_EQ(LEN + 1, put_msg(self->nb, LEN + 1, 1));
 	EXPECT_EQ(LEN + 1, next_len(self->fd));
 	EXPECT_EQ(1, settle(le, MPMCQ_SETTLE_NACK, FRONT, &msg.id, 1, NULL));
 	EXPECT_EQ(LEN, next_len(self->fd));
 	EXPECT_EQ(LEN, take_msg(self->nb, LEN, 0));
 	EXPECT_EQ(LEN + 1, take_msg(self->nb, LEN + 1, 1));
-	close(le);
 }
 
 /* One message at a time, and requests for it without its id. */
 TEST_F(lease, requests_for_all_of_one)
 {
-	int le = attach(self->fd, O_RDONLY | O_NONBLOCK, LEASE, 0);
+	int le = reader(O_NONBLOCK, 0);
 
-	ASSERT_LE(0, le);
 	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 0));
 	ASSERT_EQ(LEN, put_msg(self->nb, LEN, 1));
 	ASSERT_EQ(LEN, take_msg(le, LEN, 0));
@@ -320,15 +305,13 @@ TEST_F(lease, requests_for_all_of_one)
 	EXPECT_EQ(0, ack_all(le));
 	EXPECT_EQ(-EAGAIN, take(le, large, LEN));
 	EXPECT_EQ(1, purge(self->fd, 0));
-	close(le);
 }
 
 TEST_F(lease, reject)
 {
 	struct mpmcq_msg msg[FEW];
-	int i, le = hold(self->fd, self->n, msg);
+	int i, le = hold_some(self->n, msg);
 
-	ASSERT_LE(0, le);
 	for (i = 0; i < self->n; i++) {
 		EXPECT_EQ(1, reject(le, msg[i].id));
 		EXPECT_EQ(i + 1, dead(self->fd));
@@ -337,21 +320,18 @@ TEST_F(lease, reject)
 	}
 	EXPECT_EQ(-EAGAIN, take(self->nb, large, LEN));
 	EXPECT_EQ(self->n, purge(self->fd, 0));
-	close(le);
 }
 
 TEST_F(lease, touch)
 {
 	struct mpmcq_msg msg[FEW];
-	int i, le = hold(self->fd, self->n, msg);
+	int i, le = hold_some(self->n, msg);
 
-	ASSERT_LE(0, le);
 	for (i = 0; i < self->n; i++)
 		EXPECT_EQ(1, touch(le, msg[i].id));
 	EXPECT_EQ(self->n, settle_all(le, MPMCQ_SETTLE_TOUCH));
 	EXPECT_EQ(self->n, held(le));
 	EXPECT_EQ(self->n, ack_all(le));
-	close(le);
 }
 
 TEST_HARNESS_MAIN

@@ -31,6 +31,7 @@ FIXTURE(lease)
 {
 	int fd;
 	int nb;
+	int le;		/* of reader() or hold_some() */
 	int capacity;
 	int n;
 };
@@ -63,6 +64,8 @@ FIXTURE_SETUP(lease)
 /* Nothing is held, and no slot is missing. */
 FIXTURE_TEARDOWN(lease)
 {
+	if (self->le)
+		close(self->le);
 	EXPECT_EQ(0, depth(self->fd));
 	EXPECT_EQ(0, leased(self->fd));
 	EXPECT_EQ(0, dead(self->fd));
@@ -82,5 +85,17 @@ static inline int hold(int fd, int n, struct mpmcq_msg *msg)
 			return -1;
 	return take_packed(le, n, LEN, 0, msg) == n ? le : -1;
 }
+
+/* What a test reads with, and closes no more than the rest of the fixture. */
+#define with_lease(file) ({ \
+	self->le = file; \
+	ASSERT_LE(0, self->le); \
+	self->le; \
+})
+
+#define reader(flags, modes) \
+	with_lease(attach(self->fd, O_RDONLY | (flags), LEASE | (modes), 0))
+
+#define hold_some(n, msg)	with_lease(hold(self->fd, n, msg))
 
 #endif /* MPMCQ_LEASE_TEST_H */
