@@ -111,6 +111,12 @@ FIXTURE_TEARDOWN(control)
 	check_message(self->tally, &self->order, self->buf, \
 		      make_message(self->buf, producer, number, sizeof(self->buf)))
 
+#define deliver_all(producer) do { \
+	EXPECT_EQ(0, deliver(producer, 0)); \
+	EXPECT_EQ(0, deliver(producer, 1)); \
+	EXPECT_EQ(0, deliver(producer, 2)); \
+} while (0)
+
 TEST_F(control, good)
 {
 	EXPECT_EQ(0, deliver(0, 0));
@@ -126,17 +132,13 @@ TEST_F(control, lost)
 {
 	EXPECT_EQ(0, deliver(0, 0));
 	EXPECT_EQ(0, deliver(0, 2));
-	EXPECT_EQ(0, deliver(1, 0));
-	EXPECT_EQ(0, deliver(1, 1));
-	EXPECT_EQ(0, deliver(1, 2));
+	deliver_all(1);
 	EXPECT_EQ(LOST, check_all(self->tally));
 }
 
 TEST_F(control, last_lost)
 {
-	EXPECT_EQ(0, deliver(0, 0));
-	EXPECT_EQ(0, deliver(0, 1));
-	EXPECT_EQ(0, deliver(0, 2));
+	deliver_all(0);
 	EXPECT_EQ(0, deliver(1, 0));
 	EXPECT_EQ(0, deliver(1, 1));
 	EXPECT_EQ(LOST, check_all(self->tally));
@@ -148,20 +150,14 @@ TEST_F(control, repeated_at_one_consumer)
 	EXPECT_EQ(0, deliver(0, 1));
 	EXPECT_EQ(REORDERED, deliver(0, 1));
 	EXPECT_EQ(0, deliver(0, 2));
-	EXPECT_EQ(0, deliver(1, 0));
-	EXPECT_EQ(0, deliver(1, 1));
-	EXPECT_EQ(0, deliver(1, 2));
+	deliver_all(1);
 	EXPECT_EQ(REPEATED, check_all(self->tally));
 }
 
 TEST_F(control, repeated_at_another_consumer)
 {
-	EXPECT_EQ(0, deliver(0, 0));
-	EXPECT_EQ(0, deliver(0, 1));
-	EXPECT_EQ(0, deliver(0, 2));
-	EXPECT_EQ(0, deliver(1, 0));
-	EXPECT_EQ(0, deliver(1, 1));
-	EXPECT_EQ(0, deliver(1, 2));
+	deliver_all(0);
+	deliver_all(1);
 	memset(&self->order, 0, sizeof(self->order));
 	EXPECT_EQ(0, deliver(0, 1));
 	EXPECT_EQ(REPEATED, check_all(self->tally));
@@ -172,9 +168,7 @@ TEST_F(control, reordered)
 	EXPECT_EQ(0, deliver(0, 1));
 	EXPECT_EQ(REORDERED, deliver(0, 0));
 	EXPECT_EQ(0, deliver(0, 2));
-	EXPECT_EQ(0, deliver(1, 0));
-	EXPECT_EQ(0, deliver(1, 1));
-	EXPECT_EQ(0, deliver(1, 2));
+	deliver_all(1);
 	EXPECT_EQ(0, check_all(self->tally));
 }
 
@@ -370,31 +364,23 @@ FIXTURE_TEARDOWN(stress)
 
 TEST_F_TIMEOUT(stress, blocking, 60)
 {
-	const struct mode mode = {};
-
-	run_in(&mode, _metadata, &self->run);
+	run_in(&(struct mode){ }, _metadata, &self->run);
 }
 
 TEST_F_TIMEOUT(stress, polling, 60)
 {
-	const struct mode mode = { .flags = O_NONBLOCK };
-
-	run_in(&mode, _metadata, &self->run);
+	run_in(&(struct mode){ .flags = O_NONBLOCK }, _metadata, &self->run);
 }
 
 TEST_F_TIMEOUT(stress, interrupted, 60)
 {
-	const struct mode mode = { .interrupted = true };
-
-	run_in(&mode, _metadata, &self->run);
+	run_in(&(struct mode){ .interrupted = true }, _metadata, &self->run);
 }
 
 /* Every read finds that the pages of its buffer are missing, which costs no order. */
 TEST_F_TIMEOUT(stress, fresh_buffers, 60)
 {
-	const struct mode mode = { .fresh = true };
-
-	run_in(&mode, _metadata, &self->run);
+	run_in(&(struct mode){ .fresh = true }, _metadata, &self->run);
 }
 
 TEST_HARNESS_MAIN
