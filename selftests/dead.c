@@ -29,15 +29,8 @@ FIXTURE_VARIANT(dead)
 	int capacity;
 };
 
-FIXTURE_VARIANT_ADD(dead, shortest)
-{
-	.capacity = 2,
-};
-
-FIXTURE_VARIANT_ADD(dead, usual)
-{
-	.capacity = 16,
-};
+FIXTURE_VARIANT_ADD(dead, shortest) { .capacity = 2 };
+FIXTURE_VARIANT_ADD(dead, usual) { .capacity = 16 };
 
 FIXTURE_SETUP(dead)
 {

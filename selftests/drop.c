@@ -25,20 +25,9 @@ FIXTURE_VARIANT(drop)
 	int capacity;
 };
 
-FIXTURE_VARIANT_ADD(drop, shortest)
-{
-	.capacity = 2,
-};
-
-FIXTURE_VARIANT_ADD(drop, usual)
-{
-	.capacity = 8,
-};
-
-FIXTURE_VARIANT_ADD(drop, many)
-{
-	.capacity = 128,
-};
+FIXTURE_VARIANT_ADD(drop, shortest) { .capacity = 2 };
+FIXTURE_VARIANT_ADD(drop, usual) { .capacity = 8 };
+FIXTURE_VARIANT_ADD(drop, many) { .capacity = 128 };
 
 FIXTURE_SETUP(drop)
 {

@@ -53,15 +53,8 @@ FIXTURE_VARIANT(meta)
 	__u32 flags;
 };
 
-FIXTURE_VARIANT_ADD(meta, stamped)
-{
-	.flags = MPMCQ_STAMP | MPMCQ_DELAY,
-};
-
-FIXTURE_VARIANT_ADD(meta, plain)
-{
-	.flags = MPMCQ_DELAY,
-};
+FIXTURE_VARIANT_ADD(meta, stamped) { .flags = MPMCQ_STAMP | MPMCQ_DELAY };
+FIXTURE_VARIANT_ADD(meta, plain) { .flags = MPMCQ_DELAY };
 
 FIXTURE_SETUP(meta)
 {

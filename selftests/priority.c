@@ -51,15 +51,8 @@ FIXTURE_VARIANT(priority)
 	__u32 flags;
 };
 
-FIXTURE_VARIANT_ADD(priority, blocks)
-{
-	.flags = MPMCQ_DELAY,
-};
-
-FIXTURE_VARIANT_ADD(priority, drops)
-{
-	.flags = MPMCQ_DELAY | MPMCQ_DROP_OLDEST,
-};
+FIXTURE_VARIANT_ADD(priority, blocks) { .flags = MPMCQ_DELAY };
+FIXTURE_VARIANT_ADD(priority, drops) { .flags = MPMCQ_DELAY | MPMCQ_DROP_OLDEST };
 
 FIXTURE_SETUP(priority)
 {

@@ -5,6 +5,8 @@
 
 #include "fs_test.h"
 
+static unsigned char large[MSG_SIZE_MAX];
+
 TEST_F(fs, made_opened_removed)
 {
 	int first, second, third;

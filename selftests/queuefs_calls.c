@@ -13,6 +13,8 @@
 
 #include "fs_test.h"
 
+static unsigned char large[MSG_SIZE_MAX];
+
 TEST_F(fs, nothing_else_can_be_made)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX, .sun_path = "q/y" };

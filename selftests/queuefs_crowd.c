@@ -5,6 +5,8 @@
 
 #include "fs_test.h"
 
+static unsigned char large[MSG_SIZE_MAX];
+
 #define CROWD	6
 #define ROUNDS	3000
 

@@ -7,6 +7,8 @@
 
 #include "fs_test.h"
 
+static unsigned char large[MSG_SIZE_MAX];
+
 /* Returns the value of option @name that mountinfo shows for @base/@path, or "". */
 static const char *option_of(const char *base, const char *path, const char *name)
 {

@@ -3,9 +3,9 @@
  * mpmcqfs in user namespaces, and under a cgroup that allows devices.
  */
 
-#include <linux/bpf.h>
 #include <sys/sysmacros.h>
 
+#include "device_group.h"
 #include "fs_test.h"
 
 #define FIRST	100000	/* id 0 of a namespace, outside of it */
@@ -163,50 +163,12 @@ TEST_F(fs, ids_that_are_not_mapped)
 #define CGROUPS			"/sys/fs/cgroup"
 #define CGROUP2_MAGIC		0x63677270
 
-static int bpf(int cmd, union bpf_attr *attr)
-{
-	return result(syscall(SYS_bpf, cmd, attr, sizeof(*attr)));
-}
-
-/* Loads a program that allows @major:@minor and all devices of other major numbers. */
-static int load_filter(int major, int minor)
-{
-	const struct bpf_insn program[] = {
-		{
-			.code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = BPF_REG_2,
-			.src_reg = BPF_REG_1, .off = offsetof(struct bpf_cgroup_dev_ctx, major),
-		},
-		{ .code = BPF_JMP | BPF_JNE | BPF_K, .dst_reg = BPF_REG_2, .off = 4, .imm = major },
-		{
-			.code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = BPF_REG_2,
-			.src_reg = BPF_REG_1, .off = offsetof(struct bpf_cgroup_dev_ctx, minor),
-		},
-		{ .code = BPF_JMP | BPF_JEQ | BPF_K, .dst_reg = BPF_REG_2, .off = 2, .imm = minor },
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0 },
-		{ .code = BPF_JMP | BPF_EXIT },
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1 },
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-	union bpf_attr attr = {
-		.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE, .insns = (unsigned long)program,
-		.insn_cnt = ARRAY_SIZE(program), .license = (unsigned long)"GPL",
-	};
-
-	return bpf(BPF_PROG_LOAD, &attr);
-}
-
 static int enter_cgroup(const char *path)
 {
 	char procs[96];
-	int fd, ret;
 
 	snprintf(procs, sizeof(procs), "%s/cgroup.procs", path);
-	fd = result(open(procs, O_WRONLY));
-	if (fd < 0)
-		return fd;
-	ret = write(fd, "0", 1) == 1 ? 0 : -errno;
-	close(fd);
-	return ret;
+	return write_text(procs, "0") ? 0 : -errno;
 }
 
 /* Enters the cgroup.  Checks what calls for a queue and for the default queue return there. */
@@ -228,7 +190,6 @@ TEST_F(fs, device_cgroup)
 		int minor;	/* that is allowed */
 		int queue, device;
 	} filters[] = { { 0, -EPERM, 0 }, { 1, 0, -EPERM }, { 2, -EPERM, -EPERM } };
-	union bpf_attr attr;
 	char cgroup[64];
 	struct stat st;
 	int program, dir;
@@ -240,17 +201,14 @@ TEST_F(fs, device_cgroup)
 	if (statfs_of(CGROUPS).f_type != CGROUP2_MAGIC)
 		SKIP(return, "no cgroup2 is mounted at " CGROUPS);
 	for (i = 0; i < ARRAY_SIZE(filters); i++) {
-		program = load_filter(major(st.st_rdev), filters[i].minor);
+		program = load_rules(&(struct rule){ major(st.st_rdev), filters[i].minor, DEV_RWM },
+				     1);
 		if (program < 0)
 			SKIP(return, "the kernel has no device cgroup by BPF: %s",
 			     strerror(-program));
 		ASSERT_EQ(0, mkdir(cgroup, 0755));
 		dir = open(cgroup, O_RDONLY | O_DIRECTORY);
-		attr = (union bpf_attr){
-			.target_fd = dir, .attach_bpf_fd = program,
-			.attach_type = BPF_CGROUP_DEVICE,
-		};
-		EXPECT_EQ(0, bpf(BPF_PROG_ATTACH, &attr));
+		EXPECT_EQ(0, attach_rules(BPF_PROG_ATTACH, dir, program));
 		EXPECT_EQ(0, child_end(fork_child(open_in_cgroup(cgroup, self->root,
 								 filters[i].queue,
 								 filters[i].device))))

@@ -161,15 +161,8 @@ FIXTURE_VARIANT(request)
 	bool compat;
 };
 
-FIXTURE_VARIANT_ADD(request, bits_64)
-{
-	.compat = false,
-};
-
-FIXTURE_VARIANT_ADD(request, bits_32)
-{
-	.compat = true,
-};
+FIXTURE_VARIANT_ADD(request, bits_64) { .compat = false };
+FIXTURE_VARIANT_ADD(request, bits_32) { .compat = true };
 
 FIXTURE_SETUP(request)
 {

@@ -27,15 +27,8 @@ FIXTURE_VARIANT(trace)
 	__u32 flags;
 };
 
-FIXTURE_VARIANT_ADD(trace, blocks)
-{
-	.flags = 0,
-};
-
-FIXTURE_VARIANT_ADD(trace, drops)
-{
-	.flags = MPMCQ_DROP_OLDEST,
-};
+FIXTURE_VARIANT_ADD(trace, blocks) { .flags = 0 };
+FIXTURE_VARIANT_ADD(trace, drops) { .flags = MPMCQ_DROP_OLDEST };
 
 static bool write_to(const char *path, const char *text)
 {

@@ -369,10 +369,7 @@ FIXTURE_VARIANT_ADD(pool, for_ever)
 };
 
 /* So short that a worker who is held up loses what it holds */
-FIXTURE_VARIANT_ADD(pool, for_a_while)
-{
-	.lease_ms = LEASE_MS,
-};
+FIXTURE_VARIANT_ADD(pool, for_a_while) { .lease_ms = LEASE_MS };
 
 FIXTURE_SETUP(pool)
 {

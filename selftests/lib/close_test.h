@@ -24,15 +24,8 @@ FIXTURE_VARIANT(close)
 	int capacity;
 };
 
-FIXTURE_VARIANT_ADD(close, shortest)
-{
-	.capacity = 2,
-};
-
-FIXTURE_VARIANT_ADD(close, usual)
-{
-	.capacity = 16,
-};
+FIXTURE_VARIANT_ADD(close, shortest) { .capacity = 2 };
+FIXTURE_VARIANT_ADD(close, usual) { .capacity = 16 };
 
 FIXTURE_SETUP(close)
 {

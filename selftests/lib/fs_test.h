@@ -14,8 +14,6 @@
 
 #define REFCNT	"/sys/module/mpmcq/refcnt"
 
-static unsigned char large[MSG_SIZE_MAX];
-
 FIXTURE(fs)
 {
 	char base[32];

@@ -41,15 +41,8 @@ FIXTURE_VARIANT(lease)
 	int capacity;
 };
 
-FIXTURE_VARIANT_ADD(lease, shortest)
-{
-	.capacity = 2,
-};
-
-FIXTURE_VARIANT_ADD(lease, usual)
-{
-	.capacity = 32,
-};
+FIXTURE_VARIANT_ADD(lease, shortest) { .capacity = 2 };
+FIXTURE_VARIANT_ADD(lease, usual) { .capacity = 32 };
 
 FIXTURE_SETUP(lease)
 {

@@ -33,29 +33,10 @@ FIXTURE_VARIANT(packed)
 	int msg_size;
 };
 
-FIXTURE_VARIANT_ADD(packed, shortest)
-{
-	.capacity = 2,
-	.msg_size = 61,
-};
-
-FIXTURE_VARIANT_ADD(packed, usual)
-{
-	.capacity = 8,
-	.msg_size = 1024,
-};
-
-FIXTURE_VARIANT_ADD(packed, many)
-{
-	.capacity = 256,
-	.msg_size = 100,
-};
-
-FIXTURE_VARIANT_ADD(packed, longest)
-{
-	.capacity = 4,
-	.msg_size = MSG_SIZE_MAX,
-};
+FIXTURE_VARIANT_ADD(packed, shortest) { .capacity = 2, .msg_size = 61 };
+FIXTURE_VARIANT_ADD(packed, usual) { .capacity = 8, .msg_size = 1024 };
+FIXTURE_VARIANT_ADD(packed, many) { .capacity = 256, .msg_size = 100 };
+FIXTURE_VARIANT_ADD(packed, longest) { .capacity = 4, .msg_size = MSG_SIZE_MAX };
 
 FIXTURE_SETUP(packed)
 {
