@@ -11,7 +11,7 @@ static int make_timed(int ms, int n, int *le, struct mpmcq_msg *msg)
 	int fd = make_queue(.capacity = 8, .msg_size = 64, .open_flags = O_RDWR | O_NONBLOCK,
 			    .lease_ms = ms);
 
-	*le = hold(fd, n, msg);
+	*le = put_and_hold(fd, n, msg);
 	return *le < 0 ? -1 : fd;
 }
 

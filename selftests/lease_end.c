@@ -9,7 +9,7 @@
 TEST_F(lease, close_gives_back_in_order)
 {
 	struct mpmcq_msg msg[FEW];
-	int i, again, le = hold(self->fd, self->n, msg);
+	int i, again, le = put_and_hold(self->fd, self->n, msg);
 
 	ASSERT_LE(0, le);
 	/* What is written meanwhile is read later. */
@@ -74,7 +74,7 @@ TEST_F(lease, two_files)
 TEST_F(lease, not_before_the_last_duplicate_is_closed)
 {
 	struct mpmcq_msg msg[FEW];
-	int le = hold(self->fd, self->n, msg), twin = dup(le);
+	int le = put_and_hold(self->fd, self->n, msg), twin = dup(le);
 
 	ASSERT_LE(0, le);
 	ASSERT_LE(0, twin);
@@ -96,7 +96,7 @@ TEST_F(lease, not_before_the_last_process_ends)
 	char c;
 
 	for (way = 0; way < 2; way++) {
-		le = hold(self->fd, self->n, msg);
+		le = put_and_hold(self->fd, self->n, msg);
 		ASSERT_LE(0, le);
 		ASSERT_EQ(0, pipe(fds));
 		pid[0] = fork_child(read(fds[0], &c, 1));
@@ -219,7 +219,7 @@ TEST_F(lease, kill_of_threads_gives_back)
 TEST_F(lease, passed_by_socket)
 {
 	struct mpmcq_msg msg[FEW];
-	int sock[2], le = hold(self->fd, self->n, msg), got;
+	int sock[2], le = put_and_hold(self->fd, self->n, msg), got;
 
 	ASSERT_LE(0, le);
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sock));
@@ -247,7 +247,7 @@ TEST(queue_goes_with_leases)
 {
 	struct mpmcq_msg msg[FEW];
 	int fd = make_queue(.capacity = 8, .msg_size = 64, .open_flags = O_RDWR, .lease_ms = 500);
-	int le = hold(fd, FEW, msg);
+	int le = put_and_hold(fd, FEW, msg);
 
 	ASSERT_LE(0, le);
 	close(fd);
@@ -305,7 +305,7 @@ TEST(one_delivery)
 	int fd = make_queue(.capacity = 2, .msg_size = 64, .open_flags = O_RDWR | O_NONBLOCK,
 			    .max_deliveries = 1);
 	struct mpmcq_msg msg[2];
-	int le = hold(fd, 2, msg);
+	int le = put_and_hold(fd, 2, msg);
 
 	ASSERT_LE(0, le);
 	EXPECT_EQ(1, nack(le, msg[1].id));

@@ -35,7 +35,7 @@ TEST_F(lease, unknown_among_known)
 		ASSERT_EQ(LEN, put_msg(self->nb, LEN, 9));
 		other = attach(self->fd, O_RDONLY, LEASE | PACKED, 0);
 		ASSERT_EQ(1, take_packed(other, 1, LEN, 9, &theirs));
-		le = hold(self->fd, 1, msg);
+		le = put_and_hold(self->fd, 1, msg);
 		ASSERT_LE(0, le);
 		ids[0] = theirs.id;
 		ids[1] = msg[0].id;
@@ -168,7 +168,7 @@ TEST_F(lease, ids_over_edge)
 
 	ASSERT_NE(NULL, edge);
 	for (op = 0; op < ARRAY_SIZE(ops); op++) {
-		le = hold(self->fd, self->n, msg);
+		le = put_and_hold(self->fd, self->n, msg);
 		ASSERT_LE(0, le);
 		for (i = 0; i < self->n - 1; i++)
 			edge[i - self->n + 1] = msg[i].id;

@@ -14,7 +14,7 @@ TEST_F(lease, give_backs_wake_readers)
 	int i, way, le;
 
 	for (way = 0; way < 3; way++) {
-		le = hold(self->fd, self->n, msg);
+		le = put_and_hold(self->fd, self->n, msg);
 		ASSERT_LE(0, le);
 		for (i = 0; i < self->n; i++)
 			ASSERT_EQ(0, start_blocked(&call[i], take, self->fd, buf[i], LEN));
@@ -37,7 +37,7 @@ TEST_F(lease, acks_wake_writers)
 
 	ASSERT_LE(0, one);
 	fill(large, LEN, 1);
-	le = hold(self->fd, self->n, msg);
+	le = put_and_hold(self->fd, self->n, msg);
 	ASSERT_LE(0, le);
 	ASSERT_EQ(self->capacity - self->n, put_all(self->nb, LEN, 1));
 	for (i = 0; i < self->n; i++)
@@ -61,7 +61,7 @@ TEST_F(lease, edges)
 {
 	int in = watch(self->nb, EPOLLIN | EPOLLET), out = watch(self->nb, EPOLLOUT | EPOLLET);
 	struct mpmcq_msg msg[FEW];
-	int le = hold(self->fd, self->n, msg);
+	int le = put_and_hold(self->fd, self->n, msg);
 
 	ASSERT_LE(0, le);
 	ASSERT_EQ(self->capacity - self->n, put_all(self->nb, LEN, 0));
@@ -316,7 +316,7 @@ TEST(end_wakes_once)
 	struct call call[2];
 
 	ASSERT_LE(0, fd);
-	le = hold(fd, N, msg);
+	le = put_and_hold(fd, N, msg);
 	ASSERT_LE(0, le);
 	EXPECT_EQ(0, close_queue(fd));
 	ASSERT_EQ(0, start_blocked(&call[0], take, fd, large, LEN));

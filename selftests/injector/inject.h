@@ -76,7 +76,7 @@ static inline bool set(struct setting *setting, int n)
 	return done;
 }
 
-static inline void restore(struct setting *setting, int n)
+static inline void set_back(struct setting *setting, int n)
 {
 	while (n--)
 		if (setting[n].was[0])
@@ -109,7 +109,7 @@ static inline bool injection_begin(void)
 
 static inline void injection_end(void)
 {
-	restore(injection, ARRAY_SIZE(injection));
+	set_back(injection, ARRAY_SIZE(injection));
 	close(fail_nth);
 }
 
@@ -146,7 +146,7 @@ struct operation {
 	bool (*verify)(struct data *d, int ret);
 };
 
-static inline bool may_return(const struct operation *op, int ret)
+static inline bool may_fail_so(const struct operation *op, int ret)
 {
 	size_t i;
 
@@ -245,7 +245,7 @@ static inline int judge(struct __test_metadata *_metadata, struct data *d,
 		op->prepare(d);
 		injected = attempt(d, op, nth, &ret);
 		ASSERT_LE(0, injected);
-		fault = (injected ? may_return(op, ret) : ret >= 0) ? 0 : MISREPORTED;
+		fault = (injected ? may_fail_so(op, ret) : ret >= 0) ? 0 : MISREPORTED;
 		if (!op->verify(d, ret))
 			fault |= MISDONE;
 		if (fault)
@@ -311,7 +311,7 @@ static inline int leaks(int failed)
 	if (set(console, ARRAY_SIZE(console)) && write_text(KMEMLEAK, "scan") &&
 	    write_text(KMEMLEAK, "scan"))
 		n = count_leaks(KMEMLEAK, failed);
-	restore(console, ARRAY_SIZE(console));
+	set_back(console, ARRAY_SIZE(console));
 	if (n <= 0)
 		write_text(KMEMLEAK, "clear");
 	return n;

@@ -21,18 +21,18 @@ FIXTURE(load)
 static void *image;
 static size_t image_size;
 
-static int load(const char *parameters)
+static int load_module(const char *parameters)
 {
 	return result(syscall(SYS_init_module, image, image_size, parameters));
 }
 
-static int unload(void)
+static int unload_module(void)
 {
 	return result(syscall(SYS_delete_module, "mpmcq", O_NONBLOCK));
 }
 
 /* Nothing is left of it, nor of its device numbers. */
-static bool gone(void)
+static bool module_gone(void)
 {
 	char text[4096];
 
@@ -96,13 +96,13 @@ FIXTURE_SETUP(load)
 	close(file);
 	ASSERT_TRUE(unmount_all(self->mounts));
 	ASSERT_TRUE(injection_begin());
-	ASSERT_EQ(0, unload());
+	ASSERT_EQ(0, unload_module());
 }
 
 FIXTURE_TEARDOWN(load)
 {
 	injection_end();
-	EXPECT_EQ(0, load(self->as_found));
+	EXPECT_EQ(0, load_module(self->as_found));
 	EXPECT_TRUE(mount_all(self->mounts));
 	unlink(self->mounts);
 }
@@ -114,17 +114,17 @@ static bool load_failing(struct __test_metadata *_metadata, unsigned int nth, in
 	int ret;
 
 	ASSERT_TRUE(arm(nth));
-	ret = load("capacity=2 msg_size=16");
+	ret = load_module("capacity=2 msg_size=16");
 	injected = !disarm();
 	if (!ret) {
 		EXPECT_TRUE(works()) TH_LOG("point %u", nth);
-		ASSERT_EQ(0, unload()) TH_LOG("point %u", nth);
+		ASSERT_EQ(0, unload_module()) TH_LOG("point %u", nth);
 	} else {
 		EXPECT_TRUE(injected);
 		EXPECT_EQ(-ENOMEM, ret) TH_LOG("point %u", nth);
 		++*failed;
 	}
-	ASSERT_TRUE(gone()) TH_LOG("point %u: something is left after %d", nth, ret);
+	ASSERT_TRUE(module_gone()) TH_LOG("point %u: something is left after %d", nth, ret);
 	return injected;
 }
 
@@ -140,7 +140,7 @@ static unsigned int points_before(struct __test_metadata *_metadata, unsigned in
 	for (i = 0; i < TRIES; i++) {
 		ASSERT_TRUE(arm(POINTS_MAX));
 		/* Fails before it has allocated anything. */
-		ASSERT_EQ(-EINVAL, load("capacity=3"));
+		ASSERT_EQ(-EINVAL, load_module("capacity=3"));
 		n = POINTS_MAX - disarm();
 		least = n < least ? n : least;
 		*most = n > *most ? n : *most;

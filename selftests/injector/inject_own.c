@@ -90,7 +90,7 @@ static int unpack_batch(const unsigned char *buf, int bytes, int first, __u32 de
  * From number @first on @n messages of a batch wait, which nobody has had before.  Those that were
  * revived come one by one.
  */
-static bool waiting(struct data *d, int first, int n)
+static bool are_waiting(struct data *d, int first, int n)
 {
 	unsigned char buf[BATCH * MPMCQ_MSG_SPACE(LONGEST)];
 	int bytes, got, done = 0;
@@ -121,7 +121,7 @@ static bool verify_packed_write(struct data *d, int ret)
 
 	while (n < BATCH && ret > space_of_batch(n))
 		n++;
-	return (ret < 0 || ret == space_of_batch(n)) && depth(d->fd) == n && waiting(d, 0, n) &&
+	return (ret < 0 || ret == space_of_batch(n)) && depth(d->fd) == n && are_waiting(d, 0, n) &&
 	       all_slots_free(d);
 }
 
@@ -170,7 +170,7 @@ static bool verify_packed_read(struct data *d, int ret)
 {
 	int n = ret < 0 ? 0 : unpack_batch(d->buf, ret, 0, 0);
 
-	return n >= 0 && depth(d->fd) == BATCH - n && waiting(d, n, BATCH - n) &&
+	return n >= 0 && depth(d->fd) == BATCH - n && are_waiting(d, n, BATCH - n) &&
 	       all_slots_free(d);
 }
 
@@ -182,7 +182,7 @@ static bool verify_held_read(struct data *d, int ret)
 
 	return n >= 0 && (int)info.held == n && (int)info.leased == n &&
 	       (int)info.depth == BATCH - n && ack_all(d->reader) == n &&
-	       waiting(d, n, BATCH - n) && can_hold_all(d) && all_slots_free(d);
+	       are_waiting(d, n, BATCH - n) && can_hold_all(d) && all_slots_free(d);
 }
 
 /* One copy that fails is tried again: a read may fail only if more do. */
@@ -237,7 +237,7 @@ static void prepare_dead_read(struct data *d)
 static bool rest_is_dead(struct data *d, int n)
 {
 	return (int)info_of(d->fd).dead == BATCH - n && revive(d->fd, 0) == BATCH - n &&
-	       waiting(d, n, BATCH - n) && all_slots_free(d);
+	       are_waiting(d, n, BATCH - n) && all_slots_free(d);
 }
 
 static bool verify_packed_dead_read(struct data *d, int ret)
@@ -314,7 +314,7 @@ static bool verify_lease_read(struct data *d, int ret)
 
 	return (ret < 0 || (ret == length[1] && is_filled(d->buf, ret, 1))) &&
 	       info.held == 1 && info.leased == 1 && ack_all(d->reader) == 1 &&
-	       waiting(d, 1 + n, BATCH - 1 - n) && all_slots_free(d);
+	       are_waiting(d, 1 + n, BATCH - 1 - n) && all_slots_free(d);
 }
 
 TEST_F_TIMEOUT(own, read_with_a_lease, 200)
@@ -510,7 +510,7 @@ static bool moved_dead(struct data *d, int n)
 {
 	if ((int)info_of(d->fd).dead != BATCH - n)
 		return false;
-	if (d->cmd == MPMCQ_IOC_REVIVE && !waiting(d, 0, n))
+	if (d->cmd == MPMCQ_IOC_REVIVE && !are_waiting(d, 0, n))
 		return false;
 	return rest_is_dead(d, n);
 }

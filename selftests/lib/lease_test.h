@@ -69,7 +69,7 @@ FIXTURE_TEARDOWN(lease)
 }
 
 /* A queue with @n messages, all of them held by a packed file. */
-static inline int hold(int fd, int n, struct mpmcq_msg *msg)
+static inline int put_and_hold(int fd, int n, struct mpmcq_msg *msg)
 {
 	int i, le = attach(fd, O_RDWR | O_NONBLOCK, LEASE | PACKED, 0);
 
@@ -89,6 +89,6 @@ static inline int hold(int fd, int n, struct mpmcq_msg *msg)
 #define reader(flags, modes) \
 	with_lease(attach(self->fd, O_RDONLY | (flags), LEASE | (modes), 0))
 
-#define hold_some(n, msg)	with_lease(hold(self->fd, n, msg))
+#define hold_some(n, msg)	with_lease(put_and_hold(self->fd, n, msg))
 
 #endif /* MPMCQ_LEASE_TEST_H */
