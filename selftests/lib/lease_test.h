@@ -79,7 +79,7 @@ static inline int put_and_hold(int fd, int n, struct mpmcq_msg *msg)
 	return take_packed(le, n, LEN, 0, msg) == n ? le : -1;
 }
 
-/* What a test reads with, and closes no more than the rest of the fixture. */
+/* The test reads with @file, and the fixture closes it. */
 #define with_lease(file) ({ \
 	self->le = file; \
 	ASSERT_LE(0, self->le); \
