@@ -310,7 +310,7 @@ TEST_F(queue, failed_write_wakes_next)
  * More writers than there are slots wait for a page.  The queue works on, with
  * all its slots.
  */
-TEST_F_TIMEOUT(queue, stuck_writers, 60)
+TEST_F_TIMEOUT(queue, stuck_writers, 300)
 {
 	static struct call call[CALLS_MAX];
 	int i, n = self->capacity + 1;
@@ -344,7 +344,7 @@ TEST_F_TIMEOUT(queue, stuck_writers, 60)
  * Half of the messages go to readers that wait for a page.  They keep these, the others come in
  * the order sent, and the room that is left works on.
  */
-TEST_F_TIMEOUT(queue, stuck_readers, 60)
+TEST_F_TIMEOUT(queue, stuck_readers, 300)
 {
 	static struct call call[STUCK_MAX];
 	int i, n = self->capacity / 2, rest = self->capacity - n;
