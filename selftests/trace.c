@@ -50,10 +50,17 @@ static bool make_instance(char *record_names)
 	return write_to(RECORD_NAMES, "0") && (!mkdir(INSTANCE, 0755) || errno == EEXIST);
 }
 
-FIXTURE_SETUP(trace)
+/* By which number the events name a queue. */
+static int number_of(int fd)
 {
 	char path[64];
 
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	return atoi(line(path, "number:"));
+}
+
+FIXTURE_SETUP(trace)
+{
 	if (access(TRACEFS "/trace", F_OK))
 		mount("tracefs", TRACEFS, "tracefs", 0, NULL);
 	if (access(TRACEFS "/events/mpmcq", F_OK))
@@ -64,8 +71,7 @@ FIXTURE_SETUP(trace)
 	ASSERT_LE(0, self->fd);
 	self->blocking = attach(self->fd, O_RDWR, 0, 0);
 	ASSERT_LE(0, self->blocking);
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", self->fd);
-	self->number = atoi(line(path, "number:"));
+	self->number = number_of(self->fd);
 	ASSERT_LT(0, self->number);
 	/* In the order in which they happen, on whatever processor. */
 	ASSERT_TRUE(write_to(INSTANCE "/trace_clock", "counter"));
@@ -108,8 +114,9 @@ static void expect_events(struct __test_metadata *_metadata, int number,
 	fclose(file);
 }
 
-#define EXPECT_EVENTS(...) \
-	expect_events(_metadata, self->number, (const char *const []){ __VA_ARGS__, NULL })
+#define EXPECT_EVENTS_OF(number, ...) \
+	expect_events(_metadata, number, (const char *const []){ __VA_ARGS__, NULL })
+#define EXPECT_EVENTS(...)	EXPECT_EVENTS_OF(self->number, __VA_ARGS__)
 
 TEST_F(trace, send_and_receive)
 {
@@ -178,6 +185,47 @@ TEST_F(trace, given_back)
 	EXPECT_EVENTS("mpmcq_send len=5", "mpmcq_receive len=5",
 		      "mpmcq_return len=5 deliveries=1", "mpmcq_receive len=5",
 		      "mpmcq_return len=5 deliveries=2");
+}
+
+TEST_F(trace, parked)
+{
+	int fd = make_queue(.capacity = 2, .msg_size = LEN, .flags = variant->flags | MPMCQ_DELAY,
+			    .open_flags = O_RDWR);
+	int pk = attach(fd, O_RDWR, MPMCQ_MODE_PACKED, 0);
+	const __u32 delay_ms = 20;
+
+	ASSERT_LE(0, pk);
+	ASSERT_EQ(1, put_delayed(pk, &delay_ms, 1, 1));
+	ASSERT_NE(0, poll_for(fd, POLLIN) & POLLIN);
+	ASSERT_EQ(LEN, take_msg(fd, LEN, 1));
+	close(pk);
+	EXPECT_EVENTS_OF(number_of(fd), "mpmcq_send len=5", "mpmcq_park len=5 delay_ms=20",
+			 "mpmcq_due len=5", "mpmcq_receive len=5");
+	close(fd);
+}
+
+TEST_F(trace, forwarded)
+{
+	struct mpmcq_forward req = { .size = sizeof(req) };
+	char to[64];
+	int target, le;
+	struct mpmcq_msg msg;
+
+	target = make_queue(.capacity = 2, .msg_size = LEN, .open_flags = O_RDWR | O_NONBLOCK);
+	ASSERT_LE(0, target);
+	le = attach(self->fd, O_RDONLY | O_NONBLOCK, MPMCQ_MODE_LEASE | MPMCQ_MODE_PACKED, 0);
+	ASSERT_LE(0, le);
+	ASSERT_EQ(LEN, put_msg(self->fd, LEN, 1));
+	ASSERT_EQ(1, take_packed(le, 1, LEN, 1, &msg));
+	req.id = msg.id;
+	req.fd = target;
+	ASSERT_EQ(0, result(ioctl(le, MPMCQ_IOC_FORWARD, &req)));
+	ASSERT_EQ(LEN, take_msg(target, LEN, 1));
+	snprintf(to, sizeof(to), "mpmcq_forward to=%d len=5", number_of(target));
+	EXPECT_EVENTS("mpmcq_send len=5", "mpmcq_receive len=5", to);
+	EXPECT_EVENTS_OF(number_of(target), "mpmcq_send len=5", "mpmcq_receive len=5");
+	close(le);
+	close(target);
 }
 
 TEST_HARNESS_MAIN
