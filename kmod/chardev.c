@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The operations of open files: opening a queue, and calls that concern more than one open file.
- * Calls that concern one open file are in file.c.
+ * The character device: opening and releasing a queue, calls that make or need another open file,
+ * INFO and fdinfo.  What one open file does with its queue is in file.c.
  */
 
 #include <linux/anon_inodes.h>

@@ -132,7 +132,7 @@ struct mpmcq_counters {
  * @entries: memory of the rings
  * @park: parked messages; NULL without %MPMCQ_DELAY
  * @charge: its memory in the accounts; NULL if it is in none
- * @refs: open files, and the inode if it has one
+ * @refs: open files, and the inode, or the module for the default queue
  * @writers_lock: protects @writers_open, and the close when it reaches 0
  * @writers_open: number of open files with write access
  * @closings: number of closes and reopens; odd while the queue is closed.

@@ -30,15 +30,16 @@
  * How often a waiter looks again before it sleeps, if another processor may bring something
  * meanwhile.  These looks take as long as one sleep and one wake-up.
  *
- * The task that wants this processor may be the one that is to bring it.  So a waiter sleeps at
- * once if others sleep already.  A waiter that waits alone spins all the same, which gives the
- * scheduler time to move the other task to another processor.
+ * Another task that wants this processor may be the one that is to bring it.  So a waiter sleeps at
+ * once if another task is there and others sleep already.  A waiter that waits alone spins all the
+ * same, until the scheduler wants the processor.  That gives the scheduler time to move the other
+ * task to another processor.
  */
 #define MPMCQ_SPINS	100
 
-/* A guess, without a barrier: no wake-up depends on it. */
 static bool others_wait(struct mpmcq_waiters *w)
 {
+	/* A guess, without a barrier: no wake-up depends on it. */
 	return waitqueue_active(&w->tasks);
 }
 

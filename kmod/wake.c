@@ -90,8 +90,8 @@ static __always_inline void picks_end(unsigned long flags)
  * @q: the queue
  * @w: the side
  * @sync: the hint that pipes give the scheduler, too: the waker is likely to sleep soon.  For a
- *	waker that sends many messages the hint is wrong, and costs little: it only decides where the
- *	woken task runs
+ *	waker that sends many messages the hint is wrong, and costs little: it only decides where
+ *	the woken task runs
  *
  * A picked task may have been awake.  Then the waker picks the next.
  *
@@ -266,7 +266,7 @@ void mpmcq_wake_writers_pollers(struct mpmcq_queue *q)
 }
 
 /**
- * mpmcq_wake_all() - wake all tasks and pollers of a side at the end, and signal its owners
+ * mpmcq_wake_all() - wake all tasks and pollers of a side at a close, and signal its owners
  * @q: the queue
  * @w: the side
  *

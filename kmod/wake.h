@@ -24,9 +24,10 @@
 
 #include "queue.h"
 
-/* Call after a full barrier: a task that is not in the wait queue yet sees the put (WAIT). */
+/* Call after a full barrier. */
 static __always_inline bool has_sleepers(struct mpmcq_waiters *w)
 {
+	/* A task that is not in the wait queue yet sees the put: WAIT. */
 	return waitqueue_active(&w->tasks);
 }
 

@@ -12,10 +12,10 @@
  *    dropped for one of a lower level;
  *  - nobody sleeps in the end who has something to do.
  *
- * Usage: explore_queue [--short|--control [WORDS]]
+ * Usage: explore_queue [--quick|--short|--control [WORDS]]
  *
- * --short has lower bounds, and takes only what has WORDS in its name.  --control does as
- * well, and ends at the first fault.
+ * --short has lower bounds, --quick the lowest, and either takes only what has WORDS in its name.
+ * --control does as --short, and ends at the first fault.
  */
 
 #include "queue_under_test.h"

@@ -180,9 +180,13 @@ struct queue {
 };
 
 /* By the numbers of the bits. */
-static const char *const flag_words[] = { "drop-oldest", "auto-close" };
+/* A word for each bit of the header, from the lowest on. */
+static const char *const flag_words[] = {
+	"drop-oldest", "auto-close", "delay", "start-lease", "stamp",
+};
 static const char *const feature_words[] = {
-	"packed", "lease", "dead", "close", "attach", "create", "files", "drop",
+	"packed", "lease", "dead", "close", "attach", "create", "files", "drop", "delay", "timeout",
+	"start", "peek", "forward", "meta", "levels",
 };
 
 #define WORDS(array) array, sizeof(array) / sizeof(*(array))

@@ -182,7 +182,7 @@ run "$mpmcq" --help
 ok '--help: status' came 0
 ok '--help: all commands' [ "$(grep -c '^  mpmcq ' "$tmp/out")" -eq 9 ]
 
-features='packed lease dead close attach create files drop'
+features='packed lease dead close attach create files drop delay timeout start peek forward meta levels'
 owner=$(stat -c %U $device)
 group=$(stat -c %G $device)
 mode=$(printf %04o "0$device_mode")
