@@ -69,8 +69,8 @@ static bool sleep_until(ktime_t *until)
 }
 
 /*
- * Sleeps until @fn returns something else than -EAGAIN, a signal is pending, or it is @until.  In
- * each case @fn has the last look.
+ * Sleeps until @fn returns something else than -EAGAIN, a signal is pending, or it is @until.  @fn
+ * has the last look, but not if a signal is pending.
  */
 static int sleep_and_look(struct mpmcq_queue *q, struct mpmcq_waiters *w, mpmcq_claim_fn fn,
 			  struct mpmcq_claim *claim, ktime_t *until)

@@ -266,8 +266,8 @@ static void hand_over_new(const struct request *r)
  * Accepts the existing queue.  The kernel compares, because that needs no permission to open
  * the queue.  The same call makes a queue if the existing one was removed meanwhile.
  *
- * A queue of this user with mode 0 is that one, or one whose command was killed before it had
- * handed the queue over.  Both are completed here.
+ * A queue with mode 0 of this user, or of the owner that is asked for, is that one, or one whose
+ * command was killed before it had handed the queue over.  Both are completed here.
  */
 static void accept_existing(struct request *r)
 {
@@ -278,7 +278,7 @@ static void accept_existing(struct request *r)
 	if (ioctl(r->dir, MPMCQ_IOC_CREATE, &r->create) < 0 ||
 	    fstatat(r->dir, r->place.file, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		why = why_not_created(r, errno);
-	else if (st.st_uid == geteuid() && !(st.st_mode & 0777))
+	else if ((st.st_uid == geteuid() || st.st_uid == r->owner) && !(st.st_mode & 0777))
 		why = hand_over(r);
 	if (why)
 		cannot_create(r, why);

@@ -636,6 +636,12 @@ ok '--exist-ok: a new one for a group: is theirs' is $mount/test.ten root:mail:6
 run "$mpmcq" create --exist-ok --group mail --mode 620 test.eleven
 result '--exist-ok: one half made' 0 ''
 ok '--exist-ok: one half made: is made whole' is $mount/test.eleven root:mail:620
+# The same a moment later.
+"$mpmcq" create --mode 0 test.twelve
+chown nobody:mail $mount/test.twelve
+run "$mpmcq" create --exist-ok --owner nobody --group mail --mode 620 test.twelve
+result '--exist-ok: one that has its owner' 0 ''
+ok '--exist-ok: one that has its owner: gets its mode' is $mount/test.twelve nobody:mail:620
 
 # --- other users
 
