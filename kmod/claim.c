@@ -287,10 +287,10 @@ int mpmcq_claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct i
  * @claim: what the caller wants, and out: what it got
  *
  * Return: how many; 0 if the queue is closed and no message will come; -EMSGSIZE if the next
- * message needs more than the room; -ENOBUFS if it is a suspect and the caller holds messages, or the caller holds a
- * suspect;
- * -EDEADLK if the queue is closed and only the caller's own messages can come; -EAGAIN if there was
- * none for @wait_ms; -ERESTARTSYS, with a limit -EINTR, if a signal came while waiting.
+ * message needs more than the room; -ENOBUFS if it is a suspect and the caller holds messages, or
+ * the caller holds a suspect; -EDEADLK if the queue is closed and only the caller's own messages
+ * can come; -EAGAIN if there was none for @wait_ms; -ERESTARTSYS, with a limit -EINTR, if a signal
+ * came while waiting.
  * Context: may sleep.
  */
 int mpmcq_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim)

@@ -184,6 +184,7 @@ struct queue {
 static const char *const flag_words[] = {
 	"drop-oldest", "auto-close", "delay", "start-lease", "stamp",
 };
+
 static const char *const feature_words[] = {
 	"packed", "lease", "dead", "close", "attach", "create", "files", "drop", "delay", "timeout",
 	"start", "peek", "forward", "meta", "levels",
