@@ -72,6 +72,32 @@ compiles() {
 	python3 -c 'import sys; compile(open(sys.argv[1]).read(), sys.argv[1], "exec")' "$1"
 }
 
+# licences FILE...: each says its licence; the library and the examples have the MIT license
+licences() {
+	local file line
+
+	for file; do
+		case $file in
+		*.md | *.svg | *.dot | *.abi | .gitignore | COPYING | LICENSES/* | */README) continue ;;
+		Documentation/ABI/* | selftests/config | selftests/settings) continue ;;
+		esac
+		line=$(grep -m1 -o 'SPDX-License-Identifier: [^*]*' "$file") || {
+			echo "$file: no SPDX-License-Identifier"
+			continue
+		}
+		case $file in
+		*userspace/lib/test/*) ;;
+		*userspace/lib/* | *userspace/examples/*)
+			[ "${line% }" = 'SPDX-License-Identifier: MIT' ] || echo "$file: not MIT: $line"
+			;;
+		esac
+	done
+}
+
+manual_pages() {
+	mandoc -T lint -W warning "$@"
+}
+
 # check_all NAME FILES COMMAND...: if there are any FILES, one on each line
 check_all() {
 	local name=$1 list
@@ -91,5 +117,7 @@ static_checks() {
 		"$("$1" 'selftests/*.[ch]' 'userspace/*.[ch]')" checkpatch_programs -f
 	check_all 'kernel-doc' "$("$1" 'kmod/*.[ch]')" kernel_doc
 	check_all 'shellcheck' "$("$1" | scripts_among)" shellcheck -x -S warning
+	check_all 'each file says its licence, that of the library and the examples is MIT' "$("$1")" licences
+	check_all 'manual pages: mandoc' "$("$1" 'userspace/man/*')" manual_pages
 	check_all 'scripts/coverage compiles' "$("$1" scripts/checks/coverage)" compiles
 }

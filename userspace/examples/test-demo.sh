@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: MIT
 #
 # Tests of the demo against a loaded module: that it shows what it should, and
 # that it fails when an item is stolen or somebody else's message comes.

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+/*
+ * One message a call, or a packed buffer
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib.h"
+
+EXPORT ssize_t mpmcq_send(int fd, const void *message, size_t len)
+{
+	ssize_t ret = write(fd, message, len);
+
+	return ret < 0 ? -errno : ret;
+}
+
+EXPORT ssize_t mpmcq_receive(int fd, void *buf, size_t size)
+{
+	ssize_t ret = read(fd, buf, size);
+
+	return ret < 0 ? -errno : ret;
+}
+
+int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
+/* When @timeout_ms from now will be over; negative: never. */
+int64_t end_of(int timeout_ms)
+{
+	/* The clock is cut to whole milliseconds: one more, never to be too early. */
+	return timeout_ms < 0 ? -1 : now_ms() + timeout_ms + (timeout_ms > 0);
+}
+
+/* How long poll(2) is to wait until @end: 0 if that is over, -1 for ever. */
+int left_until(int64_t end)
+{
+	int64_t left = end - now_ms();
+
+	if (end < 0)
+		return -1;
+	return left <= 0 ? 0 : left > INT_MAX ? INT_MAX : left;
+}
+
+/* Returns 0 when @fd may be ready. */
+static int wait_for(int fd, short events, int64_t end)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = events };
+	int ready = poll(&poll_fd, 1, left_until(end));
+
+	if (ready < 0)
+		return -errno;
+	return ready ? 0 : -EAGAIN;
+}
+
+static ssize_t send_now(int fd, const struct iovec *iov)
+{
+	ssize_t ret = pwritev2(fd, iov, 1, -1, RWF_NOWAIT);
+
+	return ret < 0 ? -errno : ret;
+}
+
+/* A file with leases that is not packed takes read(2) alone. */
+static ssize_t receive_now(int fd, const struct iovec *iov)
+{
+	ssize_t ret = preadv2(fd, iov, 1, -1, RWF_NOWAIT);
+	int flags;
+
+	if (ret >= 0)
+		return ret;
+	if (errno != EINVAL)
+		return -errno;
+	flags = fcntl(fd, F_GETFL);
+	return flags & O_NONBLOCK ? mpmcq_receive(fd, iov->iov_base, iov->iov_len) : -EINVAL;
+}
+
+EXPORT ssize_t mpmcq_send_timed(int fd, const void *message, size_t len, int timeout_ms)
+{
+	struct iovec iov = { (void *)message, len };
+	int64_t end = end_of(timeout_ms);
+	ssize_t ret;
+	int wait;
+
+	/* The kernel returns 0 for vectors of 0 bytes, and never asks the module. */
+	if (!len)
+		return mpmcq_send(fd, message, len);
+	while ((ret = send_now(fd, &iov)) == -EAGAIN) {
+		wait = wait_for(fd, POLLOUT, end);
+		if (wait)
+			return wait;
+	}
+	return ret;
+}
+
+EXPORT ssize_t mpmcq_receive_timed(int fd, void *buf, size_t size, int timeout_ms)
+{
+	struct iovec iov = { buf, size };
+	int64_t end = end_of(timeout_ms);
+	ssize_t ret;
+	int wait;
+
+	while ((ret = receive_now(fd, &iov)) == -EAGAIN) {
+		wait = wait_for(fd, POLLIN, end);
+		if (wait)
+			return wait;
+	}
+	return ret;
+}

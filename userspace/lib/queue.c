@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Queues: by name, without one, and what is done with them as a whole
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include "lib.h"
+
+int find_place(const char *name, struct place *place)
+{
+	const char *slash;
+	int length;
+
+	if (!*name)
+		return -ENOENT;
+	length = snprintf(place->path, sizeof(place->path), "%s%s",
+			  strchr(name, '/') ? "" : MOUNT "/", name);
+	if (length >= (int)sizeof(place->path))
+		return -ENAMETOOLONG;
+	slash = strrchr(place->path, '/');
+	place->file = slash + 1;
+	if (!*place->file)
+		return -ENOENT;
+	length = slash == place->path ? 1 : slash - place->path;
+	memcpy(place->dir, place->path, length);
+	place->dir[length] = '\0';
+	return 0;
+}
+
+/* Returns a descriptor of the directory for queues at @path. */
+static int open_mpmcqfs(const char *path)
+{
+	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = -ENODEV;
+	struct statfs fs;
+
+	if (dir < 0)
+		return errno == ENOENT || errno == ENOTDIR ? -ENODEV : -errno;
+	if (!fstatfs(dir, &fs) && fs.f_type == MPMCQFS_MAGIC)
+		return dir;
+	close(dir);
+	return ret;
+}
+
+int open_dir(const struct place *place)
+{
+	return open_mpmcqfs(place->dir);
+}
+
+/* Returns what an open of @place that failed with @error is to fail with. */
+static int why_not_opened(const struct place *place, int error)
+{
+	struct statfs fs;
+
+	if (error != ENOENT && error != ENOTDIR)
+		return -error;
+	if (!statfs(place->dir, &fs) && fs.f_type == MPMCQFS_MAGIC)
+		return -error;
+	return -ENODEV;
+}
+
+EXPORT int mpmcq_open(const char *name, int flags)
+{
+	uint64_t features;
+	struct place place;
+	struct stat st;
+	int fd, ret;
+
+	if (flags & ~(O_ACCMODE | O_NONBLOCK | O_CLOEXEC) || (flags & O_ACCMODE) == O_ACCMODE)
+		return -EINVAL;
+	ret = find_place(name, &place);
+	if (ret)
+		return ret;
+	/* The open of another kind of file may wait, or have effects. */
+	if (stat(place.path, &st) < 0)
+		return why_not_opened(&place, errno);
+	if (!S_ISCHR(st.st_mode))
+		return -ENODEV;
+	fd = open(place.path, flags | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return why_not_opened(&place, errno);
+	if (!get_features(fd, &features))
+		return fd;
+	close(fd);
+	return -ENODEV;
+}
+
+/* --- making queues --- */
+
+/* Copies a struct of the caller, which may be shorter or longer than the library's. */
+static int copy_config(struct mpmcq_create *to, const struct mpmcq_create *from)
+{
+	const char *bytes = (const char *)from;
+
+	if (from->size > ARGS_MAX)
+		return -E2BIG;
+	if (from->size < MPMCQ_CREATE_SIZE_VER0)
+		return -EINVAL;
+	for (uint32_t i = sizeof(*to); i < from->size; i++)
+		if (bytes[i])
+			return -ENOSYS;
+	memset(to, 0, sizeof(*to));
+	memcpy(to, from, from->size < sizeof(*to) ? from->size : sizeof(*to));
+	to->size = sizeof(*to);
+	return 0;
+}
+
+static uint64_t features_of(const struct mpmcq_create *create)
+{
+	uint64_t features = MPMCQ_FEATURE_CREATE;
+
+	if (create->name)
+		features |= MPMCQ_FEATURE_FILES;
+	if (create->flags & MPMCQ_DROP_OLDEST)
+		features |= MPMCQ_FEATURE_DROP;
+	if (create->flags & MPMCQ_DELAY || create->retry_ms)
+		features |= MPMCQ_FEATURE_DELAY;
+	if (create->flags & MPMCQ_START_LEASE)
+		features |= MPMCQ_FEATURE_START;
+	if (create->flags & MPMCQ_STAMP)
+		features |= MPMCQ_FEATURE_META;
+	if (create->levels > 1)
+		features |= MPMCQ_FEATURE_LEVELS;
+	return features;
+}
+
+EXPORT int mpmcq_create_queue(const char *name, const struct mpmcq_create *config)
+{
+	struct mpmcq_create create;
+	struct place place;
+	int dir, ret;
+
+	ret = copy_config(&create, config);
+	if (!ret && create.name)
+		ret = -EINVAL;
+	if (!ret)
+		ret = find_place(name, &place);
+	if (ret)
+		return ret;
+	dir = open_dir(&place);
+	if (dir < 0)
+		return dir;
+	create.name = (uintptr_t)place.file;
+	ret = request(dir, MPMCQ_IOC_CREATE, &create, features_of(&create));
+	close(dir);
+	return ret;
+}
+
+/* Returns a descriptor of the module by which a queue without a name can be made. */
+static int open_module(void)
+{
+	int fd = open_mpmcqfs(MOUNT), other;
+
+	if (fd >= 0)
+		return fd;
+	other = mpmcq_open("/dev/mpmcq", O_RDONLY);
+	if (other == -EACCES)
+		other = mpmcq_open("/dev/mpmcq", O_WRONLY);
+	return other == -ENODEV || other == -ENXIO ? fd : other;
+}
+
+EXPORT int mpmcq_create_private(const struct mpmcq_create *config)
+{
+	struct mpmcq_create create;
+	int module, ret;
+
+	ret = copy_config(&create, config);
+	if (!ret && create.name)
+		ret = -EINVAL;
+	if (ret)
+		return ret;
+	module = open_module();
+	if (module < 0)
+		return module;
+	ret = request(module, MPMCQ_IOC_CREATE, &create, features_of(&create));
+	close(module);
+	return ret;
+}
+
+EXPORT int mpmcq_remove_queue(const char *name)
+{
+	struct place place;
+	int dir, ret;
+
+	ret = find_place(name, &place);
+	if (ret)
+		return ret;
+	dir = open_dir(&place);
+	if (dir < 0)
+		return dir;
+	ret = unlinkat(dir, place.file, 0) < 0 ? -errno : 0;
+	close(dir);
+	return ret;
+}
+
+/* --- queues that are open --- */
+
+static uint64_t features_of_modes(uint32_t modes, uint32_t timeouts, uint32_t priority)
+{
+	uint64_t features = 0;
+
+	if (timeouts)
+		features |= MPMCQ_FEATURE_TIMEOUT;
+	if (priority)
+		features |= MPMCQ_FEATURE_LEVELS;
+	if (modes & MPMCQ_MODE_PACKED)
+		features |= MPMCQ_FEATURE_PACKED;
+	if (modes & MPMCQ_MODE_LEASE)
+		features |= MPMCQ_FEATURE_LEASE;
+	if (modes & MPMCQ_MODE_DEAD)
+		features |= MPMCQ_FEATURE_DEAD;
+	if (modes & MPMCQ_MODE_META)
+		features |= MPMCQ_FEATURE_META;
+	return features;
+}
+
+EXPORT int mpmcq_attach_queue(int fd, const struct mpmcq_attach *attach)
+{
+	uint32_t timeouts = attach->rcv_timeout_ms | attach->snd_timeout_ms;
+	uint64_t features = features_of_modes(attach->modes, timeouts, attach->priority);
+
+	return request(fd, MPMCQ_IOC_ATTACH, (void *)attach, MPMCQ_FEATURE_ATTACH | features);
+}
+
+EXPORT int mpmcq_get_info(int fd, struct mpmcq_info *info)
+{
+	return request(fd, MPMCQ_IOC_INFO, info, 0);
+}
+
+EXPORT int mpmcq_set_mode(int fd, const struct mpmcq_mode *mode)
+{
+	uint32_t timeouts = mode->rcv_timeout_ms | mode->snd_timeout_ms;
+
+	return request(fd, MPMCQ_IOC_MODE, (void *)mode,
+		       features_of_modes(mode->modes, timeouts, mode->priority));
+}
+
+EXPORT int mpmcq_close_queue(int fd, unsigned int flags)
+{
+	return request_number(fd, MPMCQ_IOC_CLOSE, flags, MPMCQ_FEATURE_CLOSE);
+}
+
+EXPORT int mpmcq_reopen_queue(int fd)
+{
+	return request_number(fd, MPMCQ_IOC_REOPEN, 0, MPMCQ_FEATURE_CLOSE);
+}

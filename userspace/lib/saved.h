@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The content of a queue as a file: a header, a record for each message, an end.  Numbers are those
+ * of the machine.  The end has a sum over all bytes before it, so that half a file is noticed.
+ */
+#ifndef SAVED_H
+#define SAVED_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#define SAVED_MAGIC	UINT64_C(0x0a31647661736d71)
+
+/**
+ * struct saved_header - begins a file
+ * @magic: SAVED_MAGIC
+ * @flags: of struct mpmcq_create, and likewise what follows
+ */
+struct saved_header {
+	uint64_t magic;
+	uint32_t flags;
+	uint32_t capacity;
+	uint32_t msg_size;
+	uint32_t max_deliveries;
+	uint32_t lease_ms;
+	uint32_t retry_ms;
+	uint32_t retry_max_ms;
+	uint32_t levels;
+	uint32_t mode;
+	uint32_t reserved;
+};
+
+/**
+ * struct saved_message - stands before each message
+ * @where: MPMCQ_PEEK_DEAD and the like; 0 is the end
+ * @len: its length, in bytes; at the end, 0
+ * @deliveries: so far; at the end, how many messages there are
+ * @delay_ms: left, of a parked one
+ * @reason: of a dead one
+ * @priority: its level
+ * @sum: at the end, over all before it; else 0
+ */
+struct saved_message {
+	uint32_t where;
+	uint32_t len;
+	uint32_t deliveries;
+	uint32_t delay_ms;
+	uint32_t reason;
+	uint32_t priority;
+	uint64_t sum;
+};
+
+/**
+ * struct saved - a file that is being written or read
+ * @file: it
+ * @sum: over all bytes so far
+ * @count: of messages so far
+ * @begin_ms: when writing began, by now_ms()
+ * @last_delay_ms: the longest delay so far
+ */
+struct saved {
+	FILE *file;
+	uint64_t sum;
+	uint32_t count;
+	int64_t begin_ms;
+	uint32_t last_delay_ms;
+};
+
+int saved_write(struct saved *s, const void *bytes, size_t len);
+int saved_read(struct saved *s, void *bytes, size_t len);
+
+#endif /* SAVED_H */

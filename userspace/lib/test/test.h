@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the tests of the library share
+ */
+#ifndef TEST_H
+#define TEST_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <libmpmcq.h>
+
+#define SIZE	32	/* longest message of queues that are made for a test */
+
+/**
+ * struct test - a test
+ * @name: what it shows
+ * @run: calls IS() and TRUE()
+ */
+struct test {
+	const char *name;
+	void (*run)(void);
+};
+
+extern const struct test queue_tests[], message_tests[], lease_tests[], save_tests[];
+extern const struct test process_tests[];
+
+void test_is(const char *file, int line, const char *what, long want, long got);
+bool test_failed(void);
+
+#define IS(want, what)	test_is(__FILE__, __LINE__, #what, want, what)
+#define TRUE(what)	test_is(__FILE__, __LINE__, #what, 1, !!(what))
+
+/* A private queue of 8 messages of SIZE bytes, and by members of struct mpmcq_create. */
+int make_private(struct mpmcq_create like);
+#define PRIVATE(...)	make_private((struct mpmcq_create){ \
+	.capacity = 8, .msg_size = SIZE, .open_flags = O_RDWR | O_NONBLOCK, __VA_ARGS__ })
+/* The same with a name. */
+int make_named(const char *name, struct mpmcq_create like);
+#define NAMED(name, ...)	make_named(name, (struct mpmcq_create){ \
+	.capacity = 8, .msg_size = SIZE, .mode = 0600, __VA_ARGS__ })
+
+int attach(int fd, unsigned int modes, unsigned int max_held);
+struct mpmcq_info info_of(int fd);
+/* Sends a text; receives one, and returns whether it is @text. */
+int put(int fd, const char *text);
+bool got(int fd, const char *text);
+/* Takes a message from a packed file into @msg; the length, or an errno. */
+int take(int fd, struct mpmcq_msg *msg, char *text);
+
+#endif /* TEST_H */

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A loop that takes messages under lease, has them worked on, and settles them
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib.h"
+
+#define BUFFER_MAX	(256U << 10)	/* bytes, unless one message takes more */
+
+/**
+ * struct worker - a worker
+ * @fd: its open file: leases, packed, O_NONBLOCK
+ * @stop_fd: as of mpmcq_run_worker()
+ * @handler: likewise
+ * @arg: likewise
+ * @max_held: likewise
+ * @renews: leases end by themselves, and are renewed
+ * @buf: for packed messages
+ * @size: bytes there
+ * @msgs: headers of what was read last
+ * @iov: where these messages are
+ */
+struct worker {
+	int fd;
+	int stop_fd;
+	mpmcq_handler handler;
+	void *arg;
+	unsigned int max_held;
+	bool renews;
+	char *buf;
+	size_t size;
+	struct mpmcq_msg *msgs;
+	struct iovec *iov;
+};
+
+static bool is_to_stop(const struct worker *w)
+{
+	struct pollfd stop = { .fd = w->stop_fd, .events = POLLIN };
+
+	return w->stop_fd >= 0 && poll(&stop, 1, 0) > 0;
+}
+
+/* Returns false if the lease of message @i, of @n, has ended.  Renews those of all that follow. */
+static bool renew(const struct worker *w, int i, int n)
+{
+	if (!w->renews || mpmcq_settle_all(w->fd, MPMCQ_SETTLE_TOUCH, 0, 0) == n - i)
+		return true;
+	return mpmcq_settle_ids(w->fd, MPMCQ_SETTLE_TOUCH, 0, 0, &w->msgs[i].id, 1) == 1;
+}
+
+/* Gives back what has not been begun, in order, and returns @ret. */
+static int give_back(const struct worker *w, int ret)
+{
+	mpmcq_settle_all(w->fd, MPMCQ_SETTLE_NACK, MPMCQ_SETTLE_FRONT | MPMCQ_SETTLE_UNTRIED, 0);
+	return ret;
+}
+
+/* Returns 1 to go on; else what the worker is to return. */
+static int work_on(const struct worker *w, int i)
+{
+	int op = w->handler(w->fd, &w->msgs[i], w->iov[i].iov_base, w->arg), ret;
+
+	if (!op)
+		return 1;
+	if (op < 0)
+		return give_back(w, op);
+	if (op > MPMCQ_SETTLE_REJECT)
+		return give_back(w, -EINVAL);
+	ret = mpmcq_settle_ids(w->fd, op, 0, 0, &w->msgs[i].id, 1);
+	return ret < 0 ? give_back(w, ret) : 1;
+}
+
+/* Works on the messages in the first @length bytes of the buffer.  Returns as work_on(). */
+static int work_on_pack(const struct worker *w, size_t length)
+{
+	size_t offset = 0;
+	int ret, n = mpmcq_unpack_msgs(w->buf, length, &offset, w->msgs, w->iov, w->max_held);
+
+	for (int i = 0; i < n; i++) {
+		if (is_to_stop(w))
+			return give_back(w, 0);
+		if (!renew(w, i, n))
+			continue;
+		ret = work_on(w, i);
+		if (ret <= 0)
+			return ret;
+	}
+	return n < 0 ? give_back(w, n) : 1;
+}
+
+static int wait_for_message(const struct worker *w)
+{
+	struct pollfd fds[] = {
+		{ .fd = w->fd, .events = POLLIN },
+		{ .fd = w->stop_fd, .events = POLLIN },
+	};
+
+	if (poll(fds, 2, -1) < 0)
+		return -errno;
+	return fds[1].revents ? 0 : 1;
+}
+
+static int work(const struct worker *w)
+{
+	ssize_t length;
+	int ret = 1;
+
+	while (ret > 0) {
+		if (is_to_stop(w))
+			return 0;
+		length = mpmcq_receive(w->fd, w->buf, w->size);
+		if (length > 0)
+			ret = work_on_pack(w, length);
+		else if (length == -EAGAIN || length == -ENOBUFS)
+			ret = wait_for_message(w);
+		else
+			ret = length;
+	}
+	return ret;
+}
+
+static int allocate(struct worker *w, const struct mpmcq_info *info)
+{
+	size_t each = MPMCQ_MSG_SPACE(info->msg_size);
+
+	w->size = each * w->max_held;
+	if (w->size > BUFFER_MAX)
+		w->size = each > BUFFER_MAX ? each : BUFFER_MAX;
+	w->buf = malloc(w->size);
+	w->msgs = calloc(w->max_held, sizeof(*w->msgs));
+	w->iov = calloc(w->max_held, sizeof(*w->iov));
+	return w->buf && w->msgs && w->iov ? 0 : -ENOMEM;
+}
+
+EXPORT int mpmcq_run_worker(int fd, unsigned int max_held, int stop_fd, mpmcq_handler handler,
+			    void *arg)
+{
+	struct mpmcq_attach attach = {
+		.size = sizeof(attach), .open_flags = O_RDONLY | O_NONBLOCK,
+		.modes = MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE, .max_held = max_held,
+	};
+	struct worker w = {
+		.stop_fd = stop_fd, .handler = handler, .arg = arg, .max_held = max_held,
+	};
+	struct mpmcq_info info = { .size = sizeof(info) };
+	int ret;
+
+	if (!max_held || max_held > MPMCQ_MAX_HELD_MAX || !handler)
+		return -EINVAL;
+	ret = mpmcq_get_info(fd, &info);
+	if (ret)
+		return ret;
+	w.fd = mpmcq_attach_queue(fd, &attach);
+	if (w.fd < 0)
+		return w.fd == -EACCES ? -EBADF : w.fd;
+	w.renews = info.lease_ms;
+	ret = allocate(&w, &info);
+	if (!ret)
+		ret = work(&w);
+	free(w.buf);
+	free(w.msgs);
+	free(w.iov);
+	close(w.fd);
+	return ret;
+}
