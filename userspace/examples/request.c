@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+/*
+ * request QUEUE TEXT - send a request, and print the reply
+ * request --serve QUEUE - reply to requests, in capital letters, until the queue is closed
+ *
+ * A client makes a queue for its replies, and puts its name before the request.  So no client gets
+ * the reply of another, any number of servers can share the requests, and a client that is gone
+ * keeps nobody waiting.
+ */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <libmpmcq.h>
+
+#define SIZE		1024	/* bytes of a request or a reply */
+#define PATIENCE_MS	10000
+
+static int check(int ret, const char *what)
+{
+	if (ret < 0)
+		errx(1, "%s: %s", what, strerror(-ret));
+	return ret;
+}
+
+/* --- the client --- */
+
+static char reply_queue[64];
+
+static void remove_reply_queue(void)
+{
+	mpmcq_remove_queue(reply_queue);
+}
+
+/* Nobody else may read the replies, but for a server of another user: see @mode. */
+static int make_reply_queue(void)
+{
+	struct mpmcq_create create = {
+		.size = sizeof(create), .capacity = 2, .msg_size = SIZE, .mode = 0600,
+	};
+
+	snprintf(reply_queue, sizeof(reply_queue), "reply-%d", (int)getpid());
+	check(mpmcq_create_queue(reply_queue, &create), reply_queue);
+	atexit(remove_reply_queue);
+	return check(mpmcq_open(reply_queue, O_RDONLY), reply_queue);
+}
+
+static void request(int requests, const char *text)
+{
+	int replies = make_reply_queue();
+	char message[SIZE];
+	int length = snprintf(message, sizeof(message), "%s %s", reply_queue, text);
+
+	if (length >= SIZE)
+		errx(1, "longer than %d bytes", SIZE);
+	check(mpmcq_send_timed(requests, message, length, PATIENCE_MS), "request");
+	length = check(mpmcq_receive_timed(replies, message, sizeof(message), PATIENCE_MS),
+		       "reply");
+	printf("%.*s\n", length, message);
+}
+
+/* --- the server --- */
+
+static void reply(const char *to, char *text)
+{
+	/* Never wait for a client. */
+	int replies = mpmcq_open(to, O_WRONLY | O_NONBLOCK), ret = replies;
+
+	for (char *c = text; *c; c++)
+		*c = toupper((unsigned char)*c);
+	if (replies >= 0) {
+		ret = mpmcq_send(replies, text, strlen(text));
+		close(replies);
+	}
+	if (ret < 0)
+		warnx("%s: %s", to, strerror(-ret));
+}
+
+static void serve(int requests)
+{
+	char message[SIZE + 1], *text;
+	int length;
+
+	while ((length = check(mpmcq_receive(requests, message, SIZE), "request")) > 0) {
+		message[length] = '\0';
+		text = strchr(message, ' ');
+		if (!text || !text[1])
+			continue;
+		*text = '\0';
+		/* A name with a '/' would be a path, and the client's choice of file. */
+		if (!strchr(message, '/'))
+			reply(message, text + 1);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	int is_server = argc == 3 && !strcmp(argv[1], "--serve");
+
+	if (argc != 3)
+		errx(2, "usage: request QUEUE TEXT, request --serve QUEUE");
+	if (is_server)
+		serve(check(mpmcq_open(argv[2], O_RDONLY), argv[2]));
+	else
+		request(check(mpmcq_open(argv[1], O_WRONLY), argv[1]), argv[2]);
+	return 0;
+}
