@@ -63,7 +63,7 @@ struct transport {
 extern const struct transport mpmcq_transport, packed_transport, lease_transport;
 extern const struct transport stamp_transport, levels_transport, delay_transport;
 /* Of bench-exact alone. */
-extern const struct transport relay_transport, forward_transport;
+extern const struct transport lib_transport, relay_transport, forward_transport;
 extern const struct transport pipe_transport, mqueue_transport, sysv_transport;
 extern const struct transport seqpacket_transport, dgram_transport, ring_transport;
 

@@ -34,14 +34,14 @@ static const struct transport floor_transport = {
 };
 
 static const char *const names[] = {
-	"floor", "mpmcq", "stamp", "levels", "delay", "packed", "lease", "relay", "forward", "pipe",
+	"floor", "mpmcq", "lib", "stamp", "levels", "delay", "packed", "lease", "relay", "forward", "pipe",
 	"mqueue", "sysv", "seqpacket", "dgram",
 };
 
 static const struct transport *find(const char *name)
 {
 	static const struct transport *const more[] = {
-		&floor_transport, &relay_transport, &forward_transport,
+		&floor_transport, &lib_transport, &relay_transport, &forward_transport,
 	};
 
 	for (size_t i = 0; i < sizeof(more) / sizeof(*more); i++)
