@@ -115,7 +115,7 @@ static_checks() {
 	check_all 'checkpatch --strict: planted modules' "$("$1" 'scripts/checks/planted/*.c')" checkpatch
 	check_all 'checkpatch --strict: programs' \
 		"$("$1" 'selftests/*.[ch]' 'userspace/*.[ch]')" checkpatch_programs -f
-	check_all 'kernel-doc' "$("$1" 'kmod/*.[ch]')" kernel_doc
+	check_all 'kernel-doc' "$("$1" 'kmod/*.[ch]' 'userspace/lib/*.[ch]')" kernel_doc
 	check_all 'shellcheck' "$("$1" | scripts_among)" shellcheck -x -S warning
 	check_all 'each file says its licence, that of the library and the examples is MIT' "$("$1")" licences
 	check_all 'manual pages: mandoc' "$("$1" 'userspace/man/*')" manual_pages

@@ -218,7 +218,9 @@ ssize_t mpmcq_receive(int fd, void *buf, size_t size);
  * @len: likewise
  * @timeout_ms: how long to wait for room, in milliseconds; 0: not at all, negative: for ever
  *
- * O_NONBLOCK and the timeouts of the open file do not matter.
+ * O_NONBLOCK and the timeouts of the open file do not matter.  The call waits by poll(2), which
+ * goes by the priority of the open file: in a queue that drops the oldest, let no packed message
+ * have a lower one.
  *
  * Return: as of mpmcq_send(); -EAGAIN if the time is over; -EINTR also with SA_RESTART.
  */
@@ -351,7 +353,7 @@ int mpmcq_settle_all(int fd, unsigned int op, unsigned int flags, unsigned int d
 int mpmcq_forward_message(int fd, struct mpmcq_forward *forward);
 
 /**
- * mpmcq_handler - works on a message
+ * typedef mpmcq_handler - works on a message
  * @fd: the open file that holds the message, to settle or to forward it, or to renew its lease:
  *	mpmcq_settle_all(fd, MPMCQ_SETTLE_TOUCH, 0, 0)
  * @msg: the header of the message

@@ -23,8 +23,6 @@
 #include "lib.h"
 #include "saved.h"
 
-#define RENEW_EVERY	64U	/* messages between two renewals of all leases */
-
 /**
  * struct keeper - an open file that keeps messages under lease
  * @fd: it
@@ -47,7 +45,7 @@ struct keeper {
  * @keepers: those that keep messages, in the order of the file
  * @keeper_count: how many
  * @given: how many messages were given back by keepers
- * @done: messages since the last renewal
+ * @renew_at: when to renew all leases, by now_ms()
  * @message: of the file, the last one read
  * @data: its bytes
  * @buf: for a packed read of one
@@ -61,7 +59,7 @@ struct restore {
 	struct keeper **keepers;
 	unsigned int keeper_count;
 	unsigned int given;
-	unsigned int done;
+	int64_t renew_at;
 	struct saved_message message;
 	char *data;
 	char *buf;
@@ -279,13 +277,14 @@ static int keep(struct restore *r)
 	return ret;
 }
 
-/* Renews all leases now and then, where they end by themselves. */
+/* Renews all leases several times in lease_ms, where they end by themselves. */
 static int renew(struct restore *r)
 {
 	int ret = 0;
 
-	if (!r->header.lease_ms || ++r->done % RENEW_EVERY)
+	if (!r->header.lease_ms || now_ms() < r->renew_at)
 		return 0;
+	r->renew_at = now_ms() + r->header.lease_ms / 8;
 	for (unsigned int i = 0; ret >= 0 && i < r->keeper_count; i++)
 		ret = mpmcq_settle_all(r->keepers[i]->fd, MPMCQ_SETTLE_TOUCH, 0, 0);
 	return ret < 0 ? ret : 0;

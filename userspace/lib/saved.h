@@ -14,7 +14,16 @@
 /**
  * struct saved_header - begins a file
  * @magic: SAVED_MAGIC
- * @flags: of struct mpmcq_create, and likewise what follows
+ * @flags: as of struct mpmcq_create
+ * @capacity: likewise
+ * @msg_size: likewise
+ * @max_deliveries: likewise
+ * @lease_ms: likewise
+ * @retry_ms: likewise
+ * @retry_max_ms: likewise
+ * @levels: likewise
+ * @mode: likewise
+ * @reserved: 0
  */
 struct saved_header {
 	uint64_t magic;

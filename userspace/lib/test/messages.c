@@ -126,6 +126,44 @@ static void timed_leases(void)
 	close(fd);
 }
 
+static void *receive_one(void *fd)
+{
+	char buf[SIZE];
+
+	return (void *)(long)mpmcq_receive(*(int *)fd, buf, sizeof(buf));
+}
+
+static void busy_readers(void)
+{
+	struct mpmcq_attach args = {
+		.size = sizeof(args), .open_flags = O_RDONLY, .modes = MPMCQ_MODE_LEASE,
+		.max_held = 1,
+	};
+	int fd = PRIVATE(), leased = mpmcq_attach_queue(fd, &args);
+	int packed = attach(fd, MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE, 8);
+	pthread_t thread;
+	char buf[64];
+	void *ret;
+
+	IS(0, pthread_create(&thread, NULL, receive_one, &leased));
+	while (!info_of(fd).readers_asleep)
+		usleep(1000);
+	IS(-EBUSY, mpmcq_receive(leased, buf, sizeof(buf)));
+	IS(1, put(fd, "x"));
+	pthread_join(thread, &ret);
+	IS(1, (long)ret);
+	IS(1, mpmcq_settle_all(leased, MPMCQ_SETTLE_ACK, 0, 0));
+	close(leased);
+	IS(1, put(fd, "x"));
+	TRUE(mpmcq_receive(packed, buf, sizeof(buf)) > 0);
+	IS(0, mpmcq_close_queue(fd, 0));
+	IS(0, fcntl(packed, F_SETFL, 0));
+	IS(-EDEADLK, mpmcq_receive(packed, buf, sizeof(buf)));
+	IS(-EDEADLK, mpmcq_receive_timed(packed, buf, sizeof(buf), 1000));
+	close(packed);
+	close(fd);
+}
+
 static void nothing(int signal)
 {
 	(void)signal;
@@ -292,6 +330,7 @@ const struct test message_tests[] = {
 	{ "send and receive with a timeout", timed },
 	{ "a timed receive gets what comes", timed_is_woken },
 	{ "a timed receive of files with leases", timed_leases },
+	{ "readers that would wait for themselves", busy_readers },
 	{ "signals", signals },
 	{ "messages from and to arrays", batches },
 	{ "no more than MPMCQ_SEND_MAX", large_batches },

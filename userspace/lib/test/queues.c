@@ -16,6 +16,15 @@
 
 static char long_name[5000];
 
+static int handle_nothing(int fd, const struct mpmcq_msg *msg, const void *data, void *arg)
+{
+	(void)fd;
+	(void)msg;
+	(void)data;
+	(void)arg;
+	return 0;
+}
+
 /* Calls @run in a child, which may change what it likes. */
 static void in_child(void (*run)(void))
 {
@@ -135,6 +144,63 @@ static void module_missing(void)
 	in_child(without_module);
 }
 
+/* Sets a parameter of the module. */
+static void set_parameter(const char *name, const char *value)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/module/mpmcq/parameters/%s", name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	TRUE(write(fd, value, strlen(value)) > 0);
+	close(fd);
+}
+
+static void with_limits(void)
+{
+	struct mpmcq_mode mode = {
+		.size = sizeof(mode), .modes = MPMCQ_MODE_LEASE, .max_held = 8,
+	};
+	int fd;
+
+	/* For root there are none. */
+	IS(0, setresuid(NOBODY, NOBODY, NOBODY));
+	fd = PRIVATE();
+	TRUE(fd >= 0);
+	IS(-EDQUOT, PRIVATE());
+	IS(-EDQUOT, attach(fd, MPMCQ_MODE_LEASE, 8));
+	IS(-EDQUOT, mpmcq_set_mode(fd, &mode));
+	IS(-EDQUOT, mpmcq_run_worker(fd, 8, -1, handle_nothing, NULL));
+}
+
+static void limits(void)
+{
+	/* Room for one queue of 8 messages. */
+	set_parameter("max_user_bytes", "4096");
+	set_parameter("max_user_queues", "1");
+	in_child(with_limits);
+	set_parameter("max_user_queues", "1024");
+	set_parameter("max_user_bytes", "268435456");
+	set_parameter("max_total_bytes", "1");
+	IS(-ENOSPC, PRIVATE());
+	set_parameter("max_total_bytes", "0");
+}
+
+static void close_default_queue(void)
+{
+	int fd = mpmcq_open("/dev/mpmcq", O_RDWR | O_NONBLOCK);
+
+	IS(0, setresuid(NOBODY, NOBODY, NOBODY));
+	IS(-EPERM, mpmcq_close_queue(fd, 0));
+	IS(-EPERM, mpmcq_reopen_queue(fd));
+	IS(-EPERM, mpmcq_save_queue(fd, "/tmp/lib-saved", 0));
+}
+
+static void default_queue(void)
+{
+	in_child(close_default_queue);
+}
+
 static void in_other_mounts(void)
 {
 	own_mount("max=1");
@@ -206,6 +272,7 @@ static void without_descriptors(void)
 	IS(-EMFILE, mpmcq_open("/dev/mpmcq", O_RDWR));
 	IS(-EMFILE, NAMED("lib-a"));
 	IS(-EMFILE, attach(fd, 0, 0));
+	IS(-EMFILE, mpmcq_run_worker(fd, 8, -1, handle_nothing, NULL));
 	IS(-EMFILE, mpmcq_remove_queue("lib-a"));
 	IS(-EMFILE, mpmcq_save_queue(fd, "/tmp/lib-saved", 0));
 	IS(0, info_of(fd).closed);
@@ -367,6 +434,8 @@ const struct test queue_tests[] = {
 	{ "permissions", permissions },
 	{ "without the module each call says so", module_missing },
 	{ "mounts: full, read-only, nodev, missing", other_mounts },
+	{ "limits", limits },
+	{ "the default queue cannot be closed", default_queue },
 	{ "a copy of a node is no queue", copies_of_nodes },
 	{ "configurations, shorter and longer ones", configurations },
 	{ "without descriptors", descriptors },

@@ -13,7 +13,7 @@
 #define DIR_	"/tmp/lib-test"
 #define SAVED	DIR_ "/saved"
 
-/* All that peek tells of a queue, as text; delays in minutes, as time goes on. */
+/* All that peek tells of a queue, as text; delays in minutes, because time goes on. */
 static void describe(int fd, char *text, size_t size)
 {
 	static const struct { unsigned int where, levels; } kinds[] = {
@@ -36,7 +36,7 @@ static void describe(int fd, char *text, size_t size)
 				       peek.where, (int)peek.len, buf, peek.msg_priority,
 				       peek.deliveries);
 			at += snprintf(at, text + size - at, "reason %u, %u minutes\n",
-				       peek.reason, (peek.delay_ms + 59999) / 60000);
+				       peek.reason, (peek.delay_ms + 30000) / 60000);
 			peek.flags = peek.where == MPMCQ_PEEK_PARKED ? MPMCQ_PEEK_NEXT : 0;
 			peek.seq = peek.flags ? peek.found : 0;
 			peek.position += !peek.flags;
@@ -154,7 +154,7 @@ static void order_of_parked(void)
 
 	packed = attach(fd, MPMCQ_MODE_PACKED, 0);
 	for (; *text <= 'z'; (*text)++)
-		send_msg(packed, text, 0, 1799000 + (*text - 'a') / 2);
+		send_msg(packed, text, 0, 1800000 + (*text - 'a') / 2);
 	describe(fd, before, sizeof(before));
 	IS(26, mpmcq_save_queue(fd, SAVED, 60000));
 	restored = mpmcq_restore_queue(SAVED, "lib-s");
