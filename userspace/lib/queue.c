@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -14,7 +15,21 @@
 
 #include "lib.h"
 
-int find_place(const char *name, struct place *place)
+#define MOUNT	"/dev/mpmcqfs"	/* a name without a '/' is a file in it */
+
+/**
+ * struct place - where a queue with a name is, or is to be
+ * @file: its name in its directory, in @path
+ * @path: its path
+ * @dir: path of the directory
+ */
+struct place {
+	const char *file;
+	char path[PATH_MAX];
+	char dir[PATH_MAX];
+};
+
+static int find_place(const char *name, struct place *place)
 {
 	const char *slash;
 	int length;
@@ -38,7 +53,7 @@ int find_place(const char *name, struct place *place)
 /* Returns a descriptor of the directory for queues at @path. */
 static int open_mpmcqfs(const char *path)
 {
-	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = -ENODEV;
+	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct statfs fs;
 
 	if (dir < 0)
@@ -46,12 +61,7 @@ static int open_mpmcqfs(const char *path)
 	if (!fstatfs(dir, &fs) && fs.f_type == MPMCQFS_MAGIC)
 		return dir;
 	close(dir);
-	return ret;
-}
-
-int open_dir(const struct place *place)
-{
-	return open_mpmcqfs(place->dir);
+	return -ENODEV;
 }
 
 /* Returns what an open of @place that failed with @error is to fail with. */
@@ -68,7 +78,6 @@ static int why_not_opened(const struct place *place, int error)
 
 EXPORT int mpmcq_open(const char *name, int flags)
 {
-	uint64_t features;
 	struct place place;
 	struct stat st;
 	int fd, ret;
@@ -86,7 +95,7 @@ EXPORT int mpmcq_open(const char *name, int flags)
 	fd = open(place.path, flags | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return why_not_opened(&place, errno);
-	if (!get_features(fd, &features))
+	if (is_queue(fd))
 		return fd;
 	close(fd);
 	return -ENODEV;
@@ -144,7 +153,7 @@ EXPORT int mpmcq_create_queue(const char *name, const struct mpmcq_create *confi
 		ret = find_place(name, &place);
 	if (ret)
 		return ret;
-	dir = open_dir(&place);
+	dir = open_mpmcqfs(place.dir);
 	if (dir < 0)
 		return dir;
 	create.name = (uintptr_t)place.file;
@@ -192,7 +201,7 @@ EXPORT int mpmcq_remove_queue(const char *name)
 	ret = find_place(name, &place);
 	if (ret)
 		return ret;
-	dir = open_dir(&place);
+	dir = open_mpmcqfs(place.dir);
 	if (dir < 0)
 		return dir;
 	ret = unlinkat(dir, place.file, 0) < 0 ? -errno : 0;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib.h"
@@ -42,13 +43,21 @@ static int ask_by_new_queue(int dir, struct mpmcq_info *info)
 	return ret;
 }
 
+bool is_queue(int fd)
+{
+	struct mpmcq_info info;
+
+	return !ask(fd, &info);
+}
+
 /* @fd: a queue, or a directory of mpmcqfs. */
-int get_features(int fd, uint64_t *features)
+static int get_features(int fd, uint64_t *features)
 {
 	struct mpmcq_info info;
 	int ret = ask(fd, &info);
+	struct stat st;
 
-	if (ret == -ENOTTY)
+	if (ret == -ENOTTY && !fstat(fd, &st) && S_ISDIR(st.st_mode))
 		ret = ask_by_new_queue(fd, &info);
 	*features = info.features;
 	return ret;
