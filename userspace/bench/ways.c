@@ -34,8 +34,8 @@ static const struct transport floor_transport = {
 };
 
 static const char *const names[] = {
-	"floor", "mpmcq", "lib", "stamp", "levels", "delay", "packed", "lease", "relay", "forward", "pipe",
-	"mqueue", "sysv", "seqpacket", "dgram",
+	"floor", "mpmcq", "lib", "stamp", "levels", "delay", "packed", "lease", "relay",
+	"forward", "pipe", "mqueue", "sysv", "seqpacket", "dgram",
 };
 
 static const struct transport *find(const char *name)

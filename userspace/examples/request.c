@@ -38,7 +38,7 @@ static void remove_reply_queue(void)
 	mpmcq_remove_queue(reply_queue);
 }
 
-/* Nobody else may read the replies, but for a server of another user: see @mode. */
+/* For a server of the same user: one of another user has to be allowed to write, by @mode. */
 static int make_reply_queue(void)
 {
 	struct mpmcq_create create = {

@@ -380,6 +380,7 @@ typedef int (*mpmcq_handler)(int fd, const struct mpmcq_msg *msg, const void *da
  *
  * Return: 0 at the end of a closed queue, or if @stop_fd is readable; what @handler returned if
  * that is negative; or
+ * -EBADF: also if @stop_fd is not open.
  * -EDQUOT, -ENOSPC: a limit of the account or the module.
  * -EINTR: a signal came while the call waited.
  * -EINVAL: also if @handler returned another number, or @max_held is 0 or too large.

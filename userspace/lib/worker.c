@@ -152,6 +152,9 @@ EXPORT int mpmcq_run_worker(int fd, unsigned int max_held, int stop_fd, mpmcq_ha
 
 	if (!max_held || max_held > MPMCQ_MAX_HELD_MAX || !handler)
 		return -EINVAL;
+	/* poll(2) would call it readable. */
+	if (stop_fd >= 0 && fcntl(stop_fd, F_GETFD) < 0)
+		return -EBADF;
 	ret = mpmcq_get_info(fd, &info);
 	if (ret)
 		return ret;

@@ -256,6 +256,7 @@ static void no_workers(void)
 
 	IS(-EBADF, mpmcq_run_worker(writer, 1, -1, handle, NULL));
 	IS(-EBADF, mpmcq_run_worker(-1, 1, -1, handle, NULL));
+	IS(-EBADF, mpmcq_run_worker(fd, 1, 1000, handle, NULL));
 	IS(-EINVAL, mpmcq_run_worker(fd, 0, -1, handle, NULL));
 	IS(-EINVAL, mpmcq_run_worker(fd, MPMCQ_MAX_HELD_MAX + 1, -1, handle, NULL));
 	IS(-EINVAL, mpmcq_run_worker(fd, 1, -1, NULL, NULL));
