@@ -22,14 +22,23 @@ static const struct mpmcq_msg *header_at(const void *headers, size_t size, unsig
 	return (const struct mpmcq_msg *)((const char *)headers + i * size);
 }
 
-/* Returns how many messages the first @bytes of a packed write were. */
-static int count_sent(const struct iovec *iov, size_t header_size, size_t bytes)
+/*
+ * Returns how many of @count messages the first @bytes of a packed write were; -EBADMSG if they end
+ * within one, because @fd is not a queue in that mode.
+ */
+static int count_sent(const struct iovec *iov, size_t header_size, unsigned int count,
+		      size_t bytes)
 {
-	int n = 0;
+	unsigned int n;
+	size_t space;
 
-	for (; bytes; n++)
-		bytes -= header_size + padded(iov[n].iov_len);
-	return n;
+	for (n = 0; bytes && n < count; n++) {
+		space = header_size + padded(iov[n].iov_len);
+		if (bytes < space)
+			return -EBADMSG;
+		bytes -= space;
+	}
+	return bytes ? -EBADMSG : (int)n;
 }
 
 static int send_packed(int fd, const void *headers, size_t header_size, const struct iovec *iov,
@@ -61,7 +70,7 @@ static int send_packed(int fd, const void *headers, size_t header_size, const st
 		part[2] = (struct iovec){ (void *)zeros, padded(iov[i].iov_len) - iov[i].iov_len };
 	}
 	ret = writev(fd, parts, count * PARTS);
-	return ret < 0 ? -errno : count_sent(iov, header_size, ret);
+	return ret < 0 ? -errno : count_sent(iov, header_size, count, ret);
 }
 
 EXPORT int mpmcq_send_msgs(int fd, const struct mpmcq_msg *msgs, const struct iovec *iov,

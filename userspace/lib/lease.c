@@ -15,7 +15,7 @@ static int settle(int fd, struct mpmcq_settle *settle)
 	settle->size = sizeof(*settle);
 	if (settle->flags & MPMCQ_SETTLE_DELAY)
 		features |= MPMCQ_FEATURE_DELAY;
-	ret = request(fd, MPMCQ_IOC_SETTLE, settle, features);
+	ret = mpmcq__request(fd, MPMCQ_IOC_SETTLE, settle, features);
 	/* Leases that had ended show in the number of those that had not. */
 	return ret && ret != -ENOENT ? ret : (int)settle->done;
 }
@@ -42,18 +42,18 @@ EXPORT int mpmcq_settle_all(int fd, unsigned int op, unsigned int flags, unsigne
 
 EXPORT int mpmcq_forward_message(int fd, struct mpmcq_forward *forward)
 {
-	return request(fd, MPMCQ_IOC_FORWARD, forward, MPMCQ_FEATURE_FORWARD);
+	return mpmcq__request(fd, MPMCQ_IOC_FORWARD, forward, MPMCQ_FEATURE_FORWARD);
 }
 
 EXPORT int mpmcq_peek_message(int fd, struct mpmcq_peek *peek)
 {
-	return request(fd, MPMCQ_IOC_PEEK, peek, MPMCQ_FEATURE_PEEK);
+	return mpmcq__request(fd, MPMCQ_IOC_PEEK, peek, MPMCQ_FEATURE_PEEK);
 }
 
 static int request_dead(int fd, unsigned long cmd, unsigned int count)
 {
 	struct mpmcq_dead dead = { .size = sizeof(dead), .count = count };
-	int ret = request(fd, cmd, &dead, MPMCQ_FEATURE_DEAD);
+	int ret = mpmcq__request(fd, cmd, &dead, MPMCQ_FEATURE_DEAD);
 
 	return ret ? ret : (int)dead.done;
 }

@@ -18,12 +18,12 @@
  */
 #define ARGS_MAX	4096U
 
-int request(int fd, unsigned long cmd, void *args, uint64_t features);
-int request_number(int fd, unsigned long cmd, unsigned long number, uint64_t features);
-bool is_queue(int fd);
+int mpmcq__request(int fd, unsigned long cmd, void *args, uint64_t features);
+int mpmcq__request_number(int fd, unsigned long cmd, unsigned long number, uint64_t features);
+bool mpmcq__is_queue(int fd);
 
-int64_t now_ms(void);
-int64_t end_of(int timeout_ms);
-int left_until(int64_t end);
+int64_t mpmcq__now_ms(void);
+int64_t mpmcq__end_of(int timeout_ms);
+int mpmcq__left_until(int64_t end);
 
 #endif /* LIB_H */

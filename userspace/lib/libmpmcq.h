@@ -256,7 +256,8 @@ ssize_t mpmcq_receive_timed(int fd, void *buf, size_t size, int timeout_ms);
  * Waits for room for the first message only, as mpmcq_send() does.
  *
  * Return: how many were sent, in order, which may be less than @count; 0 if @count is 0; or the
- * errors of mpmcq_send() if the first was not.
+ * errors of mpmcq_send() if the first was not; -EBADMSG if @fd has another mode, and took something
+ * else for messages.
  */
 int mpmcq_send_msgs(int fd, const struct mpmcq_msg *msgs, const struct iovec *iov,
 		    unsigned int count);
@@ -431,7 +432,9 @@ int mpmcq_purge_dead(int fd, unsigned int count);
  * @timeout_ms: how long to wait for messages that readers hold, in milliseconds; negative: for ever
  *
  * Closes the queue, and leaves it closed, with all messages in it, for the caller to remove.  After
- * an error the queue is as open as it was, and the file as it was.  Stop the readers first.
+ * an error the queue is as open as it was, and the file as it was; but if only its folder could not
+ * be synced, the file is the new one.  Stop readers and writers first: a message that a call of
+ * theirs has in hand is in no place where this call looks.
  *
  * Return: how many messages were saved, or
  * -EAGAIN: readers held messages until the time was over.

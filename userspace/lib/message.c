@@ -26,7 +26,7 @@ EXPORT ssize_t mpmcq_receive(int fd, void *buf, size_t size)
 	return ret < 0 ? -errno : ret;
 }
 
-int64_t now_ms(void)
+int64_t mpmcq__now_ms(void)
 {
 	struct timespec now;
 
@@ -35,16 +35,16 @@ int64_t now_ms(void)
 }
 
 /* When @timeout_ms from now will be over; negative: never. */
-int64_t end_of(int timeout_ms)
+int64_t mpmcq__end_of(int timeout_ms)
 {
 	/* The clock is cut to whole milliseconds: one more, never to be too early. */
-	return timeout_ms < 0 ? -1 : now_ms() + timeout_ms + (timeout_ms > 0);
+	return timeout_ms < 0 ? -1 : mpmcq__now_ms() + timeout_ms + (timeout_ms > 0);
 }
 
 /* How long poll(2) is to wait until @end: 0 if that is over, -1 for ever. */
-int left_until(int64_t end)
+int mpmcq__left_until(int64_t end)
 {
-	int64_t left = end - now_ms();
+	int64_t left = end - mpmcq__now_ms();
 
 	if (end < 0)
 		return -1;
@@ -55,7 +55,7 @@ int left_until(int64_t end)
 static int wait_for(int fd, short events, int64_t end)
 {
 	struct pollfd poll_fd = { .fd = fd, .events = events };
-	int ready = poll(&poll_fd, 1, left_until(end));
+	int ready = poll(&poll_fd, 1, mpmcq__left_until(end));
 
 	if (ready < 0)
 		return -errno;
@@ -86,7 +86,7 @@ static ssize_t receive_now(int fd, const struct iovec *iov)
 EXPORT ssize_t mpmcq_send_timed(int fd, const void *message, size_t len, int timeout_ms)
 {
 	struct iovec iov = { (void *)message, len };
-	int64_t end = end_of(timeout_ms);
+	int64_t end = mpmcq__end_of(timeout_ms);
 	ssize_t ret;
 	int wait;
 
@@ -104,7 +104,7 @@ EXPORT ssize_t mpmcq_send_timed(int fd, const void *message, size_t len, int tim
 EXPORT ssize_t mpmcq_receive_timed(int fd, void *buf, size_t size, int timeout_ms)
 {
 	struct iovec iov = { buf, size };
-	int64_t end = end_of(timeout_ms);
+	int64_t end = mpmcq__end_of(timeout_ms);
 	ssize_t ret;
 	int wait;
 

@@ -95,7 +95,7 @@ EXPORT int mpmcq_open(const char *name, int flags)
 	fd = open(place.path, flags | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return why_not_opened(&place, errno);
-	if (is_queue(fd))
+	if (mpmcq__is_queue(fd))
 		return fd;
 	close(fd);
 	return -ENODEV;
@@ -157,7 +157,7 @@ EXPORT int mpmcq_create_queue(const char *name, const struct mpmcq_create *confi
 	if (dir < 0)
 		return dir;
 	create.name = (uintptr_t)place.file;
-	ret = request(dir, MPMCQ_IOC_CREATE, &create, features_of(&create));
+	ret = mpmcq__request(dir, MPMCQ_IOC_CREATE, &create, features_of(&create));
 	close(dir);
 	return ret;
 }
@@ -188,7 +188,7 @@ EXPORT int mpmcq_create_private(const struct mpmcq_create *config)
 	module = open_module();
 	if (module < 0)
 		return module;
-	ret = request(module, MPMCQ_IOC_CREATE, &create, features_of(&create));
+	ret = mpmcq__request(module, MPMCQ_IOC_CREATE, &create, features_of(&create));
 	close(module);
 	return ret;
 }
@@ -235,28 +235,29 @@ EXPORT int mpmcq_attach_queue(int fd, const struct mpmcq_attach *attach)
 	uint32_t timeouts = attach->rcv_timeout_ms | attach->snd_timeout_ms;
 	uint64_t features = features_of_modes(attach->modes, timeouts, attach->priority);
 
-	return request(fd, MPMCQ_IOC_ATTACH, (void *)attach, MPMCQ_FEATURE_ATTACH | features);
+	features |= MPMCQ_FEATURE_ATTACH;
+	return mpmcq__request(fd, MPMCQ_IOC_ATTACH, (void *)attach, features);
 }
 
 EXPORT int mpmcq_get_info(int fd, struct mpmcq_info *info)
 {
-	return request(fd, MPMCQ_IOC_INFO, info, 0);
+	return mpmcq__request(fd, MPMCQ_IOC_INFO, info, 0);
 }
 
 EXPORT int mpmcq_set_mode(int fd, const struct mpmcq_mode *mode)
 {
 	uint32_t timeouts = mode->rcv_timeout_ms | mode->snd_timeout_ms;
 
-	return request(fd, MPMCQ_IOC_MODE, (void *)mode,
+	return mpmcq__request(fd, MPMCQ_IOC_MODE, (void *)mode,
 		       features_of_modes(mode->modes, timeouts, mode->priority));
 }
 
 EXPORT int mpmcq_close_queue(int fd, unsigned int flags)
 {
-	return request_number(fd, MPMCQ_IOC_CLOSE, flags, MPMCQ_FEATURE_CLOSE);
+	return mpmcq__request_number(fd, MPMCQ_IOC_CLOSE, flags, MPMCQ_FEATURE_CLOSE);
 }
 
 EXPORT int mpmcq_reopen_queue(int fd)
 {
-	return request_number(fd, MPMCQ_IOC_REOPEN, 0, MPMCQ_FEATURE_CLOSE);
+	return mpmcq__request_number(fd, MPMCQ_IOC_REOPEN, 0, MPMCQ_FEATURE_CLOSE);
 }

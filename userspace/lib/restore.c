@@ -45,7 +45,7 @@ struct keeper {
  * @keepers: those that keep messages, in the order of the file
  * @keeper_count: how many
  * @given: how many messages were given back by keepers
- * @renew_at: when to renew all leases, by now_ms()
+ * @renew_at: when to renew all leases, by mpmcq__now_ms()
  * @message: of the file, the last one read
  * @data: its bytes
  * @buf: for a packed read of one
@@ -72,7 +72,7 @@ static bool is_possible(const struct restore *r, const struct saved_message *m)
 	uint32_t max = r->header.max_deliveries;
 
 	if (m->where > MPMCQ_PEEK_PARKED || !m->len || m->len > r->header.msg_size ||
-	    m->priority >= r->header.levels)
+	    m->priority >= r->header.levels || m->deliveries > MPMCQ_MAX_DELIVERIES_MAX)
 		return false;
 	if (m->where != MPMCQ_PEEK_DEAD)
 		return !max || m->deliveries < max;
@@ -93,7 +93,7 @@ static int next_message(struct restore *r)
 {
 	struct saved_message *m = &r->message;
 	uint64_t sum = r->saved.sum;
-	int ret = saved_read(&r->saved, m, sizeof(*m));
+	int ret = mpmcq__saved_read(&r->saved, m, sizeof(*m));
 
 	if (ret)
 		return ret;
@@ -102,24 +102,31 @@ static int next_message(struct restore *r)
 	if (!is_possible(r, m) || r->saved.count == r->header.capacity)
 		return -EBADMSG;
 	r->saved.count++;
-	ret = saved_read(&r->saved, r->data, m->len);
+	ret = mpmcq__saved_read(&r->saved, r->data, m->len);
 	return ret ? ret : 1;
 }
 
-/* Reads the header, from the beginning of the file. */
+/*
+ * Reads the header, from the beginning of the file.  Buffers are as large as the first one said, so
+ * a file that another program has changed since is refused.
+ */
 static int begin(struct restore *r)
 {
+	struct saved_header header;
 	int ret;
 
 	rewind(r->saved.file);
 	r->saved.sum = 0;
 	r->saved.count = 0;
-	ret = saved_read(&r->saved, &r->header, sizeof(r->header));
+	ret = mpmcq__saved_read(&r->saved, &header, sizeof(header));
 	if (ret)
 		return ret;
-	if (r->header.magic != SAVED_MAGIC || r->header.msg_size > 65536 ||
-	    r->header.levels > MPMCQ_LEVELS_MAX || r->header.mode > 0777)
+	if (header.magic != SAVED_MAGIC || header.msg_size > 65536 || header.reserved ||
+	    header.levels > MPMCQ_LEVELS_MAX || header.mode > 0777)
 		return -EBADMSG;
+	if (r->data && memcmp(&header, &r->header, sizeof(header)))
+		return -EBADMSG;
+	r->header = header;
 	return 0;
 }
 
@@ -282,9 +289,9 @@ static int renew(struct restore *r)
 {
 	int ret = 0;
 
-	if (!r->header.lease_ms || now_ms() < r->renew_at)
+	if (!r->header.lease_ms || mpmcq__now_ms() < r->renew_at)
 		return 0;
-	r->renew_at = now_ms() + r->header.lease_ms / 8;
+	r->renew_at = mpmcq__now_ms() + r->header.lease_ms / 8;
 	for (unsigned int i = 0; ret >= 0 && i < r->keeper_count; i++)
 		ret = mpmcq_settle_all(r->keepers[i]->fd, MPMCQ_SETTLE_TOUCH, 0, 0);
 	return ret < 0 ? ret : 0;
@@ -308,10 +315,17 @@ static int prepare(struct restore *r)
 static int put_back(struct restore *r)
 {
 	const struct saved_message *m = &r->message;
-	const struct keeper *keeper = r->keepers[r->given / MPMCQ_MAX_HELD_MAX];
-	__u64 id = keeper->ids[r->given++ % MPMCQ_MAX_HELD_MAX];
-	uint32_t flags = MPMCQ_SETTLE_UNTRIED;
+	uint32_t number = r->given++, flags = MPMCQ_SETTLE_UNTRIED;
+	const struct keeper *keeper;
+	__u64 id;
 
+	/* The file may have changed since the messages were kept. */
+	if (number / MPMCQ_MAX_HELD_MAX >= r->keeper_count)
+		return -EBADMSG;
+	keeper = r->keepers[number / MPMCQ_MAX_HELD_MAX];
+	if (number % MPMCQ_MAX_HELD_MAX >= keeper->count)
+		return -EBADMSG;
+	id = keeper->ids[number % MPMCQ_MAX_HELD_MAX];
 	if (m->where == MPMCQ_PEEK_RETURNED)
 		flags |= MPMCQ_SETTLE_FRONT;
 	else if (m->delay_ms)

@@ -32,7 +32,7 @@ static int info_of(int fd, struct mpmcq_info *info)
  */
 static uint32_t delay_of(struct saved *s, const struct mpmcq_peek *peek)
 {
-	int64_t delay = peek->delay_ms + now_ms() - s->begin_ms;
+	int64_t delay = peek->delay_ms + mpmcq__now_ms() - s->begin_ms;
 
 	if (peek->where != MPMCQ_PEEK_PARKED)
 		return 0;
@@ -50,10 +50,10 @@ static int save_message(struct saved *s, const struct mpmcq_peek *peek)
 		.delay_ms = delay_of(s, peek), .reason = peek->reason,
 		.priority = peek->msg_priority,
 	};
-	int ret = saved_write(s, &message, sizeof(message));
+	int ret = mpmcq__saved_write(s, &message, sizeof(message));
 
 	s->count++;
-	return ret ? ret : saved_write(s, (void *)(uintptr_t)peek->buf, peek->len);
+	return ret ? ret : mpmcq__saved_write(s, (void *)(uintptr_t)peek->buf, peek->len);
 }
 
 /* Saves the messages of a kind, of one level if they are ready ones. */
@@ -113,14 +113,14 @@ static int save_header(struct saved *s, int fd, const struct mpmcq_info *info)
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	header.mode = st.st_mode & 0777;
-	return saved_write(s, &header, sizeof(header));
+	return mpmcq__saved_write(s, &header, sizeof(header));
 }
 
 static int save_end(struct saved *s)
 {
 	struct saved_message end = { .deliveries = s->count, .sum = s->sum };
 
-	return saved_write(s, &end, sizeof(end));
+	return mpmcq__saved_write(s, &end, sizeof(end));
 }
 
 /* --- the queue --- */
@@ -146,7 +146,7 @@ static int wait_for_leases(int fd, int64_t end, struct mpmcq_info *info)
 		ret = info_of(fd, info);
 		if (ret || !info->leased)
 			return ret;
-		left = left_until(end);
+		left = mpmcq__left_until(end);
 		if (!left)
 			return -EAGAIN;
 		if (poll(NULL, 0, left > 0 && left < LOOK_MS ? left : LOOK_MS) < 0)
@@ -206,7 +206,7 @@ static int put_in_place(int fd, const char *temporary, const char *path,
 
 static int save_to(int fd, char *temporary, const char *path, const struct mpmcq_info *before)
 {
-	struct saved s = { .begin_ms = now_ms() };
+	struct saved s = { .begin_ms = mpmcq__now_ms() };
 	int file = mkostemp(temporary, O_CLOEXEC), ret;
 
 	if (file < 0)
@@ -249,13 +249,13 @@ static int save(int fd, const char *path, int64_t end)
 
 	do
 		ret = try_to_save(fd, path, end);
-	while (ret == -EBUSY && left_until(end));
+	while (ret == -EBUSY && mpmcq__left_until(end));
 	return ret;
 }
 
 EXPORT int mpmcq_save_queue(int fd, const char *path, int timeout_ms)
 {
-	int64_t end = end_of(timeout_ms);
+	int64_t end = mpmcq__end_of(timeout_ms);
 	struct mpmcq_info info;
 	int ret = info_of(fd, &info);
 

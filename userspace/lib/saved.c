@@ -15,14 +15,14 @@ static void add_to_sum(struct saved *s, const unsigned char *bytes, size_t len)
 		s->sum = (s->sum ^ bytes[i]) * SUM_PRIME;
 }
 
-int saved_write(struct saved *s, const void *bytes, size_t len)
+int mpmcq__saved_write(struct saved *s, const void *bytes, size_t len)
 {
 	add_to_sum(s, bytes, len);
 	errno = EIO;
 	return fwrite(bytes, 1, len, s->file) == len ? 0 : -errno;
 }
 
-int saved_read(struct saved *s, void *bytes, size_t len)
+int mpmcq__saved_read(struct saved *s, void *bytes, size_t len)
 {
 	errno = EIO;
 	if (fread(bytes, 1, len, s->file) != len)

@@ -64,7 +64,7 @@ struct saved_message {
  * @file: it
  * @sum: over all bytes so far
  * @count: of messages so far
- * @begin_ms: when writing began, by now_ms()
+ * @begin_ms: when writing began, by mpmcq__now_ms()
  * @last_delay_ms: the longest delay so far
  */
 struct saved {
@@ -75,7 +75,7 @@ struct saved {
 	uint32_t last_delay_ms;
 };
 
-int saved_write(struct saved *s, const void *bytes, size_t len);
-int saved_read(struct saved *s, void *bytes, size_t len);
+int mpmcq__saved_write(struct saved *s, const void *bytes, size_t len);
+int mpmcq__saved_read(struct saved *s, void *bytes, size_t len);
 
 #endif /* SAVED_H */

@@ -43,7 +43,7 @@ static int ask_by_new_queue(int dir, struct mpmcq_info *info)
 	return ret;
 }
 
-bool is_queue(int fd)
+bool mpmcq__is_queue(int fd)
 {
 	struct mpmcq_info info;
 
@@ -76,7 +76,7 @@ static int explain(int fd, int error, uint64_t features)
 }
 
 /**
- * request() - make an ioctl(2) of the module
+ * mpmcq__request() - make an ioctl(2) of the module
  * @fd: a queue, or a directory of mpmcqfs
  * @cmd: MPMCQ_IOC_INFO and the like
  * @args: a struct for it, which begins with its size
@@ -84,7 +84,7 @@ static int explain(int fd, int error, uint64_t features)
  *
  * Return: what the ioctl(2) returned, or a negative errno.
  */
-int request(int fd, unsigned long cmd, void *args, uint64_t features)
+int mpmcq__request(int fd, unsigned long cmd, void *args, uint64_t features)
 {
 	int ret = ioctl(fd, cmd, args);
 
@@ -96,8 +96,8 @@ int request(int fd, unsigned long cmd, void *args, uint64_t features)
 	return explain(fd, errno, features);
 }
 
-/* As request(), for those that take a number. */
-int request_number(int fd, unsigned long cmd, unsigned long number, uint64_t features)
+/* As mpmcq__request(), for those that take a number. */
+int mpmcq__request_number(int fd, unsigned long cmd, unsigned long number, uint64_t features)
 {
 	int ret = ioctl(fd, cmd, number);
 

@@ -23,6 +23,7 @@
  * @buf: for packed messages
  * @size: bytes there
  * @msgs: headers of what was read last
+ * @ids: their deliveries
  * @iov: where these messages are
  */
 struct worker {
@@ -35,6 +36,7 @@ struct worker {
 	char *buf;
 	size_t size;
 	struct mpmcq_msg *msgs;
+	__u64 *ids;
 	struct iovec *iov;
 };
 
@@ -48,49 +50,70 @@ static bool is_to_stop(const struct worker *w)
 /* Returns false if the lease of message @i, of @n, has ended.  Renews those of all that follow. */
 static bool renew(const struct worker *w, int i, int n)
 {
-	if (!w->renews || mpmcq_settle_all(w->fd, MPMCQ_SETTLE_TOUCH, 0, 0) == n - i)
+	if (!w->renews)
 		return true;
-	return mpmcq_settle_ids(w->fd, MPMCQ_SETTLE_TOUCH, 0, 0, &w->msgs[i].id, 1) == 1;
+	if (mpmcq_settle_ids(w->fd, MPMCQ_SETTLE_TOUCH, 0, 0, w->ids + i, n - i) == n - i)
+		return true;
+	return mpmcq_settle_ids(w->fd, MPMCQ_SETTLE_TOUCH, 0, 0, w->ids + i, 1) == 1;
 }
 
-/* Gives back what has not been begun, in order, and returns @ret. */
-static int give_back(const struct worker *w, int ret)
+/* Gives back messages @i to @n - 1, which have not been begun, in order, and returns @ret. */
+static int give_back(const struct worker *w, int i, int n, int ret)
 {
-	mpmcq_settle_all(w->fd, MPMCQ_SETTLE_NACK, MPMCQ_SETTLE_FRONT | MPMCQ_SETTLE_UNTRIED, 0);
+	if (i < n)
+		mpmcq_settle_ids(w->fd, MPMCQ_SETTLE_NACK,
+				 MPMCQ_SETTLE_FRONT | MPMCQ_SETTLE_UNTRIED, 0, w->ids + i, n - i);
 	return ret;
 }
 
-/* Returns 1 to go on; else what the worker is to return. */
-static int work_on(const struct worker *w, int i)
+/* Works on message @i, of @n.  Returns 1 to go on; else what the worker is to return. */
+static int work_on(const struct worker *w, int i, int n)
 {
 	int op = w->handler(w->fd, &w->msgs[i], w->iov[i].iov_base, w->arg), ret;
 
 	if (!op)
 		return 1;
 	if (op < 0)
-		return give_back(w, op);
+		return give_back(w, i, n, op);
 	if (op > MPMCQ_SETTLE_REJECT)
-		return give_back(w, -EINVAL);
-	ret = mpmcq_settle_ids(w->fd, op, 0, 0, &w->msgs[i].id, 1);
-	return ret < 0 ? give_back(w, ret) : 1;
+		return give_back(w, i, n, -EINVAL);
+	ret = mpmcq_settle_ids(w->fd, op, 0, 0, &w->ids[i], 1);
+	return ret < 0 ? give_back(w, i, n, ret) : 1;
+}
+
+/* Works on the first @n messages of w->msgs.  Returns as work_on(). */
+static int work_on_all(const struct worker *w, int n)
+{
+	int ret;
+
+	for (int i = 0; i < n; i++)
+		w->ids[i] = w->msgs[i].id;
+	for (int i = 0; i < n; i++) {
+		if (is_to_stop(w))
+			return give_back(w, i, n, 0);
+		if (!renew(w, i, n))
+			continue;
+		ret = work_on(w, i, n);
+		if (ret <= 0)
+			return ret;
+	}
+	return 1;
 }
 
 /* Works on the messages in the first @length bytes of the buffer.  Returns as work_on(). */
 static int work_on_pack(const struct worker *w, size_t length)
 {
 	size_t offset = 0;
-	int ret, n = mpmcq_unpack_msgs(w->buf, length, &offset, w->msgs, w->iov, w->max_held);
+	int n, ret;
 
-	for (int i = 0; i < n; i++) {
-		if (is_to_stop(w))
-			return give_back(w, 0);
-		if (!renew(w, i, n))
-			continue;
-		ret = work_on(w, i);
-		if (ret <= 0)
-			return ret;
-	}
-	return n < 0 ? give_back(w, n) : 1;
+	/* There may be more than @max_held: leases that ended during the read made room. */
+	do {
+		n = mpmcq_unpack_msgs(w->buf, length, &offset, w->msgs, w->iov, w->max_held);
+		if (n <= 0)
+			return n < 0 ? n : 1;
+		ret = work_on_all(w, n);
+	} while (ret > 0);
+	return ret;
 }
 
 static int wait_for_message(const struct worker *w)
@@ -133,8 +156,9 @@ static int allocate(struct worker *w, const struct mpmcq_info *info)
 		w->size = each > BUFFER_MAX ? each : BUFFER_MAX;
 	w->buf = malloc(w->size);
 	w->msgs = calloc(w->max_held, sizeof(*w->msgs));
+	w->ids = calloc(w->max_held, sizeof(*w->ids));
 	w->iov = calloc(w->max_held, sizeof(*w->iov));
-	return w->buf && w->msgs && w->iov ? 0 : -ENOMEM;
+	return w->buf && w->msgs && w->ids && w->iov ? 0 : -ENOMEM;
 }
 
 EXPORT int mpmcq_run_worker(int fd, unsigned int max_held, int stop_fd, mpmcq_handler handler,
@@ -167,6 +191,7 @@ EXPORT int mpmcq_run_worker(int fd, unsigned int max_held, int stop_fd, mpmcq_ha
 		ret = work(&w);
 	free(w.buf);
 	free(w.msgs);
+	free(w.ids);
 	free(w.iov);
 	close(w.fd);
 	return ret;
