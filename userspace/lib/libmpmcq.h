@@ -256,8 +256,8 @@ ssize_t mpmcq_receive_timed(int fd, void *buf, size_t size, int timeout_ms);
  * Waits for room for the first message only, as mpmcq_send() does.
  *
  * Return: how many were sent, in order, which may be less than @count; 0 if @count is 0; or the
- * errors of mpmcq_send() if the first was not; -EBADMSG if @fd has another mode, and took something
- * else for messages.
+ * errors of mpmcq_send() if the first was not; -EBADMSG if what was sent ends within a message,
+ * because @fd has another mode.  Another mode may also go unnoticed, and send other messages.
  */
 int mpmcq_send_msgs(int fd, const struct mpmcq_msg *msgs, const struct iovec *iov,
 		    unsigned int count);
