@@ -218,7 +218,8 @@ TEST_F(lease, requests_without_lease)
 	close(writer);
 }
 
-TEST_F(lease, nack_to_tail)
+/* Sends @n messages, and has the first half of them given back. */
+static void nack_half(struct __test_metadata *_metadata, FIXTURE_DATA(lease) * self, __u32 flags)
 {
 	struct mpmcq_msg msg[FEW];
 	int i, le, half = self->n / 2;
@@ -230,30 +231,25 @@ TEST_F(lease, nack_to_tail)
 	ASSERT_EQ(half, take_packed(le, half, LEN, 0, msg));
 	for (i = 0; i < half; i++)
 		ids[i] = msg[i].id;
-	EXPECT_EQ(half, settle(le, MPMCQ_SETTLE_NACK, 0, ids, half, NULL));
+	EXPECT_EQ(half, settle(le, MPMCQ_SETTLE_NACK, flags, ids, half, NULL));
 	EXPECT_EQ(0, held(le));
 	EXPECT_EQ(self->n, depth(self->fd));
+	close(le);
+}
+
+TEST_F(lease, nack_to_tail)
+{
+	int half = self->n / 2;
+
+	nack_half(_metadata, self, 0);
 	EXPECT_EQ(self->n - 1, take_some(self->nb, self->n - half, half));
 	EXPECT_EQ(half - 1, take_some(self->nb, half, 0));
-	close(le);
 }
 
 TEST_F(lease, nack_to_front)
 {
-	struct mpmcq_msg msg[FEW];
-	int i, le, half = self->n / 2;
-	__u64 ids[FEW];
-
-	for (i = 0; i < self->n; i++)
-		ASSERT_EQ(LEN, put_msg(self->nb, LEN, i));
-	le = attach(self->fd, O_RDONLY, LEASE | PACKED, 0);
-	ASSERT_EQ(half, take_packed(le, half, LEN, 0, msg));
-	for (i = 0; i < half; i++)
-		ids[i] = msg[i].id;
-	EXPECT_EQ(half, settle(le, MPMCQ_SETTLE_NACK, FRONT, ids, half, NULL));
-	EXPECT_EQ(self->n, depth(self->fd));
+	nack_half(_metadata, self, FRONT);
 	EXPECT_EQ(self->n - 1, take_some(self->nb, self->n, 0));
-	close(le);
 }
 
 TEST_F(lease, nack_all)

@@ -13,6 +13,7 @@
 #define MPMCQ_ABUSE_H
 
 #include <dirent.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <time.h>
 
@@ -83,6 +84,31 @@ static inline void expect(bool good, const char *what, int ret)
 		return;
 	say("%s: %d", what, ret);
 	_exit(1);
+}
+
+/* Calls on a queue of messages of MSG_SIZE_MIN bytes, by a file that does not wait. */
+static inline void write_one(int fd)
+{
+	unsigned char buf[MSG_SIZE_MIN] = {};
+	int ret = put(fd, buf, sizeof(buf));
+
+	expect(ret == MSG_SIZE_MIN || ret == -EAGAIN, "write", ret);
+}
+
+static inline void read_one(int fd)
+{
+	unsigned char buf[MSG_SIZE_MIN + MARGIN];
+	int ret = take(fd, buf, sizeof(buf));
+
+	expect(ret == MSG_SIZE_MIN || ret == -EAGAIN, "read", ret);
+}
+
+static inline void poll_once(int fd, int timeout_ms)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN | POLLOUT };
+	int ret = result(poll(&pfd, 1, timeout_ms));
+
+	expect(ret == !!pfd.revents && !(pfd.revents & ~pfd.events), "poll", ret);
 }
 
 /* What can be wrong with messages; a bit each. */

@@ -9,7 +9,6 @@
  * All mounts are in a mount namespace of the test's own.
  */
 
-#include <poll.h>
 #include <sys/statfs.h>
 
 #include "queuefs_test.h"
@@ -109,23 +108,18 @@ static void close_some(struct process *p)
 
 static void use(struct process *p, int fd)
 {
-	struct pollfd pfd = { .fd = fd, .events = POLLIN | POLLOUT };
-	unsigned char buf[MSG_SIZE_MIN + MARGIN] = {};
 	struct mpmcq_info info;
 	int ret;
 
 	switch (below(&p->random, 5)) {
 	case 0:
-		ret = put(fd, buf, MSG_SIZE_MIN);
-		expect(ret == MSG_SIZE_MIN || ret == -EAGAIN, "write", ret);
+		write_one(fd);
 		break;
 	case 1:
-		ret = take(fd, buf, sizeof(buf));
-		expect(ret == MSG_SIZE_MIN || ret == -EAGAIN, "read", ret);
+		read_one(fd);
 		break;
 	case 2:
-		ret = result(poll(&pfd, 1, below(&p->random, 2)));
-		expect(ret == !!pfd.revents && !(pfd.revents & ~pfd.events), "poll", ret);
+		poll_once(fd, below(&p->random, 2));
 		break;
 	case 3:
 		ret = attach(fd, O_RDWR | O_NONBLOCK, 0, 0);

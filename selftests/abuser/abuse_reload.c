@@ -10,8 +10,6 @@
  * module is loaded, and mpmcqfs mounted, as it was.
  */
 
-#include <poll.h>
-
 #include "mpmcq_test.h"	/* with the default queue, which has to be there and empty */
 #include "queuefs_test.h"
 #include "abuse.h"
@@ -150,24 +148,19 @@ static void use_private(int fd)
 
 static void use_file(struct counts *counts, __u64 *random, int fd)
 {
-	struct pollfd pfd = { .fd = fd, .events = POLLIN | POLLOUT };
-	unsigned char buf[MSG_SIZE_MIN + MARGIN] = {};
 	struct mpmcq_info info;
 	int i, ret;
 
 	for (i = below(random, 4); i; i--, count(&counts->calls)) {
 		switch (below(random, 7)) {
 		case 0:
-			ret = put(fd, buf, MSG_SIZE_MIN);
-			expect(ret == MSG_SIZE_MIN || ret == -EAGAIN, "write", ret);
+			write_one(fd);
 			break;
 		case 1:
-			ret = take(fd, buf, sizeof(buf));
-			expect(ret == MSG_SIZE_MIN || ret == -EAGAIN, "read", ret);
+			read_one(fd);
 			break;
 		case 2:
-			ret = result(poll(&pfd, 1, below(random, 2)));
-			expect(ret == !!pfd.revents && !(pfd.revents & ~pfd.events), "poll", ret);
+			poll_once(fd, below(random, 2));
 			break;
 		case 3:
 			ret = query(fd, &info);

@@ -103,7 +103,10 @@ EXPORT int mpmcq_open(const char *name, int flags)
 
 /* --- making queues --- */
 
-/* Copies a struct of the caller, which may be shorter or longer than the library's. */
+/*
+ * Copies a struct of the caller, which may be shorter or longer than the library's.  Names are
+ * arguments of their own.
+ */
 static int copy_config(struct mpmcq_create *to, const struct mpmcq_create *from)
 {
 	const char *bytes = (const char *)from;
@@ -118,7 +121,7 @@ static int copy_config(struct mpmcq_create *to, const struct mpmcq_create *from)
 	memset(to, 0, sizeof(*to));
 	memcpy(to, from, from->size < sizeof(*to) ? from->size : sizeof(*to));
 	to->size = sizeof(*to);
-	return 0;
+	return to->name ? -EINVAL : 0;
 }
 
 static uint64_t features_of(const struct mpmcq_create *create)
@@ -140,26 +143,30 @@ static uint64_t features_of(const struct mpmcq_create *create)
 	return features;
 }
 
+/* Makes a queue by @fd, of a directory or a queue, which is closed.  A negative @fd is an error. */
+static int create_by(int fd, struct mpmcq_create *create)
+{
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	ret = mpmcq__request(fd, MPMCQ_IOC_CREATE, create, features_of(create));
+	close(fd);
+	return ret;
+}
+
 EXPORT int mpmcq_create_queue(const char *name, const struct mpmcq_create *config)
 {
 	struct mpmcq_create create;
 	struct place place;
-	int dir, ret;
+	int ret = copy_config(&create, config);
 
-	ret = copy_config(&create, config);
-	if (!ret && create.name)
-		ret = -EINVAL;
 	if (!ret)
 		ret = find_place(name, &place);
 	if (ret)
 		return ret;
-	dir = open_mpmcqfs(place.dir);
-	if (dir < 0)
-		return dir;
 	create.name = (uintptr_t)place.file;
-	ret = mpmcq__request(dir, MPMCQ_IOC_CREATE, &create, features_of(&create));
-	close(dir);
-	return ret;
+	return create_by(open_mpmcqfs(place.dir), &create);
 }
 
 /* Returns a descriptor of the module by which a queue without a name can be made. */
@@ -178,19 +185,9 @@ static int open_module(void)
 EXPORT int mpmcq_create_private(const struct mpmcq_create *config)
 {
 	struct mpmcq_create create;
-	int module, ret;
+	int ret = copy_config(&create, config);
 
-	ret = copy_config(&create, config);
-	if (!ret && create.name)
-		ret = -EINVAL;
-	if (ret)
-		return ret;
-	module = open_module();
-	if (module < 0)
-		return module;
-	ret = mpmcq__request(module, MPMCQ_IOC_CREATE, &create, features_of(&create));
-	close(module);
-	return ret;
+	return ret ? ret : create_by(open_module(), &create);
 }
 
 EXPORT int mpmcq_remove_queue(const char *name)
