@@ -41,7 +41,7 @@ static void print_done(int fd, unsigned int cmd, unsigned long count)
 	printf("%u\n", dead.done);
 }
 
-void command_dead(int argc, char **argv)
+static void run_dead(int argc, char **argv)
 {
 	static const struct option options[] = {
 		COMMON_LONG_OPTIONS,
@@ -87,3 +87,17 @@ void command_dead(int argc, char **argv)
 		printf("%u\n", info.dead);
 	close(fd);
 }
+
+const struct command dead_command = {
+	.name = "dead",
+	.usage = "[-q NAME] dead [--read [-0 | -r] | --revive | --purge] [-c N]",
+	.summary = "count dead messages, take, revive or purge them",
+	.help =
+		"Prints how many messages were set aside.\n"
+		"\n"
+		"      --read             take them and print them, as receive does (-0, -r)\n"
+		"      --revive           send them again, and print how many\n"
+		"      --purge            discard them, and print how many\n"
+		"  -c, --count N          no more than N, the oldest first\n",
+	.run = run_dead,
+};

@@ -320,7 +320,7 @@ static const char *version_text(uint32_t version)
 	return text("%u.%u.%u", version >> 16, version >> 8 & 0xff, version & 0xff);
 }
 
-void command_info(int argc, char **argv)
+static void run_info(int argc, char **argv)
 {
 	bool json = parse_json_option(argc, argv);
 	struct queue q = { .known = true };
@@ -347,6 +347,17 @@ void command_info(int argc, char **argv)
 		print_line("features", join(q.info.features, WORDS(feature_words), " "));
 	}
 }
+
+const struct command info_command = {
+	.name = "info",
+	.usage = "[-q NAME] info [-j]",
+	.summary = "print the state of a queue",
+	.help =
+		"Prints owner, mode, configuration, state and counters of the queue.\n"
+		"\n"
+		"  -j, --json             as JSON\n",
+	.run = run_info,
+};
 
 /* --- list --- */
 
@@ -493,7 +504,7 @@ static void print_array(const struct queue *queues, int count)
 	puts("]");
 }
 
-void command_list(int argc, char **argv)
+static void run_list(int argc, char **argv)
 {
 	bool json = parse_json_option(argc, argv);
 	struct queue *queues = allocate(sizeof(*queues));
@@ -520,3 +531,14 @@ void command_list(int argc, char **argv)
 	if (why)
 		errx(EXIT_FAILURE, "cannot list queues: %s", why);
 }
+
+const struct command list_command = {
+	.name = "list",
+	.usage = "list [-j] [DIR]",
+	.summary = "print a table of queues",
+	.help =
+		"Prints the default queue and those in /dev/mpmcqfs, or the queues in DIR.\n"
+		"\n"
+		"  -j, --json             as JSON, with all counters\n",
+	.run = run_list,
+};

@@ -304,7 +304,7 @@ static void create_queue(struct request *r)
 		cannot_create(r, why_not_created(r, errno));
 }
 
-void command_create(int argc, char **argv)
+static void run_create(int argc, char **argv)
 {
 	struct request r = {
 		.create = {
@@ -329,6 +329,27 @@ void command_create(int argc, char **argv)
 	r.create.name = (uintptr_t)r.place.file;
 	create_queue(&r);
 }
+
+const struct command create_command = {
+	.name = "create",
+	.usage = "create [OPTION...] NAME",
+	.summary = "make a queue",
+	.help =
+		"  -c, --capacity N       room for N messages, a power of two (default 1024)\n"
+		"  -s, --msg-size N       no message is longer than N bytes (default 1024)\n"
+		"  -m, --mode MODE        permissions, octal; umask does not change them\n"
+		"                         (default 660 without the bits of umask)\n"
+		"  -o, --owner OWNER      its owner, a name or a number\n"
+		"  -g, --group GROUP      its group, a name or a number\n"
+		"      --drop-oldest      when full, drop the oldest message\n"
+		"      --auto-close       close when the last writer goes\n"
+		"      --max-deliveries N set a message aside that came back after N deliveries\n"
+		"                         (default 8, 0: never)\n"
+		"      --lease-ms N       how long a reader may hold a message (default 0: for ever)\n"
+		"      --exist-ok         accept a queue NAME of the same configuration, as it is;\n"
+		"                         its owner, group and mode may differ\n",
+	.run = run_create,
+};
 
 /* --- destroy --- */
 
@@ -379,7 +400,7 @@ static const char *destroy(const struct place *place)
 	return why;
 }
 
-void command_destroy(int argc, char **argv)
+static void run_destroy(int argc, char **argv)
 {
 	bool failed = false;
 
@@ -400,6 +421,15 @@ void command_destroy(int argc, char **argv)
 		exit(EXIT_FAILURE);
 }
 
+const struct command destroy_command = {
+	.name = "destroy",
+	.usage = "destroy NAME...",
+	.summary = "remove queues",
+	.help =
+		"Programs that have a queue open go on using it.\n",
+	.run = run_destroy,
+};
+
 /* --- close, reopen --- */
 
 static void do_on_queue(int argc, char **argv, const char *what, unsigned int cmd)
@@ -417,12 +447,28 @@ static void do_on_queue(int argc, char **argv, const char *what, unsigned int cm
 	err(EXIT_FAILURE, "cannot %s %s", what, queue_text());
 }
 
-void command_close(int argc, char **argv)
+static void run_close(int argc, char **argv)
 {
 	do_on_queue(argc, argv, "close", MPMCQ_IOC_CLOSE);
 }
 
-void command_reopen(int argc, char **argv)
+const struct command close_command = {
+	.name = "close",
+	.usage = "[-q NAME] close",
+	.summary = "let writers fail and readers end",
+	.help = "",
+	.run = run_close,
+};
+
+static void run_reopen(int argc, char **argv)
 {
 	do_on_queue(argc, argv, "reopen", MPMCQ_IOC_REOPEN);
 }
+
+const struct command reopen_command = {
+	.name = "reopen",
+	.usage = "[-q NAME] reopen",
+	.summary = "undo close",
+	.help = "",
+	.run = run_reopen,
+};

@@ -16,82 +16,41 @@
 const char *queue_name;
 int timeout_ms = -1;
 
-static const char help[] =
-"Usage:\n"
-"  mpmcq [-q NAME] send [-n | -t SECONDS] [-0] [-F FILE | MESSAGE...]\n"
-"  mpmcq [-q NAME] receive [-n | -t SECONDS] [-c N | -a | -f] [-0 | -r | -e COMMAND]\n"
-"  mpmcq [-q NAME] dead [--read [-0 | -r] | --revive | --purge] [-c N]\n"
-"  mpmcq [-q NAME] info [-j]\n"
-"  mpmcq [-q NAME] close\n"
-"  mpmcq [-q NAME] reopen\n"
-"  mpmcq create [-c CAPACITY] [-s MSG_SIZE] [-m MODE] [-o OWNER] [-g GROUP]\n"
-"               [--drop-oldest] [--auto-close] [--max-deliveries N] [--lease-ms N]\n"
-"               [--exist-ok] NAME\n"
-"  mpmcq destroy NAME...\n"
-"  mpmcq list [-j] [DIR]\n"
-"\n"
-"Write messages to a queue, read them from it, show its state; make queues.\n"
-"\n"
-"NAME is a file in /dev/mpmcqfs. A NAME with a '/' is a path: ./jobs, /mnt/jobs.\n"
-"\n"
-"  -q, --queue NAME       use this queue (default /dev/mpmcq)\n"
-"  -h, --help             print this and exit\n"
-"  -V, --version          print the version and exit\n"
-"\n"
-"send: each MESSAGE is one message; without any, each line of standard input is\n"
-"  -F, --file FILE        the contents of FILE (-: standard input) are one message\n"
-"  -0, --null             messages on standard input end in NUL, not newline\n"
-"  -n, --nonblock         do not wait while the queue is full\n"
-"  -t, --timeout SECONDS  wait no longer than this for room for a message\n"
-"\n"
-"receive: take one message and print it with a newline; a closed queue that has\n"
-"  no more ends it\n"
-"  -c, --count N          take N messages\n"
-"  -a, --all              take messages until there are none\n"
-"  -f, --follow           take messages for ever\n"
-"  -0, --null             end each message with NUL, not newline\n"
-"  -r, --raw              print nothing after a message\n"
-"  -e, --exec COMMAND     instead of printing it, give the message to a shell command\n"
-"                         on its standard input; it comes back unless that succeeds\n"
-"  -n, --nonblock         do not wait while the queue is empty\n"
-"  -t, --timeout SECONDS  wait no longer than this for a message\n"
-"\n"
-"dead: print how many messages were set aside\n"
-"      --read             take them and print them, as receive does (-0, -r)\n"
-"      --revive           send them again, and print how many\n"
-"      --purge            discard them, and print how many\n"
-"  -c, --count N          no more than N, the oldest first\n"
-"\n"
-"info: print owner, mode, configuration, state and counters of the queue\n"
-"  -j, --json             as JSON\n"
-"\n"
-"close: let writers fail and readers end; reopen: undo that\n"
-"\n"
-"create: make the queue NAME\n"
-"  -c, --capacity N       room for N messages, a power of two (default 1024)\n"
-"  -s, --msg-size N       no message is longer than N bytes (default 1024)\n"
-"  -m, --mode MODE        permissions, octal; umask does not change them\n"
-"                         (default 660 without the bits of umask)\n"
-"  -o, --owner OWNER      its owner, a name or a number\n"
-"  -g, --group GROUP      its group, a name or a number\n"
-"      --drop-oldest      when full, drop the oldest message\n"
-"      --auto-close       close when the last writer goes\n"
-"      --max-deliveries N set a message aside that came back after N deliveries\n"
-"                         (default 8, 0: never)\n"
-"      --lease-ms N       how long a reader may hold a message (default 0: for ever)\n"
-"      --exist-ok         accept a queue NAME of the same configuration, as it is;\n"
-"                         its owner, group and mode may differ\n"
-"\n"
-"destroy: remove queues; programs that have one open go on using it\n"
-"\n"
-"list: print the default queue and those in /dev/mpmcqfs, or the queues in DIR\n"
-"  -j, --json             as JSON, with all counters\n"
-"\n"
-"Exit status: 0 done, 1 error, 2 wrong usage, 3 would block or timed out.\n";
+/* The command that runs; NULL before it is known. */
+static const struct command *running;
+
+static const struct command *const commands[] = {
+	&send_command, &receive_command, &dead_command, &info_command, &list_command,
+	&create_command, &destroy_command, &close_command, &reopen_command,
+};
+
+static void print_help(void)
+{
+	if (running) {
+		printf("Usage: mpmcq %s\n%s\n\n%s", running->usage, running->summary,
+		       running->help);
+		return;
+	}
+	puts("Usage: mpmcq [-q NAME] COMMAND [ARGUMENT...]\n"
+	     "\n"
+	     "Write messages to a queue, read them from it, show its state; make queues.\n"
+	     "\n"
+	     "  -q, --queue NAME       use this queue (default /dev/mpmcq)\n"
+	     "  -h, --help             print this, or the help of COMMAND, and exit\n"
+	     "  -V, --version          print the version and exit\n"
+	     "\n"
+	     "NAME is a file in /dev/mpmcqfs. A NAME with a '/' is a path: ./jobs, /mnt/jobs.\n"
+	     "\n"
+	     "Commands:");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
+	puts("\nExit status: 0 done, 1 error, 2 wrong usage, 3 would block or timed out.");
+}
 
 noreturn void usage_hint(void)
 {
-	fputs("Try 'mpmcq --help'.\n", stderr);
+	fprintf(stderr, "Try 'mpmcq %s%s--help'.\n", running ? running->name : "",
+		running ? " " : "");
 	exit(EXIT_USAGE);
 }
 
@@ -142,7 +101,7 @@ void common_option(int opt)
 		queue_name = optarg;
 		return;
 	case 'h':
-		fputs(help, stdout);
+		print_help();
 		exit(EXIT_SUCCESS);
 	case 'V':
 		puts("mpmcq " MPMCQ_VERSION);
@@ -182,20 +141,14 @@ void set_once(int *choice, int value, const char *choices)
 	*choice = value;
 }
 
-static const struct command {
-	const char *name;
-	void (*run)(int argc, char **argv);
-} commands[] = {
-	{ "send", command_send },
-	{ "receive", command_receive },
-	{ "dead", command_dead },
-	{ "info", command_info },
-	{ "close", command_close },
-	{ "reopen", command_reopen },
-	{ "create", command_create },
-	{ "destroy", command_destroy },
-	{ "list", command_list },
-};
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
+		if (!strcmp(name, commands[i]->name))
+			return commands[i];
+	}
+	usage_error("no such command: '%s'", name);
+}
 
 int main(int argc, char **argv)
 {
@@ -208,18 +161,11 @@ int main(int argc, char **argv)
 		common_option(opt);
 	if (optind == argc)
 		usage_error("no command given");
-
-	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
-		const struct command *command = &commands[i];
-
-		if (strcmp(argv[optind], command->name))
-			continue;
-		argv[optind] = argv[0];
-		argc -= optind;
-		argv += optind;
-		optind = 0;	/* glibc: start afresh */
-		command->run(argc, argv);
-		return EXIT_SUCCESS;
-	}
-	usage_error("no such command: '%s'", argv[optind]);
+	running = find_command(argv[optind]);
+	argv[optind] = argv[0];
+	argc -= optind;
+	argv += optind;
+	optind = 0;	/* glibc: start afresh */
+	running->run(argc, argv);
+	return EXIT_SUCCESS;
 }

@@ -117,14 +117,24 @@ void let_signals_through(void);
 void prepare_work(struct receiver *r);
 void work_on_message(struct receiver *r, const char *message, size_t length);
 
-void command_send(int argc, char **argv);
-void command_receive(int argc, char **argv);
-void command_dead(int argc, char **argv);
-void command_info(int argc, char **argv);
-void command_list(int argc, char **argv);
-void command_create(int argc, char **argv);
-void command_destroy(int argc, char **argv);
-void command_close(int argc, char **argv);
-void command_reopen(int argc, char **argv);
+/**
+ * struct command - a command of the program
+ * @name: its name
+ * @usage: what follows "mpmcq " in its first line of help
+ * @summary: what it does, in one line
+ * @help: its options, for --help
+ * @run: reads them from argv[1] on, and does it
+ */
+struct command {
+	const char *name;
+	const char *usage;
+	const char *summary;
+	const char *help;
+	void (*run)(int argc, char **argv);
+};
+
+extern const struct command send_command, receive_command, dead_command, info_command;
+extern const struct command list_command, create_command, destroy_command, close_command;
+extern const struct command reopen_command;
 
 #endif /* _MPMCQ_TOOL_H */

@@ -137,7 +137,7 @@ void set_tail(struct receiver *r, int form)
 	r->tail_length = form != 'r';
 }
 
-void command_receive(int argc, char **argv)
+static void run_receive(int argc, char **argv)
 {
 	static const struct option options[] = {
 		WAITING_LONG_OPTIONS,
@@ -182,3 +182,23 @@ void command_receive(int argc, char **argv)
 	if (r.failed)
 		exit(EXIT_FAILURE);	/* each has been told */
 }
+
+const struct command receive_command = {
+	.name = "receive",
+	.usage = "[-q NAME] receive [-n | -t SECONDS] [-c N | -a | -f] [-0 | -r | -e COMMAND]",
+	.summary = "take messages and print them",
+	.help =
+		"Takes one message and prints it with a newline; a closed queue that has no more\n"
+		"ends it.\n"
+		"\n"
+		"  -c, --count N          take N messages\n"
+		"  -a, --all              take messages until there are none\n"
+		"  -f, --follow           take messages for ever\n"
+		"  -0, --null             end each message with NUL, not newline\n"
+		"  -r, --raw              print nothing after a message\n"
+		"  -e, --exec COMMAND     instead of printing it, give the message to a shell command\n"
+		"                         on its standard input; it comes back unless that succeeds\n"
+		"  -n, --nonblock         do not wait while the queue is empty\n"
+		"  -t, --timeout SECONDS  wait no longer than this for a message\n",
+	.run = run_receive,
+};

@@ -96,7 +96,7 @@ static void send_lines(int fd, int delimiter, size_t msg_size)
 		err(EXIT_FAILURE, "standard input (sent before: %lu)", sent);
 }
 
-void command_send(int argc, char **argv)
+static void run_send(int argc, char **argv)
 {
 	static const struct option options[] = {
 		WAITING_LONG_OPTIONS,
@@ -136,3 +136,17 @@ void command_send(int argc, char **argv)
 		}
 	}
 }
+
+const struct command send_command = {
+	.name = "send",
+	.usage = "[-q NAME] send [-n | -t SECONDS] [-0] [-F FILE | MESSAGE...]",
+	.summary = "send messages",
+	.help =
+		"Each MESSAGE is one message; without any, each line of standard input is.\n"
+		"\n"
+		"  -F, --file FILE        the contents of FILE (-: standard input) are one message\n"
+		"  -0, --null             messages on standard input end in NUL, not newline\n"
+		"  -n, --nonblock         do not wait while the queue is full\n"
+		"  -t, --timeout SECONDS  wait no longer than this for room for a message\n",
+	.run = run_send,
+};

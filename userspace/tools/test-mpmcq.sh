@@ -180,7 +180,9 @@ result '--version is that of dkms.conf' 0 "mpmcq $version$nl"
 ok 'the module has the same version' [ "$(cat $sysfs/version)" = "$version" ]
 run "$mpmcq" --help
 ok '--help: status' came 0
-ok '--help: all commands' [ "$(grep -c '^  mpmcq ' "$tmp/out")" -eq 9 ]
+ok '--help: all commands' [ "$(sed '1,/^Commands:/d;/^$/,$d' "$tmp/out" | wc -l)" -eq 9 ]
+run "$mpmcq" create --help
+ok 'create --help: its options' grep -q -e '--exist-ok' "$tmp/out"
 
 features='packed lease dead close attach create files drop delay timeout start peek forward meta levels'
 owner=$(stat -c %U $device)
