@@ -360,6 +360,7 @@ static void get_info(const struct mpmcq_file *f, struct mpmcq_info *info)
 		.oldest_ns = mpmcq_queue_oldest_ns(q),
 		.readers_asleep = mpmcq_queue_readers_asleep(q),
 		.writers_asleep = atomic_read(&q->writers.asleep),
+		.free = mpmcq_queue_free(q),
 	};
 	export_uuid(info->uuid, &q->uuid);
 }

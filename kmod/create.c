@@ -256,6 +256,18 @@ u32 mpmcq_queue_depth(const struct mpmcq_queue *q)
 }
 
 /**
+ * mpmcq_queue_free() - estimate how many slots no message occupies
+ * @q: the queue
+ *
+ * Return: 0 to the queue's capacity; exact while no call takes or puts a slot.
+ * Context: any.
+ */
+u32 mpmcq_queue_free(const struct mpmcq_queue *q)
+{
+	return index_ring_count(&q->free);
+}
+
+/**
  * mpmcq_queue_counter() - sum of one counter over all CPUs
  * @q: the queue
  * @which: the counter

@@ -12,6 +12,7 @@ struct mpmcq_queue *mpmcq_queue_get(struct mpmcq_queue *q);
 void mpmcq_queue_put(struct mpmcq_queue *q);
 u32 mpmcq_queue_depth(const struct mpmcq_queue *q);
 u32 mpmcq_queue_dead(const struct mpmcq_queue *q);
+u32 mpmcq_queue_free(const struct mpmcq_queue *q);
 u32 mpmcq_queue_leased(const struct mpmcq_queue *q);
 u32 mpmcq_queue_parked(const struct mpmcq_queue *q);
 u64 mpmcq_queue_counter(const struct mpmcq_queue *q, enum mpmcq_counter which);

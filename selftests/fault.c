@@ -380,6 +380,7 @@ TEST_F_TIMEOUT(queue, stuck_readers, 300)
 TEST_F(queue, stuck_reader_keeps_its_message)
 {
 	struct call stuck, good;
+	struct mpmcq_info info;
 	struct held held;
 
 	if (!hold(_metadata, &held))
@@ -389,6 +390,8 @@ TEST_F(queue, stuck_reader_keeps_its_message)
 	EXPECT_EQ(3, put_msg(self->nb, 3, 7));
 	ASSERT_EQ(0, await_faults(&held, 1));
 	EXPECT_EQ(0, depth(self->fd));
+	ASSERT_EQ(0, query(self->fd, &info));
+	EXPECT_EQ(self->capacity - 1, info.free);
 	EXPECT_EQ(3, put_msg(self->nb, 3, 8));
 	EXPECT_EQ(3, finish_call(&good));
 	EXPECT_TRUE(is_filled(large, 3, 8));

@@ -99,6 +99,7 @@ TEST(counters)
 	EXPECT_EQ(5, info.received);
 	EXPECT_EQ(1, info.depth);
 	EXPECT_EQ(4, info.leased);
+	EXPECT_EQ(3, info.free);
 	EXPECT_EQ(1, ack(le, msg[0].id));
 	EXPECT_EQ(1, nack(le, msg[1].id));
 	EXPECT_EQ(1, reject(le, msg[2].id));
@@ -110,6 +111,8 @@ TEST(counters)
 	EXPECT_EQ(0, info.leased);
 	EXPECT_EQ(1, info.dead);
 	EXPECT_EQ(3, info.depth);
+	EXPECT_EQ(4, info.free);
+	EXPECT_EQ(0, info.reserved);
 
 	/* The one that came back comes back once more, and is set aside. */
 	le = attach(fd, O_RDONLY | O_NONBLOCK, LEASE, 0);

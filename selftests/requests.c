@@ -9,7 +9,7 @@
 #include "own_test.h"
 
 /* What programs of 32 and of 64 bits have to agree about. */
-static_assert(sizeof(struct mpmcq_info) == 192, "info");
+static_assert(sizeof(struct mpmcq_info) == 200, "info");
 static_assert(offsetof(struct mpmcq_info, features) == MPMCQ_INFO_SIZE_VER0, "info");
 static_assert(offsetof(struct mpmcq_info, modes) == 32, "info");
 static_assert(offsetof(struct mpmcq_info, number) == 64, "info");

@@ -468,6 +468,9 @@ const char *misinformed(const struct mpmcq_info *info, __u32 size, const struct 
 	CHECK(number, info->number && (!q->number || info->number == q->number));
 	CHECK(parked, q->like.flags & MPMCQ_DELAY || !info->parked);
 	CHECK_COUNT(parked, q->parked.n);
+	CHECK_COUNT(free, q->like.capacity - waiting(q, false) - q->dead.n - q->leased -
+			  q->parked.n);
+	CHECK(reserved, !info->reserved);
 	CHECK(retry_ms, info->retry_ms == q->like.retry_ms);
 	CHECK(retry_max_ms, info->retry_max_ms == q->like.retry_max_ms);
 	/* Of most calls by others we are not told how many messages they ended. */

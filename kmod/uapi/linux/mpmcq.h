@@ -89,6 +89,9 @@
  * @snd_timeout_ms: out: of this open file, as in struct mpmcq_mode; 0 for no limit
  * @readers_asleep: out: tasks that wait in a read, also of dead messages
  * @writers_asleep: out: tasks that wait for room, in a write or MPMCQ_IOC_FORWARD
+ * @free: out: slots without a message.  What is missing in @free + @depth + @leased + @dead +
+ *	@parked to make @capacity are messages that a call copies or moves at this moment
+ * @reserved: out: 0
  * @uuid: out: random UUID of the queue; together with @found of struct mpmcq_peek it names a
  *	message in the world
  *
@@ -130,6 +133,8 @@ struct mpmcq_info {
 	__u32 snd_timeout_ms;
 	__u32 readers_asleep;
 	__u32 writers_asleep;
+	__u32 free;
+	__u32 reserved;
 	__u8 uuid[16];
 };
 
