@@ -52,8 +52,11 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		add(epoll, argv[i]);
 	while (open_queues > 0) {
-		if (epoll_wait(epoll, &event, 1, -1) < 0)
+		if (epoll_wait(epoll, &event, 1, -1) < 0) {
+			if (errno == EINTR)
+				continue;
 			err(1, "epoll");
+		}
 		if (print_message(event.data.fd))
 			continue;
 		close(event.data.fd);

@@ -15,11 +15,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include <libmpmcq.h>
 
-#define SIZE		1024	/* bytes of a request or a reply */
+#define SIZE		1024	/* bytes of a request or a reply of this client */
+#define LONGEST		65536	/* bytes of a message of any queue */
+#define PREFIX		"reply-"	/* of the names of queues for replies */
 #define PATIENCE_MS	10000
 
 static int check(int ret, const char *what)
@@ -45,7 +48,12 @@ static int make_reply_queue(void)
 		.size = sizeof(create), .capacity = 2, .msg_size = SIZE, .mode = 0600,
 	};
 
-	snprintf(reply_queue, sizeof(reply_queue), "reply-%d", (int)getpid());
+	unsigned long long number;
+
+	/* Nobody else has it, or had it: a late reply to a client that is gone finds no queue. */
+	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+		err(1, "random number");
+	snprintf(reply_queue, sizeof(reply_queue), PREFIX "%016llx", number);
 	check(mpmcq_create_queue(reply_queue, &create), reply_queue);
 	atexit(remove_reply_queue);
 	return check(mpmcq_open(reply_queue, O_RDONLY), reply_queue);
@@ -84,17 +92,18 @@ static void reply(const char *to, char *text)
 
 static void serve(int requests)
 {
-	char message[SIZE + 1], *text;
+	static char message[LONGEST + 1];
+	char *text;
 	int length;
 
-	while ((length = check(mpmcq_receive(requests, message, SIZE), "request")) > 0) {
+	while ((length = check(mpmcq_receive(requests, message, LONGEST), "request")) > 0) {
 		message[length] = '\0';
 		text = strchr(message, ' ');
 		if (!text || !text[1])
 			continue;
 		*text = '\0';
-		/* A name with a '/' would be a path, and the client's choice of file. */
-		if (!strchr(message, '/'))
+		/* Else the client could choose any queue, or by a '/' any file. */
+		if (!strncmp(message, PREFIX, strlen(PREFIX)) && !strchr(message, '/'))
 			reply(message, text + 1);
 	}
 }

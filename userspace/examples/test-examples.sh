@@ -67,17 +67,30 @@ mpmcq destroy example-a
 
 mpmcq create example-a
 "$examples/worker" example-a &
-sleep 0.5
+# Until it holds SIGTERM back.
+until grep -q '^SigBlk:[[:space:]]*0*4000$' "/proc/$!/status"; do sleep 0.1; done
 kill $!
 passes 'worker: ends with SIGTERM, and without an error' wait $!
 mpmcq destroy example-a
 
 mpmcq create example-a
 "$examples/request" --serve example-a &
+serving=$!
 passes 'request: a reply' prints 'HELLO' "$examples/request" example-a hello
 passes 'request: and another' prints 'HELLO AGAIN' "$examples/request" example-a 'hello again'
+mpmcq create victim
+mpmcq create -s 65536 long
+"$examples/request" --serve long &
+server=$!
+mpmcq -q long send 'victim stolen' "$(head -c 60000 /dev/zero | tr '\0' x)"
+passes 'request: a reply after odd requests' prints 'FINE' "$examples/request" long fine
+passes 'request: no reply to a queue that is not for replies' \
+	sh -c '[ "$(mpmcq -q victim info | sed -n "s/^sent: *//p")" = 0 ]'
+mpmcq -q long close
+wait "$server"
+mpmcq destroy victim long
 mpmcq -q example-a close
-passes 'request: the server ends with the queue' wait $!
+passes 'request: the server ends with the queue' wait "$serving"
 mpmcq destroy example-a
 passes 'request: no queue is left' sh -c '! ls /dev/mpmcqfs | grep .'
 fails 'without the queue' "$examples/epoll" example-a

@@ -6,6 +6,7 @@
  * in flight complete is not that of the messages: take READS 1 where the order matters.
  */
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
 #include <stdio.h>
@@ -27,14 +28,21 @@ static void ask(struct io_uring *ring, int queue, char *buffer)
 	io_uring_sqe_set_data(sqe, buffer);
 }
 
-/* Prints a message, and asks for the next.  Returns how many requests have come to their end. */
+static int failed;
+
+/*
+ * Prints a message, and asks for the next.  Returns how many requests have come to their end.  The
+ * others go on after an error, because they may have taken messages already.
+ */
 static int take(struct io_uring *ring, int queue, const struct io_uring_cqe *cqe)
 {
 	char *buffer = io_uring_cqe_get_data(cqe);
 
-	if (cqe->res < 0)
-		errx(1, "read: %s", strerror(-cqe->res));
-	if (!cqe->res)
+	if (cqe->res < 0) {
+		warnx("read: %s", strerror(-cqe->res));
+		failed = 1;
+	}
+	if (cqe->res <= 0)
 		return 1;
 	printf("%.*s\n", cqe->res, buffer);
 	ask(ring, queue, buffer);
@@ -56,7 +64,7 @@ int main(int argc, char **argv)
 		ask(&ring, queue, buffers[i]);
 	while (ended < READS) {
 		ret = io_uring_submit_and_wait(&ring, 1);
-		if (ret < 0)
+		if (ret < 0 && ret != -EINTR)
 			errx(1, "io_uring: %s", strerror(-ret));
 		while (!io_uring_peek_cqe(&ring, &cqe)) {
 			ended += take(&ring, queue, cqe);
@@ -64,5 +72,5 @@ int main(int argc, char **argv)
 		}
 	}
 	io_uring_queue_exit(&ring);
-	return 0;
+	return failed;
 }

@@ -50,7 +50,7 @@ int main(int argc, char **argv)
 
 	if (queue < 0)
 		errx(1, "%s: %s", argc == 2 ? argv[1] : "usage: worker QUEUE", strerror(-queue));
-	ret = mpmcq_run_worker(queue, AT_A_TIME, catch_term(), work, NULL);
+	ret = mpmcq_run_worker(queue, AT_A_TIME, catch_term(), 0, work, NULL);
 	if (ret < 0)
 		errx(1, "%s: %s", argv[1], strerror(-ret));
 	return 0;

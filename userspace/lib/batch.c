@@ -57,8 +57,8 @@ static int send_packed(int fd, const void *headers, size_t header_size, const st
 
 		if (headers)
 			copies[i].msg = *header_at(headers, header_size, i);
-		/* What does not fit in len is too long for any queue. */
-		if (iov[i].iov_len > UINT32_MAX) {
+		/* Too long for any queue, and for len, and for the sum with its padding. */
+		if (iov[i].iov_len > INT32_MAX) {
 			if (!i)
 				return -EMSGSIZE;
 			count = i;
@@ -93,7 +93,9 @@ static int unpack_header(const char *at, size_t left, void *header, size_t heade
 	if (left < header_size)
 		return -EBADMSG;
 	memcpy(&msg, at, sizeof(msg));
-	if (!msg.len || padded(msg.len) > left - header_size)
+	left -= header_size;
+	/* The first comparison keeps the sum of the second from wrapping around. */
+	if (!msg.len || msg.len > left || padded(msg.len) > left)
 		return -EBADMSG;
 	memcpy(header, at, header_size);
 	return 0;

@@ -15,6 +15,8 @@ static int settle(int fd, struct mpmcq_settle *settle)
 	settle->size = sizeof(*settle);
 	if (settle->flags & MPMCQ_SETTLE_DELAY)
 		features |= MPMCQ_FEATURE_DELAY;
+	if (settle->op == MPMCQ_SETTLE_REVIVE)
+		features |= MPMCQ_FEATURE_DEAD;
 	ret = mpmcq__request(fd, MPMCQ_IOC_SETTLE, settle, features);
 	/* Leases that had ended show in the number of those that had not. */
 	return ret && ret != -ENOENT ? ret : (int)settle->done;
@@ -42,7 +44,15 @@ EXPORT int mpmcq_settle_all(int fd, unsigned int op, unsigned int flags, unsigne
 
 EXPORT int mpmcq_forward_message(int fd, struct mpmcq_forward *forward)
 {
-	return mpmcq__request(fd, MPMCQ_IOC_FORWARD, forward, MPMCQ_FEATURE_FORWARD);
+	struct mpmcq_forward args;
+	uint64_t features = MPMCQ_FEATURE_FORWARD;
+
+	mpmcq__copy_args(&args, sizeof(args), forward);
+	if (args.delay_ms)
+		features |= MPMCQ_FEATURE_DELAY;
+	if (args.priority)
+		features |= MPMCQ_FEATURE_LEVELS;
+	return mpmcq__request(fd, MPMCQ_IOC_FORWARD, forward, features);
 }
 
 EXPORT int mpmcq_peek_message(int fd, struct mpmcq_peek *peek)

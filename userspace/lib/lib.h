@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "libmpmcq.h"
 
@@ -20,7 +21,9 @@
 
 int mpmcq__request(int fd, unsigned long cmd, void *args, uint64_t features);
 int mpmcq__request_number(int fd, unsigned long cmd, unsigned long number, uint64_t features);
+void mpmcq__copy_args(void *to, size_t size, const void *from);
 bool mpmcq__is_queue(int fd);
+int mpmcq__stat_queue(const char *name, struct stat *st);
 
 int64_t mpmcq__now_ms(void);
 int64_t mpmcq__end_of(int timeout_ms);

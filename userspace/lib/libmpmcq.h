@@ -7,11 +7,17 @@
  * are one system call are safe in signal handlers.  It defines no struct of its own; those of
  * linux/mpmcq.h begin with their size, which the caller sets.
  *
+ * A thread that pthread_cancel(3) ends within a call, or a handler that does not return, leaves
+ * descriptors open and memory allocated.
+ *
  * Each call returns a negative errno if it fails, and leaves the variable errno undefined.  Besides
  * those that a call lists:
  *
- * -EBADF: the descriptor is not open, is of no queue, or not open for what the call does.
- * -EFAULT: memory that the caller names is not accessible.
+ * -EBADF: the descriptor is not open, or not open for what the call does; or it is of no queue, but
+ *	mpmcq_send(), mpmcq_receive() and the calls like them use any file as write(2) and read(2)
+ *	do.
+ * -EFAULT: memory that the caller names is not accessible.  The library itself reads names, paths
+ *	and structs, so these have to be.
  * -EINVAL: a flag is not known, a field is out of range, or two do not go together.
  * -E2BIG: @size of a struct is more than a page.
  * -ENOSYS: the library or the module is older than what the call asks for.  No call returns
@@ -62,6 +68,7 @@ int mpmcq_check_features(int fd, __u64 features, char *text, size_t size);
  * -EACCES: the permissions forbid it, or the mount has the option nodev.
  * -EINVAL: another flag.
  * -EMFILE, -ENFILE, -ENOMEM: as of open(2).
+ * -ELOOP: as of open(2).
  * -ENAMETOOLONG: the path is longer than 4095 bytes, or the name than 255.
  * -ENODEV: no mpmcqfs is mounted there, the module is not loaded, or the file is no queue.
  * -ENOENT: there is no such queue in that mpmcqfs, or the name is empty.
@@ -204,7 +211,8 @@ ssize_t mpmcq_send(int fd, const void *message, size_t len);
  * Return: the length in bytes; 0 at the end of a closed queue, or if @size is 0; or
  * -EAGAIN: there is no message, and the call may not wait, or no longer.
  * -EBUSY: another thread reads by this open file, which has leases and is not packed.
- * -EDEADLK: the queue is closed, and what this open file holds would have to be settled first.
+ * -EDEADLK: the queue is closed, and what this open file holds would have to be settled first; with
+ *	O_NONBLOCK that is -EAGAIN.
  * -EINTR: a signal came while it waited.
  * -EMSGSIZE: @buf is too short for the message, which stays.
  * -ENOBUFS: this open file holds as many messages as it may.
@@ -219,8 +227,9 @@ ssize_t mpmcq_receive(int fd, void *buf, size_t size);
  * @timeout_ms: how long to wait for room, in milliseconds; 0: not at all, negative: for ever
  *
  * O_NONBLOCK and the timeouts of the open file do not matter.  The call waits by poll(2), which
- * goes by the priority of the open file: in a queue that drops the oldest, let no packed message
- * have a lower one.
+ * goes by the priority of the open file.  In a queue that drops the oldest, a packed message of a
+ * lower priority may find no room where poll(2) says that there is some: the call then tries again
+ * each millisecond.
  *
  * Return: as of mpmcq_send(); -EAGAIN if the time is over; -EINTR also with SA_RESTART.
  */
@@ -236,8 +245,11 @@ ssize_t mpmcq_send_timed(int fd, const void *message, size_t len, int timeout_ms
  * O_NONBLOCK and the timeouts of the open file do not matter.  A message wakes all that wait in
  * this call, and one that waits in mpmcq_receive(): where many wait, use @rcv_timeout_ms.
  *
- * Return: as of mpmcq_receive(); -EAGAIN if the time is over; -EINTR also with SA_RESTART; -EINVAL
- * also if the open file has leases, and neither MPMCQ_MODE_PACKED nor O_NONBLOCK.
+ * Return: as of mpmcq_receive(), but
+ * -EAGAIN: the time is over.
+ * -EDEADLK: also with O_NONBLOCK; if the queue is closed during the call, up to 100 ms later.
+ * -EINTR: also with SA_RESTART.
+ * -EINVAL: also if the open file has leases, and neither MPMCQ_MODE_PACKED nor O_NONBLOCK.
  */
 ssize_t mpmcq_receive_timed(int fd, void *buf, size_t size, int timeout_ms);
 
@@ -371,7 +383,8 @@ typedef int (*mpmcq_handler)(int fd, const struct mpmcq_msg *msg, const void *da
  * mpmcq_run_worker() - take messages under lease, have them worked on, and settle them
  * @fd: a queue, open for reading; its own modes do not matter and stay
  * @max_held: how many messages to take at a time at most, 1 to MPMCQ_MAX_HELD_MAX
- * @stop_fd: the call stops when this descriptor becomes readable; -1 if there is none
+ * @stop_fd: the call stops when this descriptor becomes readable; negative if there is none
+ * @flags: 0
  * @handler: called for one message after the other, in the calling thread
  * @arg: for it
  *
@@ -387,7 +400,8 @@ typedef int (*mpmcq_handler)(int fd, const struct mpmcq_msg *msg, const void *da
  * -EINVAL: also if @handler returned another number, or @max_held is 0 or too large.
  * -EMFILE, -ENFILE, -ENOMEM: there is no descriptor, or no memory, for the open file.
  */
-int mpmcq_run_worker(int fd, unsigned int max_held, int stop_fd, mpmcq_handler handler, void *arg);
+int mpmcq_run_worker(int fd, unsigned int max_held, int stop_fd, unsigned int flags,
+		     mpmcq_handler handler, void *arg);
 
 /* --- looking, dead messages --- */
 
@@ -429,43 +443,52 @@ int mpmcq_purge_dead(int fd, unsigned int count);
  * mpmcq_save_queue() - write all messages of a queue to a file
  * @fd: a queue, open for reading and writing
  * @path: of the file; one that is there is replaced, at once, when the new one is on the disk
- * @timeout_ms: how long to wait for messages that readers hold, in milliseconds; negative: for ever
+ * @timeout_ms: how long to wait for messages that readers hold, or that a call of a reader or a
+ *	writer copies at that moment, in milliseconds; negative: for ever
+ * @flags: 0
  *
  * Closes the queue, and leaves it closed, with all messages in it, for the caller to remove.  After
- * an error the queue is as open as it was, and the file as it was; but if only its folder could not
- * be synced, the file is the new one.  Stop readers and writers first: a message that a call of
- * theirs has in hand is in no place where this call looks.
+ * an error the queue is open again if it was open before, also if another program has closed it
+ * meanwhile.  The file is then as it was; but if only its directory could not be synced, the file
+ * is the new one.
  *
  * Return: how many messages were saved, or
- * -EAGAIN: readers held messages until the time was over.
- * -EBUSY: readers or writers changed the queue meanwhile.
+ * -EAGAIN: readers held messages, or a call copied one, until the time was over.
+ * -EBUSY: readers or writers changed the queue meanwhile, or a delay ended.
+ * -EDEADLK: @fd itself holds messages.
  * -EINTR: a signal came while the call waited.
  * -EPERM: as of mpmcq_close_queue().
  * -ENOMEM: there is no memory for a message.
  * Any errno of open(2), write(2), fsync(2) and rename(2) of the file.
  */
-int mpmcq_save_queue(int fd, const char *path, int timeout_ms);
+int mpmcq_save_queue(int fd, const char *path, int timeout_ms, unsigned int flags);
 
 /**
  * mpmcq_restore_queue() - make a queue with all messages that were saved
  * @path: of the file, which stays
  * @name: of the queue, as of mpmcq_open(); there must not be one
+ * @flags: 0
  *
- * The queue has the configuration and the mode of the one that was saved, and a new uuid.  Each
+ * The queue has the configuration and the mode of the one that was saved, its owner and group as
+ * far as the caller may set them, and a new uuid.  It is open, for readers and for writers.  Each
  * message has its bytes, order, priority, deliveries and reason, and waits for the delay that it
  * had left when it was saved.  It has a new name (@seq), age and sender, and is no suspect.
  *
  * Until the call ends only the caller's user id may open the queue.  Nobody may use it until then.
- * If the call fails it removes the queue.
+ * If the call fails it removes the queue.  Each delivery of a message takes two system calls, and
+ * messages that were delivered before are held until the end: if the queue's lease_ms is so short
+ * that leases end meanwhile, the call fails.  Restore only files that you trust: a few bytes can
+ * ask for millions of deliveries.
  *
  * Return: a descriptor of the queue, open for reading and writing and close-on-exec, so that a
  * queue with MPMCQ_AUTO_CLOSE stays open; or
  * -EBADMSG: the file is not whole, or was not written by mpmcq_save_queue().
  * -EBUSY: another program used the queue, or leases ended before the queue was complete.
+ * -ENOSYS: also if a newer library wrote the file.
  * The errors of mpmcq_create_queue() and mpmcq_attach_queue(), and any errno of open(2) and read(2)
  * of the file.
  */
-int mpmcq_restore_queue(const char *path, const char *name);
+int mpmcq_restore_queue(const char *path, const char *name, unsigned int flags);
 
 #ifdef __cplusplus
 }

@@ -51,15 +51,41 @@ int mpmcq__left_until(int64_t end)
 	return left <= 0 ? 0 : left > INT_MAX ? INT_MAX : left;
 }
 
-/* Returns 0 when @fd may be ready. */
-static int wait_for(int fd, short events, int64_t end)
+#define TRIES_MAX	4	/* in a row, before waits that poll(2) ends too early are slowed */
+#define HELD_LOOK_MS	100	/* between two looks whether a queue has been closed */
+
+/*
+ * Returns 0 when @fd may be ready, after at most @most_ms if that is not negative.  @tries is how
+ * many were in vain so far: poll(2) goes by the priority of the open file, so for another message
+ * it may be ready at once, again and again.
+ */
+static int wait_for(int fd, short events, int64_t end, int most_ms, unsigned int tries)
 {
 	struct pollfd poll_fd = { .fd = fd, .events = events };
-	int ready = poll(&poll_fd, 1, mpmcq__left_until(end));
+	int left = mpmcq__left_until(end);
+	bool is_cut = most_ms >= 0 && (left < 0 || left > most_ms);
+	int ready;
 
+	if (tries >= TRIES_MAX && left && poll(NULL, 0, 1) < 0)
+		return -errno;
+	ready = poll(&poll_fd, 1, is_cut ? most_ms : left);
 	if (ready < 0)
 		return -errno;
-	return ready ? 0 : -EAGAIN;
+	return ready || is_cut ? 0 : -EAGAIN;
+}
+
+/*
+ * An open file that holds messages of a closed queue would wait for itself.  A read with O_NONBLOCK
+ * does not tell, and poll(2) does not end if the queue is closed meanwhile.
+ */
+static int wait_to_receive(int fd, int64_t end, unsigned int tries)
+{
+	struct mpmcq_info info = { .size = sizeof(info) };
+	bool holds = !mpmcq_get_info(fd, &info) && info.held;
+
+	if (holds && info.closed)
+		return -EDEADLK;
+	return wait_for(fd, POLLIN, end, holds ? HELD_LOOK_MS : -1, tries);
 }
 
 static ssize_t send_now(int fd, const struct iovec *iov)
@@ -87,6 +113,7 @@ EXPORT ssize_t mpmcq_send_timed(int fd, const void *message, size_t len, int tim
 {
 	struct iovec iov = { (void *)message, len };
 	int64_t end = mpmcq__end_of(timeout_ms);
+	unsigned int tries = 0;
 	ssize_t ret;
 	int wait;
 
@@ -94,7 +121,7 @@ EXPORT ssize_t mpmcq_send_timed(int fd, const void *message, size_t len, int tim
 	if (!len)
 		return mpmcq_send(fd, message, len);
 	while ((ret = send_now(fd, &iov)) == -EAGAIN) {
-		wait = wait_for(fd, POLLOUT, end);
+		wait = wait_for(fd, POLLOUT, end, -1, tries++);
 		if (wait)
 			return wait;
 	}
@@ -105,11 +132,17 @@ EXPORT ssize_t mpmcq_receive_timed(int fd, void *buf, size_t size, int timeout_m
 {
 	struct iovec iov = { buf, size };
 	int64_t end = mpmcq__end_of(timeout_ms);
+	unsigned int tries = 0;
 	ssize_t ret;
 	int wait;
 
 	while ((ret = receive_now(fd, &iov)) == -EAGAIN) {
-		wait = wait_for(fd, POLLIN, end);
+		wait = wait_to_receive(fd, end, tries++);
+		if (wait == -EDEADLK) {
+			/* A message may have come before the queue was closed. */
+			ret = receive_now(fd, &iov);
+			return ret == -EAGAIN ? wait : ret;
+		}
 		if (wait)
 			return wait;
 	}

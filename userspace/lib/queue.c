@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "lib.h"
@@ -50,10 +51,10 @@ static int find_place(const char *name, struct place *place)
 	return 0;
 }
 
-/* Returns a descriptor of the directory for queues at @path. */
-static int open_mpmcqfs(const char *path)
+/* Returns a descriptor of the directory for queues at @path, which is opened with @flags. */
+static int open_mpmcqfs(const char *path, int flags)
 {
-	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int dir = open(path, flags | O_DIRECTORY | O_CLOEXEC);
 	struct statfs fs;
 
 	if (dir < 0)
@@ -72,33 +73,75 @@ static int why_not_opened(const struct place *place, int error)
 	if (error != ENOENT && error != ENOTDIR)
 		return -error;
 	if (!statfs(place->dir, &fs) && fs.f_type == MPMCQFS_MAGIC)
-		return -error;
+		return error == ENOTDIR ? -ENODEV : -error;
+	return -ENODEV;
+}
+
+/* Whether a device with this number is of another module, as far as sysfs tells. */
+static bool is_other_device(dev_t number)
+{
+	char path[64], subsystem[PATH_MAX];
+	const char *name;
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "/sys/dev/char/%u:%u/subsystem", major(number), minor(number));
+	length = readlink(path, subsystem, sizeof(subsystem) - 1);
+	if (length < 0)
+		return false;
+	subsystem[length] = '\0';
+	name = strrchr(subsystem, '/');
+	return strcmp(name ? name + 1 : subsystem, "mpmcq");
+}
+
+/* Whether @found, opened with O_PATH, may be a queue. */
+static bool may_be_queue(int found)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (fstat(found, &st) < 0 || !S_ISCHR(st.st_mode))
+		return false;
+	if (!fstatfs(found, &fs) && fs.f_type == MPMCQFS_MAGIC)
+		return true;
+	return !is_other_device(st.st_rdev);
+}
+
+/* Opens the file itself that was found, so that no other can take its place. */
+static int open_found(int found, const struct place *place, int flags)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/thread-self/fd/%d", found);
+	fd = open(path, flags | O_CLOEXEC | O_NOCTTY);
+	/* There may be no procfs. */
+	if (fd < 0 && errno == ENOENT)
+		fd = open(place->path, flags | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return why_not_opened(place, errno);
+	if (mpmcq__is_queue(fd))
+		return fd;
+	close(fd);
 	return -ENODEV;
 }
 
 EXPORT int mpmcq_open(const char *name, int flags)
 {
 	struct place place;
-	struct stat st;
-	int fd, ret;
+	int found, ret;
 
 	if (flags & ~(O_ACCMODE | O_NONBLOCK | O_CLOEXEC) || (flags & O_ACCMODE) == O_ACCMODE)
 		return -EINVAL;
 	ret = find_place(name, &place);
 	if (ret)
 		return ret;
+	found = open(place.path, O_PATH | O_CLOEXEC);
+	if (found < 0)
+		return why_not_opened(&place, errno);
 	/* The open of another kind of file may wait, or have effects. */
-	if (stat(place.path, &st) < 0)
-		return why_not_opened(&place, errno);
-	if (!S_ISCHR(st.st_mode))
-		return -ENODEV;
-	fd = open(place.path, flags | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return why_not_opened(&place, errno);
-	if (mpmcq__is_queue(fd))
-		return fd;
-	close(fd);
-	return -ENODEV;
+	ret = may_be_queue(found) ? open_found(found, &place, flags) : -ENODEV;
+	close(found);
+	return ret;
 }
 
 /* --- making queues --- */
@@ -118,8 +161,7 @@ static int copy_config(struct mpmcq_create *to, const struct mpmcq_create *from)
 	for (uint32_t i = sizeof(*to); i < from->size; i++)
 		if (bytes[i])
 			return -ENOSYS;
-	memset(to, 0, sizeof(*to));
-	memcpy(to, from, from->size < sizeof(*to) ? from->size : sizeof(*to));
+	mpmcq__copy_args(to, sizeof(*to), from);
 	to->size = sizeof(*to);
 	return to->name ? -EINVAL : 0;
 }
@@ -166,13 +208,13 @@ EXPORT int mpmcq_create_queue(const char *name, const struct mpmcq_create *confi
 	if (ret)
 		return ret;
 	create.name = (uintptr_t)place.file;
-	return create_by(open_mpmcqfs(place.dir), &create);
+	return create_by(open_mpmcqfs(place.dir, O_RDONLY), &create);
 }
 
 /* Returns a descriptor of the module by which a queue without a name can be made. */
 static int open_module(void)
 {
-	int fd = open_mpmcqfs(MOUNT), other;
+	int fd = open_mpmcqfs(MOUNT, O_RDONLY), other;
 
 	if (fd >= 0)
 		return fd;
@@ -190,6 +232,15 @@ EXPORT int mpmcq_create_private(const struct mpmcq_create *config)
 	return ret ? ret : create_by(open_module(), &create);
 }
 
+/* Describes the file of a queue.  Takes no descriptor. */
+int mpmcq__stat_queue(const char *name, struct stat *st)
+{
+	struct place place;
+	int ret = find_place(name, &place);
+
+	return ret ? ret : stat(place.path, st) < 0 ? -errno : 0;
+}
+
 EXPORT int mpmcq_remove_queue(const char *name)
 {
 	struct place place;
@@ -198,7 +249,7 @@ EXPORT int mpmcq_remove_queue(const char *name)
 	ret = find_place(name, &place);
 	if (ret)
 		return ret;
-	dir = open_mpmcqfs(place.dir);
+	dir = open_mpmcqfs(place.dir, O_PATH);
 	if (dir < 0)
 		return dir;
 	ret = unlinkat(dir, place.file, 0) < 0 ? -errno : 0;
@@ -229,10 +280,13 @@ static uint64_t features_of_modes(uint32_t modes, uint32_t timeouts, uint32_t pr
 
 EXPORT int mpmcq_attach_queue(int fd, const struct mpmcq_attach *attach)
 {
-	uint32_t timeouts = attach->rcv_timeout_ms | attach->snd_timeout_ms;
-	uint64_t features = features_of_modes(attach->modes, timeouts, attach->priority);
+	struct mpmcq_attach args;
+	uint64_t features;
 
-	features |= MPMCQ_FEATURE_ATTACH;
+	mpmcq__copy_args(&args, sizeof(args), attach);
+	features = MPMCQ_FEATURE_ATTACH |
+		   features_of_modes(args.modes, args.rcv_timeout_ms | args.snd_timeout_ms,
+				     args.priority);
 	return mpmcq__request(fd, MPMCQ_IOC_ATTACH, (void *)attach, features);
 }
 
@@ -243,15 +297,22 @@ EXPORT int mpmcq_get_info(int fd, struct mpmcq_info *info)
 
 EXPORT int mpmcq_set_mode(int fd, const struct mpmcq_mode *mode)
 {
-	uint32_t timeouts = mode->rcv_timeout_ms | mode->snd_timeout_ms;
+	struct mpmcq_mode args;
+	uint64_t features;
 
-	return mpmcq__request(fd, MPMCQ_IOC_MODE, (void *)mode,
-		       features_of_modes(mode->modes, timeouts, mode->priority));
+	mpmcq__copy_args(&args, sizeof(args), mode);
+	features = features_of_modes(args.modes, args.rcv_timeout_ms | args.snd_timeout_ms,
+				     args.priority);
+	return mpmcq__request(fd, MPMCQ_IOC_MODE, (void *)mode, features);
 }
 
 EXPORT int mpmcq_close_queue(int fd, unsigned int flags)
 {
-	return mpmcq__request_number(fd, MPMCQ_IOC_CLOSE, flags, MPMCQ_FEATURE_CLOSE);
+	uint64_t features = MPMCQ_FEATURE_CLOSE;
+
+	if (flags & MPMCQ_CLOSE_DUE)
+		features |= MPMCQ_FEATURE_DELAY;
+	return mpmcq__request_number(fd, MPMCQ_IOC_CLOSE, flags, features);
 }
 
 EXPORT int mpmcq_reopen_queue(int fd)

@@ -38,12 +38,13 @@ struct keeper {
 /**
  * struct restore - a queue that is being restored
  * @saved: the file
- * @header: of that
- * @fd: the queue, without modes
- * @packed: another open file of it, packed, for writing
- * @reader: another one, which holds a message while it is delivered
- * @keepers: those that keep messages, in the order of the file
- * @keeper_count: how many
+ * @header: the header of the file
+ * @sum: the sum at the end of the file, when it was read before; else 0
+ * @fd: descriptor of the queue, without modes
+ * @packed: another open file of the queue, packed, for writing
+ * @reader: another open file, which holds a message while it is delivered
+ * @keepers: open files that hold messages, in the order of the file
+ * @keeper_count: number of keepers
  * @given: how many messages were given back by keepers
  * @renew_at: when to renew all leases, by mpmcq__now_ms()
  * @message: of the file, the last one read
@@ -53,6 +54,7 @@ struct keeper {
 struct restore {
 	struct saved saved;
 	struct saved_header header;
+	uint64_t sum;
 	int fd;
 	int packed;
 	int reader;
@@ -121,7 +123,12 @@ static int begin(struct restore *r)
 	ret = mpmcq__saved_read(&r->saved, &header, sizeof(header));
 	if (ret)
 		return ret;
-	if (header.magic != SAVED_MAGIC || header.msg_size > 65536 || header.reserved ||
+	if (memcmp(header.magic, SAVED_MAGIC, sizeof(header.magic)))
+		return -EBADMSG;
+	if (header.version != SAVED_VERSION)
+		return -ENOSYS;
+	/* Flags of the call, such as MPMCQ_EXIST_OK, are never those of a queue. */
+	if (header.flags >= MPMCQ_EXIST_OK || header.msg_size > 65536 || header.reserved ||
 	    header.levels > MPMCQ_LEVELS_MAX || header.mode > 0777)
 		return -EBADMSG;
 	if (r->data && memcmp(&header, &r->header, sizeof(header)))
@@ -132,7 +139,7 @@ static int begin(struct restore *r)
 
 typedef int (*step_fn)(struct restore *r);
 
-/* Calls @step for each message. */
+/* Calls @step for each message.  A file that has changed since the last time is refused. */
 static int walk_messages(struct restore *r, step_fn step)
 {
 	int ret = begin(r);
@@ -144,6 +151,9 @@ static int walk_messages(struct restore *r, step_fn step)
 		if (ret)
 			return ret;
 	}
+	if (!ret && r->sum && r->sum != r->saved.sum)
+		return -EBADMSG;
+	r->sum = r->saved.sum;
 	return ret;
 }
 
@@ -191,21 +201,36 @@ static int settle_one(int fd, unsigned int op, unsigned int flags, unsigned int 
 	return ret == 1 ? 0 : ret ? ret : -EBUSY;
 }
 
+/* Renews all leases several times in lease_ms, where they end by themselves. */
+static int renew(struct restore *r)
+{
+	int ret = 0;
+
+	if (!r->header.lease_ms || mpmcq__now_ms() < r->renew_at)
+		return 0;
+	r->renew_at = mpmcq__now_ms() + r->header.lease_ms / 8;
+	for (unsigned int i = 0; ret >= 0 && i < r->keeper_count; i++)
+		ret = mpmcq_settle_all(r->keepers[i]->fd, MPMCQ_SETTLE_TOUCH, 0, 0);
+	return ret < 0 ? ret : 0;
+}
+
 /* Delivers the message so often, each time to be read again before all others. */
-static int deliver(const struct restore *r, uint32_t times)
+static int deliver(struct restore *r, uint32_t times)
 {
 	__u64 id;
 	int ret = 0;
 
 	while (!ret && times--) {
-		ret = take_one(r, r->reader, &id);
+		ret = renew(r);
+		if (!ret)
+			ret = take_one(r, r->reader, &id);
 		if (!ret)
 			ret = settle_one(r->reader, MPMCQ_SETTLE_NACK, MPMCQ_SETTLE_FRONT, 0, id);
 	}
 	return ret;
 }
 
-static int restore_dead(const struct restore *r)
+static int restore_dead(struct restore *r)
 {
 	uint32_t deliveries = r->message.deliveries;
 	__u64 id;
@@ -284,19 +309,6 @@ static int keep(struct restore *r)
 	return ret;
 }
 
-/* Renews all leases several times in lease_ms, where they end by themselves. */
-static int renew(struct restore *r)
-{
-	int ret = 0;
-
-	if (!r->header.lease_ms || mpmcq__now_ms() < r->renew_at)
-		return 0;
-	r->renew_at = mpmcq__now_ms() + r->header.lease_ms / 8;
-	for (unsigned int i = 0; ret >= 0 && i < r->keeper_count; i++)
-		ret = mpmcq_settle_all(r->keepers[i]->fd, MPMCQ_SETTLE_TOUCH, 0, 0);
-	return ret < 0 ? ret : 0;
-}
-
 /* Step 2. */
 static int prepare(struct restore *r)
 {
@@ -367,6 +379,20 @@ static int create(const struct restore *r, const char *name)
 	return mpmcq_create_queue(name, &create);
 }
 
+/* Only root may give a queue to others; what the caller may not set stays as it is. */
+static int set_access(const struct restore *r)
+{
+	const struct saved_header *h = &r->header;
+	struct stat st;
+
+	if (fstat(r->fd, &st) < 0)
+		return -errno;
+	if ((st.st_uid != h->uid || st.st_gid != h->gid) && fchown(r->fd, h->uid, h->gid) < 0 &&
+	    fchown(r->fd, -1, h->gid) < 0 && errno != EPERM && errno != EINVAL)
+		return -errno;
+	return fchmod(r->fd, h->mode) < 0 ? -errno : 0;
+}
+
 static int fill(struct restore *r)
 {
 	int ret;
@@ -380,9 +406,23 @@ static int fill(struct restore *r)
 	ret = walk_messages(r, prepare);
 	if (!ret)
 		ret = walk_messages(r, place);
-	if (!ret && fchmod(r->fd, r->header.mode) < 0)
-		ret = -errno;
-	return ret;
+	return ret ? ret : set_access(r);
+}
+
+/* Removes the name of the queue, unless it has become that of another.  Closes the queue. */
+static void remove_queue(const struct restore *r, const char *name)
+{
+	struct stat ours, st;
+	bool is_ours = true;
+
+	if (r->fd >= 0) {
+		is_ours = !fstat(r->fd, &ours) && !mpmcq__stat_queue(name, &st) &&
+			  st.st_ino == ours.st_ino && st.st_dev == ours.st_dev;
+		/* There may be no other descriptor. */
+		close(r->fd);
+	}
+	if (is_ours)
+		mpmcq_remove_queue(name);
 }
 
 /* Returns a descriptor of the queue. */
@@ -401,9 +441,7 @@ static int restore_queue(struct restore *r, const char *name)
 	end_keepers(r);
 	if (!ret)
 		return r->fd;
-	mpmcq_remove_queue(name);
-	if (r->fd >= 0)
-		close(r->fd);
+	remove_queue(r, name);
 	return ret;
 }
 
@@ -424,11 +462,13 @@ static int restore(struct restore *r, const char *name)
 	return ret;
 }
 
-EXPORT int mpmcq_restore_queue(const char *path, const char *name)
+EXPORT int mpmcq_restore_queue(const char *path, const char *name, unsigned int flags)
 {
 	struct restore r = { .fd = -1, .packed = -1, .reader = -1 };
 	int ret;
 
+	if (flags)
+		return -EINVAL;
 	r.saved.file = fopen(path, "re");
 	if (!r.saved.file)
 		return -errno;

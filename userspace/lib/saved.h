@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The content of a queue as a file: a header, a record for each message, an end.  Numbers are those
- * of the machine.  The end has a sum over all bytes before it, so that half a file is noticed.
+ * The content of a queue as a file: a header, a record for each message, an end.  Numbers have the
+ * byte order of the machine.  The end has a sum over all bytes before it, so that half a file is
+ * noticed.  A file that an older library cannot restore gets another version.
  */
 #ifndef SAVED_H
 #define SAVED_H
@@ -9,11 +10,13 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define SAVED_MAGIC	UINT64_C(0x0a31647661736d71)
+#define SAVED_MAGIC	"qmsavd"
+#define SAVED_VERSION	1
 
 /**
  * struct saved_header - begins a file
- * @magic: SAVED_MAGIC
+ * @magic: SAVED_MAGIC, without its 0
+ * @version: SAVED_VERSION
  * @flags: as of struct mpmcq_create
  * @capacity: likewise
  * @msg_size: likewise
@@ -23,10 +26,13 @@
  * @retry_max_ms: likewise
  * @levels: likewise
  * @mode: likewise
+ * @uid: its owner
+ * @gid: its group
  * @reserved: 0
  */
 struct saved_header {
-	uint64_t magic;
+	char magic[6];
+	uint16_t version;
 	uint32_t flags;
 	uint32_t capacity;
 	uint32_t msg_size;
@@ -36,6 +42,8 @@ struct saved_header {
 	uint32_t retry_max_ms;
 	uint32_t levels;
 	uint32_t mode;
+	uint32_t uid;
+	uint32_t gid;
 	uint32_t reserved;
 };
 
@@ -61,11 +69,13 @@ struct saved_message {
 
 /**
  * struct saved - a file that is being written or read
- * @file: it
+ * @file: the open file
  * @sum: over all bytes so far
  * @count: of messages so far
  * @begin_ms: when writing began, by mpmcq__now_ms()
  * @last_delay_ms: the longest delay so far
+ * @seqs: names of the messages that were written so far; NULL when reading
+ * @room: how many @seqs there is room for
  */
 struct saved {
 	FILE *file;
@@ -73,6 +83,8 @@ struct saved {
 	uint32_t count;
 	int64_t begin_ms;
 	uint32_t last_delay_ms;
+	uint64_t *seqs;
+	uint32_t room;
 };
 
 int mpmcq__saved_write(struct saved *s, const void *bytes, size_t len);

@@ -104,6 +104,22 @@ int mpmcq__request_number(int fd, unsigned long cmd, unsigned long number, uint6
 	return ret < 0 ? explain(fd, errno, features) : ret;
 }
 
+/**
+ * mpmcq__copy_args() - copy a struct of a caller that was compiled with a shorter or longer one
+ * @to: the library's struct, which begins with its size
+ * @size: its size, in bytes
+ * @from: the caller's struct, which begins with its size; that is not checked
+ *
+ * What the caller's struct lacks is 0.
+ */
+void mpmcq__copy_args(void *to, size_t size, const void *from)
+{
+	uint32_t has = *(const uint32_t *)from;
+
+	memset(to, 0, size);
+	memcpy(to, from, has < size ? has : size);
+}
+
 static const char *const names[] = {
 	"packed", "lease", "dead", "close", "attach", "create", "files", "drop", "delay",
 	"timeout", "start", "peek", "forward", "meta", "levels",

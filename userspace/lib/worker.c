@@ -161,8 +161,8 @@ static int allocate(struct worker *w, const struct mpmcq_info *info)
 	return w->buf && w->msgs && w->ids && w->iov ? 0 : -ENOMEM;
 }
 
-EXPORT int mpmcq_run_worker(int fd, unsigned int max_held, int stop_fd, mpmcq_handler handler,
-			    void *arg)
+EXPORT int mpmcq_run_worker(int fd, unsigned int max_held, int stop_fd, unsigned int flags,
+			    mpmcq_handler handler, void *arg)
 {
 	struct mpmcq_attach attach = {
 		.size = sizeof(attach), .open_flags = O_RDONLY | O_NONBLOCK,
@@ -174,7 +174,7 @@ EXPORT int mpmcq_run_worker(int fd, unsigned int max_held, int stop_fd, mpmcq_ha
 	struct mpmcq_info info = { .size = sizeof(info) };
 	int ret;
 
-	if (!max_held || max_held > MPMCQ_MAX_HELD_MAX || !handler)
+	if (!max_held || max_held > MPMCQ_MAX_HELD_MAX || flags || !handler)
 		return -EINVAL;
 	/* poll(2) would call it readable. */
 	if (stop_fd >= 0 && fcntl(stop_fd, F_GETFD) < 0)

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/time.h>
 
 #include "test.h"
 
@@ -185,7 +186,7 @@ static void work_of(int op, unsigned int max_held, int want, const char *texts, 
 	struct log log = { .op = op, .stop_fd = -1 };
 	int fd = make_work();
 
-	IS(want, mpmcq_run_worker(fd, max_held, -1, handle, &log));
+	IS(want, mpmcq_run_worker(fd, max_held, -1, 0, handle, &log));
 	IS(0, strcmp(log.texts, texts));
 	IS(dead, info_of(fd).dead);
 	IS(0, info_of(fd).leased);
@@ -213,23 +214,23 @@ static void stopping(void)
 	struct log log = { .op = MPMCQ_SETTLE_ACK, .stop_fd = eventfd(0, EFD_CLOEXEC) };
 	int fd = make_work();
 
-	IS(0, mpmcq_run_worker(fd, 8, log.stop_fd, handle, &log));
+	IS(0, mpmcq_run_worker(fd, 8, log.stop_fd, 0, handle, &log));
 	IS(0, strcmp(log.texts, "a"));
 	TRUE(got(fd, "b") && got(fd, "c"));
-	IS(0, mpmcq_run_worker(fd, 8, log.stop_fd, handle, &log));
+	IS(0, mpmcq_run_worker(fd, 8, log.stop_fd, 0, handle, &log));
 	close(log.stop_fd);
 	close(fd);
 }
 
 static void renewing(void)
 {
-	struct log log = { .op = MPMCQ_SETTLE_ACK, .stop_fd = -1, .sleep_ms = 200 };
-	int fd = PRIVATE(.lease_ms = 400);
+	struct log log = { .op = MPMCQ_SETTLE_ACK, .stop_fd = -1, .sleep_ms = 500 };
+	int fd = PRIVATE(.lease_ms = 2000);
 
 	for (int i = 0; i < 6; i++)
 		IS(1, put(fd, "a"));
 	IS(0, mpmcq_close_queue(fd, 0));
-	IS(0, mpmcq_run_worker(fd, 8, -1, handle, &log));
+	IS(0, mpmcq_run_worker(fd, 8, -1, 0, handle, &log));
 	IS(0, strcmp(log.texts, "aaaaaa"));
 	IS(0, info_of(fd).redelivered);
 	close(fd);
@@ -237,13 +238,13 @@ static void renewing(void)
 
 static void lost_leases(void)
 {
-	struct log log = { .op = MPMCQ_SETTLE_ACK, .stop_fd = -1, .sleep_ms = 300 };
-	int fd = PRIVATE(.lease_ms = 100, .max_deliveries = 1);
+	struct log log = { .op = MPMCQ_SETTLE_ACK, .stop_fd = -1, .sleep_ms = 2500 };
+	int fd = PRIVATE(.lease_ms = 1000, .max_deliveries = 1);
 
 	IS(1, put(fd, "a"));
 	IS(1, put(fd, "b"));
 	IS(0, mpmcq_close_queue(fd, 0));
-	IS(0, mpmcq_run_worker(fd, 8, -1, handle, &log));
+	IS(0, mpmcq_run_worker(fd, 8, -1, 0, handle, &log));
 	/* The lease of b ends while the handler works on a. */
 	IS(0, strcmp(log.texts, "a"));
 	IS(2, info_of(fd).dead);
@@ -254,12 +255,13 @@ static void no_workers(void)
 {
 	int writer = PRIVATE(.open_flags = O_WRONLY), fd = PRIVATE();
 
-	IS(-EBADF, mpmcq_run_worker(writer, 1, -1, handle, NULL));
-	IS(-EBADF, mpmcq_run_worker(-1, 1, -1, handle, NULL));
-	IS(-EBADF, mpmcq_run_worker(fd, 1, 1000, handle, NULL));
-	IS(-EINVAL, mpmcq_run_worker(fd, 0, -1, handle, NULL));
-	IS(-EINVAL, mpmcq_run_worker(fd, MPMCQ_MAX_HELD_MAX + 1, -1, handle, NULL));
-	IS(-EINVAL, mpmcq_run_worker(fd, 1, -1, NULL, NULL));
+	IS(-EBADF, mpmcq_run_worker(writer, 1, -1, 0, handle, NULL));
+	IS(-EBADF, mpmcq_run_worker(-1, 1, -1, 0, handle, NULL));
+	IS(-EBADF, mpmcq_run_worker(fd, 1, 1000, 0, handle, NULL));
+	IS(-EINVAL, mpmcq_run_worker(fd, 0, -1, 0, handle, NULL));
+	IS(-EINVAL, mpmcq_run_worker(fd, MPMCQ_MAX_HELD_MAX + 1, -1, 0, handle, NULL));
+	IS(-EINVAL, mpmcq_run_worker(fd, 1, -1, 0, NULL, NULL));
+	IS(-EINVAL, mpmcq_run_worker(fd, 1, -1, 1, handle, NULL));
 	close(writer);
 	close(fd);
 }
@@ -273,11 +275,14 @@ static void interrupted(void)
 {
 	struct log log = { .op = MPMCQ_SETTLE_ACK, .stop_fd = -1 };
 	struct sigaction action = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
+	const struct itimerval often = { { 0, 100000 }, { 0, 100000 } }, never = { };
 	int fd = PRIVATE();
 
 	IS(0, sigaction(SIGALRM, &action, NULL));
-	alarm(1);
-	IS(-EINTR, mpmcq_run_worker(fd, 8, -1, handle, &log));
+	/* Again and again, as the first may come before the wait. */
+	IS(0, setitimer(ITIMER_REAL, &often, NULL));
+	IS(-EINTR, mpmcq_run_worker(fd, 8, -1, 0, handle, &log));
+	IS(0, setitimer(ITIMER_REAL, &never, NULL));
 	close(fd);
 }
 

@@ -104,6 +104,7 @@ static const struct { const char *name; const struct test *tests; } groups[] = {
 	{ "queues", queue_tests },
 	{ "messages", message_tests },
 	{ "leases", lease_tests },
+	{ "stuck", stuck_tests },
 	{ "saving", save_tests },
 	{ "processes", process_tests },
 };

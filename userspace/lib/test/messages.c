@@ -98,6 +98,24 @@ static void timed_is_woken(void)
 	close(fd);
 }
 
+/* A file that holds messages of a closed queue is told so, whether or not it may wait. */
+static void timed_holds(void)
+{
+	int fd = PRIVATE(), held = attach(fd, MPMCQ_MODE_LEASE | MPMCQ_MODE_PACKED, 8);
+	char buf[64];
+
+	IS(1, put(fd, "a"));
+	TRUE(mpmcq_receive_timed(held, buf, sizeof(buf), -1) > 0);
+	IS(-EAGAIN, mpmcq_receive_timed(held, buf, sizeof(buf), 150));
+	IS(0, mpmcq_close_queue(fd, 0));
+	IS(-EAGAIN, mpmcq_receive(held, buf, sizeof(buf)));
+	IS(-EDEADLK, mpmcq_receive_timed(held, buf, sizeof(buf), -1));
+	IS(1, mpmcq_settle_all(held, MPMCQ_SETTLE_ACK, 0, 0));
+	IS(0, mpmcq_receive_timed(held, buf, sizeof(buf), -1));
+	close(held);
+	close(fd);
+}
+
 static void timed_leases(void)
 {
 	struct mpmcq_attach args = {
@@ -329,6 +347,7 @@ const struct test message_tests[] = {
 	{ "send and receive", single },
 	{ "send and receive with a timeout", timed },
 	{ "a timed receive gets what comes", timed_is_woken },
+	{ "a timed receive of files that hold messages of a closed queue", timed_holds },
 	{ "a timed receive of files with leases", timed_leases },
 	{ "readers that would wait for themselves", busy_readers },
 	{ "signals", signals },

@@ -65,7 +65,7 @@ static void each_call(int fd, int want)
 	IS(want, mpmcq_peek_message(fd, &peek));
 	IS(want, mpmcq_revive_dead(fd, 0));
 	IS(want, mpmcq_purge_dead(fd, 0));
-	IS(-ENOSYS, mpmcq_save_queue(fd, "/tmp/lib-saved", 0));
+	IS(-ENOSYS, mpmcq_save_queue(fd, "/tmp/lib-saved", 0, 0));
 }
 
 static void too_old(int fd)

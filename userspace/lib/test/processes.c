@@ -66,7 +66,7 @@ static int worked;
 
 static void *worker(void *fd)
 {
-	return (void *)(long)mpmcq_run_worker(*(int *)fd, 16, -1, count_one, &worked);
+	return (void *)(long)mpmcq_run_worker(*(int *)fd, 16, -1, 0, count_one, &worked);
 }
 
 static void *sender(void *fd)

@@ -118,9 +118,19 @@ static void without_permission(void)
 	IS(-EACCES, mpmcq_remove_queue("lib-p"));
 }
 
+/* To remove a queue takes the right to write to the directory, not to read it. */
+static void without_looking(void)
+{
+	own_mount("mode=0733");
+	IS(0, NAMED("lib-p"));
+	IS(0, setresuid(NOBODY, NOBODY, NOBODY));
+	IS(0, mpmcq_remove_queue("lib-p"));
+}
+
 static void permissions(void)
 {
 	in_child(without_permission);
+	in_child(without_looking);
 }
 
 /* As if the module were not loaded: no file of it is there. */
@@ -170,7 +180,7 @@ static void with_limits(void)
 	IS(-EDQUOT, PRIVATE());
 	IS(-EDQUOT, attach(fd, MPMCQ_MODE_LEASE, 8));
 	IS(-EDQUOT, mpmcq_set_mode(fd, &mode));
-	IS(-EDQUOT, mpmcq_run_worker(fd, 8, -1, handle_nothing, NULL));
+	IS(-EDQUOT, mpmcq_run_worker(fd, 8, -1, 0, handle_nothing, NULL));
 }
 
 static void limits(void)
@@ -193,7 +203,7 @@ static void close_default_queue(void)
 	IS(0, setresuid(NOBODY, NOBODY, NOBODY));
 	IS(-EPERM, mpmcq_close_queue(fd, 0));
 	IS(-EPERM, mpmcq_reopen_queue(fd));
-	IS(-EPERM, mpmcq_save_queue(fd, "/tmp/lib-saved", 0));
+	IS(-EPERM, mpmcq_save_queue(fd, "/tmp/lib-saved", 0, 0));
 }
 
 static void default_queue(void)
@@ -272,11 +282,11 @@ static void without_descriptors(void)
 	IS(-EMFILE, mpmcq_open("/dev/mpmcq", O_RDWR));
 	IS(-EMFILE, NAMED("lib-a"));
 	IS(-EMFILE, attach(fd, 0, 0));
-	IS(-EMFILE, mpmcq_run_worker(fd, 8, -1, handle_nothing, NULL));
+	IS(-EMFILE, mpmcq_run_worker(fd, 8, -1, 0, handle_nothing, NULL));
 	IS(-EMFILE, mpmcq_remove_queue("lib-a"));
-	IS(-EMFILE, mpmcq_save_queue(fd, "/tmp/lib-saved", 0));
+	IS(-EMFILE, mpmcq_save_queue(fd, "/tmp/lib-saved", 0, 0));
 	IS(0, info_of(fd).closed);
-	IS(-EMFILE, mpmcq_restore_queue("/proc/version", "lib-a"));
+	IS(-EMFILE, mpmcq_restore_queue("/proc/version", "lib-a", 0));
 }
 
 static void descriptors(void)
@@ -368,7 +378,7 @@ static void no_queue(int fd)
 	IS(-EBADF, mpmcq_peek_message(fd, &peek));
 	IS(-EBADF, mpmcq_revive_dead(fd, 0));
 	IS(-EBADF, mpmcq_purge_dead(fd, 0));
-	IS(-EBADF, mpmcq_save_queue(fd, "/tmp/lib-saved", 0));
+	IS(-EBADF, mpmcq_save_queue(fd, "/tmp/lib-saved", 0, 0));
 }
 
 static void wrong_descriptors(void)

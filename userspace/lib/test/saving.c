@@ -4,14 +4,22 @@
  */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <stdint.h>
 #include <pthread.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "test.h"
 
 #define LEASE	(MPMCQ_MODE_PACKED | MPMCQ_MODE_LEASE)
 #define DIR_	"/tmp/lib-test"
 #define SAVED	DIR_ "/saved"
+#define OWNER	1234
 
 /* All that peek tells of a queue, as text; delays in minutes, because time goes on. */
 static void describe(int fd, char *text, size_t size)
@@ -109,15 +117,16 @@ static void whole(unsigned int flags, unsigned int lease_ms)
 	IS(0, NAMED("lib-s", .capacity = 64, .msg_size = 40, .levels = 3, .max_deliveries = 4,
 		    .retry_ms = 7, .lease_ms = lease_ms, .flags = flags, .mode = 0640));
 	fd = mpmcq_open("lib-s", O_RDWR | O_NONBLOCK);
+	IS(0, fchown(fd, OWNER, OWNER + 1));
 	fill(fd);
 	describe(fd, before, sizeof(before));
 	old = info_of(fd);
-	IS(13, mpmcq_save_queue(fd, SAVED, 1000));
+	IS(13, mpmcq_save_queue(fd, SAVED, 1000, 0));
 	old.closed = info_of(fd).closed;
 	IS(1, old.closed);
-	IS(-EEXIST, mpmcq_restore_queue(SAVED, "lib-s"));
+	IS(-EEXIST, mpmcq_restore_queue(SAVED, "lib-s", 0));
 	IS(0, mpmcq_remove_queue("lib-s"));
-	restored = mpmcq_restore_queue(SAVED, "lib-s");
+	restored = mpmcq_restore_queue(SAVED, "lib-s", 0);
 	TRUE(restored >= 0);
 	TRUE(fcntl(restored, F_GETFD) & FD_CLOEXEC);
 	describe(restored, after, sizeof(after));
@@ -138,6 +147,8 @@ static void whole(unsigned int flags, unsigned int lease_ms)
 	TRUE(memcmp(old.uuid, new.uuid, sizeof(old.uuid)));
 	IS(0, fstat(restored, &st));
 	IS(0640, st.st_mode & 0777);
+	IS(OWNER, st.st_uid);
+	IS(OWNER + 1, st.st_gid);
 	IS(0, stat(SAVED, &st));
 	IS(0600, st.st_mode & 0777);
 	close(restored);
@@ -156,8 +167,8 @@ static void order_of_parked(void)
 	for (; *text <= 'z'; (*text)++)
 		send_msg(packed, text, 0, 1800000 + (*text - 'a') / 2);
 	describe(fd, before, sizeof(before));
-	IS(26, mpmcq_save_queue(fd, SAVED, 60000));
-	restored = mpmcq_restore_queue(SAVED, "lib-s");
+	IS(26, mpmcq_save_queue(fd, SAVED, 60000, 0));
+	restored = mpmcq_restore_queue(SAVED, "lib-s", 0);
 	describe(restored, after, sizeof(after));
 	IS(0, strcmp(before, after));
 	close(restored);
@@ -192,8 +203,8 @@ static void many(void)
 	}
 	IS(n - 10, mpmcq_settle_all(held[0], MPMCQ_SETTLE_NACK, MPMCQ_SETTLE_FRONT, 0));
 	IS(10, mpmcq_settle_all(held[1], MPMCQ_SETTLE_NACK, MPMCQ_SETTLE_FRONT, 0));
-	IS(n, mpmcq_save_queue(fd, SAVED, 0));
-	restored = mpmcq_restore_queue(SAVED, "lib-s");
+	IS(n, mpmcq_save_queue(fd, SAVED, 0, 0));
+	restored = mpmcq_restore_queue(SAVED, "lib-s", 0);
 	restored_held = attach(restored, LEASE, 1);
 	for (int i = 0; i < n; i++) {
 		char want[SIZE];
@@ -228,14 +239,14 @@ static void leases(void)
 	IS(1, put(fd, "a"));
 	IS(1, take(held, &msg, text));
 	IS(1, put(fd, "b"));
-	IS(-EAGAIN, mpmcq_save_queue(fd, SAVED, 0));
-	IS(-EAGAIN, mpmcq_save_queue(fd, SAVED, 30));
+	IS(-EAGAIN, mpmcq_save_queue(fd, SAVED, 0, 0));
+	IS(-EAGAIN, mpmcq_save_queue(fd, SAVED, 30, 0));
 	IS(0, info_of(fd).closed);
 	IS(0, pthread_create(&thread, NULL, settle_later, &held));
-	IS(1, mpmcq_save_queue(fd, SAVED, 60000));
+	IS(1, mpmcq_save_queue(fd, SAVED, 60000, 0));
 	pthread_join(thread, NULL);
 	IS(1, info_of(fd).closed);
-	IS(1, mpmcq_save_queue(fd, SAVED, -1));
+	IS(1, mpmcq_save_queue(fd, SAVED, -1, 0));
 	close(held);
 	close(fd);
 }
@@ -257,16 +268,16 @@ static void errors(void)
 
 	unlink(SAVED);
 	IS(1, put(fd, "a"));
-	IS(-EBADF, mpmcq_save_queue(reader, SAVED, 0));
-	IS(-ENOENT, mpmcq_save_queue(fd, "/nowhere/saved", 0));
-	IS(-EISDIR, mpmcq_save_queue(fd, DIR_, 0));
-	IS(-ENOTDIR, mpmcq_save_queue(fd, "/dev/full/saved", 0));
+	IS(-EBADF, mpmcq_save_queue(reader, SAVED, 0, 0));
+	IS(-ENOENT, mpmcq_save_queue(fd, "/nowhere/saved", 0, 0));
+	IS(-EISDIR, mpmcq_save_queue(fd, DIR_, 0, 0));
+	IS(-ENOTDIR, mpmcq_save_queue(fd, "/dev/full/saved", 0, 0));
 	IS(0, count_files());
 	IS(0, info_of(fd).closed);
-	IS(-ENOENT, mpmcq_restore_queue(SAVED, "lib-s"));
-	IS(-EBADMSG, mpmcq_restore_queue("/proc/version", "lib-s"));
-	IS(-EBADMSG, mpmcq_restore_queue("/dev/null", "lib-s"));
-	IS(-EISDIR, mpmcq_restore_queue("/proc", "lib-s"));
+	IS(-ENOENT, mpmcq_restore_queue(SAVED, "lib-s", 0));
+	IS(-EBADMSG, mpmcq_restore_queue("/proc/version", "lib-s", 0));
+	IS(-EBADMSG, mpmcq_restore_queue("/dev/null", "lib-s", 0));
+	IS(-EISDIR, mpmcq_restore_queue("/proc", "lib-s", 0));
 	IS(-ENOENT, mpmcq_open("lib-s", O_RDONLY));
 	close(fd);
 	close(reader);
@@ -281,53 +292,210 @@ static void half_files(void)
 
 	IS(1, put(fd, "a"));
 	IS(2, put(fd, "bb"));
-	IS(2, mpmcq_save_queue(fd, SAVED, 0));
+	IS(2, mpmcq_save_queue(fd, SAVED, 0, 0));
 	file = open(SAVED, O_RDWR | O_CLOEXEC);
 	length = read(file, bytes, sizeof(bytes));
 	TRUE(length > 0 && length < 512);
 	for (ssize_t i = 0; i < length; i++) {
+		bool is_version = i == 6 || i == 7;
 		char changed = bytes[i] ^ 0x20;
 
 		IS(1, pwrite(file, &changed, 1, i));
-		IS(-EBADMSG, mpmcq_restore_queue(SAVED, "lib-s"));
+		IS(is_version ? -ENOSYS : -EBADMSG, mpmcq_restore_queue(SAVED, "lib-s", 0));
 		IS(1, pwrite(file, &bytes[i], 1, i));
 	}
 	for (ssize_t i = length - 1; i >= 0; i--) {
 		IS(0, ftruncate(file, i));
-		IS(-EBADMSG, mpmcq_restore_queue(SAVED, "lib-s"));
+		IS(-EBADMSG, mpmcq_restore_queue(SAVED, "lib-s", 0));
 	}
 	IS(-ENOENT, mpmcq_open("lib-s", O_RDONLY));
 	IS(length, pwrite(file, bytes, length, 0));
 	close(fd);
-	fd = mpmcq_restore_queue(SAVED, "lib-s");
+	fd = mpmcq_restore_queue(SAVED, "lib-s", 0);
 	TRUE(got(fd, "a") && got(fd, "bb"));
 	close(file);
 	close(fd);
 	IS(0, mpmcq_remove_queue("lib-s"));
 }
 
-static void *read_slowly(void *arg)
+/**
+ * struct stuck - a reader whose buffer is a page that is not there yet
+ * @fd: the queue
+ * @page: the page
+ * @faults: tells that it waits for the page, and brings it
+ */
+struct stuck {
+	int fd;
+	void *page;
+	int faults;
+};
+
+static void *read_into_page(void *arg)
+{
+	struct stuck *s = arg;
+
+	return (void *)(long)mpmcq_receive(s->fd, s->page, 8);
+}
+
+static void make_page(struct stuck *s)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+
+	s->page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	s->faults = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	TRUE(s->faults >= 0);
+	IS(0, ioctl(s->faults, UFFDIO_API, &api));
+	range.range.start = (unsigned long)s->page;
+	range.range.len = 4096;
+	IS(0, ioctl(s->faults, UFFDIO_REGISTER, &range));
+}
+
+/* A message that a read has in hand is waited for: it may come back, or not. */
+static void message_in_hand(void)
+{
+	struct stuck s = { .fd = PRIVATE() };
+	struct uffdio_zeropage zero = { .range.len = 4096 };
+	struct pollfd fault;
+	pthread_t thread;
+	void *length;
+
+	mkdir(DIR_, 0700);
+	make_page(&s);
+	fault = (struct pollfd){ .fd = s.faults, .events = POLLIN };
+	IS(1, put(s.fd, "a"));
+	IS(1, put(s.fd, "b"));
+	IS(0, pthread_create(&thread, NULL, read_into_page, &s));
+	IS(1, poll(&fault, 1, 60000));
+	IS(POLLIN, fault.revents);
+	IS(0, info_of(s.fd).leased);
+	IS(-EAGAIN, mpmcq_save_queue(s.fd, SAVED, 50, 0));
+	IS(0, info_of(s.fd).closed);
+	zero.range.start = (unsigned long)s.page;
+	IS(0, ioctl(s.faults, UFFDIO_ZEROPAGE, &zero));
+	pthread_join(thread, &length);
+	IS(1, (long)length);
+	IS(1, mpmcq_save_queue(s.fd, SAVED, 50, 0));
+	munmap(s.page, 4096);
+	close(s.faults);
+	close(s.fd);
+	unlink(SAVED);
+	IS(0, rmdir(DIR_));
+}
+
+static void flags(void)
+{
+	int fd = PRIVATE();
+
+	IS(-EINVAL, mpmcq_save_queue(fd, SAVED, 0, 1));
+	IS(0, info_of(fd).closed);
+	IS(-EINVAL, mpmcq_restore_queue(SAVED, "lib-s", 1));
+	close(fd);
+}
+
+/* Makes the sum at the end of a file that of its bytes. */
+static void make_sum(unsigned char *bytes, size_t length)
+{
+	uint64_t sum = 0;
+
+	/* The last record, of 32 bytes, has it in its last 8. */
+	for (size_t i = 0; i < length - 32; i++)
+		sum = (sum ^ bytes[i]) * UINT64_C(0x100000001b3);
+	memcpy(bytes + length - 8, &sum, sizeof(sum));
+}
+
+/* A file whose sum is right cannot have the messages sent to a queue that is there. */
+static void hostile_file(void)
+{
+	const uint32_t flags = MPMCQ_STAMP | MPMCQ_EXIST_OK;
+	int fd = PRIVATE(.flags = MPMCQ_STAMP), file;
+	unsigned char bytes[512];
+	struct stat before, after;
+	ssize_t length;
+
+	IS(1, put(fd, "a"));
+	IS(1, mpmcq_save_queue(fd, SAVED, 0, 0));
+	file = open(SAVED, O_RDWR | O_CLOEXEC);
+	length = read(file, bytes, sizeof(bytes));
+	make_sum(bytes, length);
+	IS(length, pwrite(file, bytes, length, 0));
+	IS(0, NAMED("lib-s", .flags = MPMCQ_STAMP));
+	IS(0, stat("/dev/mpmcqfs/lib-s", &before));
+	IS(-EEXIST, mpmcq_restore_queue(SAVED, "lib-s", 0));
+	memcpy(bytes + 8, &flags, sizeof(flags));
+	make_sum(bytes, length);
+	IS(length, pwrite(file, bytes, length, 0));
+	IS(-EBADMSG, mpmcq_restore_queue(SAVED, "lib-s", 0));
+	IS(0, stat("/dev/mpmcqfs/lib-s", &after));
+	IS(before.st_ino, after.st_ino);
+	IS(0, mpmcq_remove_queue("lib-s"));
+	close(file);
+	close(fd);
+}
+
+/* Whatever is missing, a restore that fails leaves no queue. */
+static void few_descriptors(void)
+{
+	int fd = PRIVATE(), held = attach(fd, LEASE, 8), ret = -EMFILE;
+	struct rlimit limit, less;
+	struct mpmcq_msg msg;
+	struct stat st;
+	char text[SIZE + 1];
+
+	IS(1, put(fd, "a"));
+	IS(1, take(held, &msg, text));
+	IS(-EDEADLK, mpmcq_save_queue(held, SAVED, -1, 0));
+	IS(1, mpmcq_settle_all(held, MPMCQ_SETTLE_NACK, 0, 0));
+	IS(1, mpmcq_save_queue(fd, SAVED, 0, 0));
+	IS(0, getrlimit(RLIMIT_NOFILE, &limit));
+	less = limit;
+	/* The first number that is not open, and one more each time. */
+	less.rlim_cur = held + 1;
+	for (; ret == -EMFILE && less.rlim_cur < limit.rlim_cur; less.rlim_cur++) {
+		IS(0, setrlimit(RLIMIT_NOFILE, &less));
+		ret = mpmcq_restore_queue(SAVED, "lib-s", 0);
+		if (ret < 0)
+			IS(-1, stat("/dev/mpmcqfs/lib-s", &st));
+	}
+	IS(0, setrlimit(RLIMIT_NOFILE, &limit));
+	TRUE(less.rlim_cur > (rlim_t)held + 5);
+	TRUE(ret >= 0);
+	close(ret);
+	close(held);
+	close(fd);
+	IS(0, mpmcq_remove_queue("lib-s"));
+}
+
+#define TAKEN	300
+
+static void *read_some(void *arg)
 {
 	int fd = *(int *)arg;
 	char buf[SIZE];
 
-	while (mpmcq_receive(fd, buf, sizeof(buf)) > 0)
-		;
+	for (int i = 0; i < TAKEN; i++)
+		IS(1, mpmcq_receive(fd, buf, sizeof(buf)));
 	return NULL;
 }
 
-/* A reader that takes messages meanwhile: the file has what the queue has in the end. */
+/* A reader that takes messages meanwhile: the file has what the queue had at one moment. */
 static void readers(void)
 {
-	int fd = PRIVATE(.capacity = 1024);
+	int fd = PRIVATE(.capacity = 1024), saved;
 	pthread_t thread;
 
 	for (int i = 0; i < 1024; i++)
 		IS(1, put(fd, "a"));
-	IS(0, pthread_create(&thread, NULL, read_slowly, &fd));
-	IS(0, mpmcq_save_queue(fd, SAVED, 60000) - (int)info_of(fd).depth);
+	IS(0, pthread_create(&thread, NULL, read_some, &fd));
+	saved = mpmcq_save_queue(fd, SAVED, 60000, 0);
 	pthread_join(thread, NULL);
+	TRUE(saved >= 1024 - TAKEN && saved <= 1024);
+	IS(1024 - TAKEN, info_of(fd).depth);
 	close(fd);
+	fd = mpmcq_restore_queue(SAVED, "lib-s", 0);
+	IS(saved, info_of(fd).depth);
+	close(fd);
+	IS(0, mpmcq_remove_queue("lib-s"));
 	unlink(SAVED);
 	IS(0, rmdir(DIR_));
 }
@@ -339,6 +507,15 @@ const struct test save_tests[] = {
 	{ "saving waits for leases", leases },
 	{ "errors leave the queue open, and no file", errors },
 	{ "a file that is not whole makes no queue", half_files },
+	{ "a file with a right sum and wrong flags", hostile_file },
+	{ "a restore that fails leaves no queue", few_descriptors },
+	{ "flags are refused", flags },
 	{ "readers meanwhile", readers },
+	{ }
+};
+
+/* Apart, because valgrind has no userfaultfd(2). */
+const struct test stuck_tests[] = {
+	{ "a message in hand is waited for", message_in_hand },
 	{ }
 };

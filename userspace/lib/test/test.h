@@ -28,7 +28,7 @@ struct test {
 };
 
 extern const struct test queue_tests[], message_tests[], lease_tests[], save_tests[];
-extern const struct test process_tests[];
+extern const struct test process_tests[], stuck_tests[];
 
 void test_is(const char *file, int line, const char *what, long want, long got);
 bool test_failed(void);
