@@ -273,11 +273,32 @@ static void on_alarm(int signal)
 
 static void interrupted(void)
 {
+	int full = PRIVATE(.capacity = 2, .open_flags = O_RDWR), held;
 	struct log log = { .op = MPMCQ_SETTLE_ACK, .stop_fd = -1 };
+	struct mpmcq_forward forward = { .size = sizeof(forward), .fd = full };
+	char text[SIZE + 1];
+	struct mpmcq_msg msg;
 	struct sigaction action = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
 	const struct itimerval often = { { 0, 100000 }, { 0, 100000 } }, never = { };
 	int fd = PRIVATE();
 
+	IS(1, put(full, "x"));
+	IS(1, put(full, "x"));
+	held = attach(fd, LEASE, 8);
+	IS(1, put(fd, "a"));
+	IS(1, take(held, &msg, text));
+	forward.id = msg.id;
+	action.sa_flags = 0;
+	IS(0, sigaction(SIGALRM, &action, NULL));
+	IS(0, setitimer(ITIMER_REAL, &often, NULL));
+	IS(-EINTR, mpmcq_forward_message(held, &forward));
+	IS(-EINTR, mpmcq_save_queue(fd, "/tmp/lib-saved", -1, 0));
+	IS(0, info_of(fd).closed);
+	IS(0, setitimer(ITIMER_REAL, &never, NULL));
+	IS(1, mpmcq_settle_all(held, MPMCQ_SETTLE_ACK, 0, 0));
+	close(held);
+	close(full);
+	action.sa_flags = SA_RESTART;
 	IS(0, sigaction(SIGALRM, &action, NULL));
 	/* Again and again, as the first may come before the wait. */
 	IS(0, setitimer(ITIMER_REAL, &often, NULL));
@@ -295,7 +316,7 @@ const struct test lease_tests[] = {
 	{ "workers: stopped by a descriptor, they give back the rest in order", stopping },
 	{ "workers: renew what they hold", renewing },
 	{ "workers: pass over messages whose lease has ended", lost_leases },
-	{ "workers: a signal ends the wait", interrupted },
+	{ "a signal ends the wait of forward, save and workers", interrupted },
 	{ "workers: wrong arguments", no_workers },
 	{ }
 };

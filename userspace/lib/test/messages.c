@@ -138,6 +138,7 @@ static void timed_leases(void)
 	IS(1, put(fd, "x"));
 	IS(MPMCQ_MSG_SPACE(1), mpmcq_receive_timed(packed, buf, sizeof(buf), 10));
 	IS(-ENOBUFS, mpmcq_receive_timed(packed, buf, sizeof(buf), 10));
+	IS(-ENOBUFS, mpmcq_receive(packed, buf, sizeof(buf)));
 	close(packed);
 	close(leased);
 	close(blocks);

@@ -100,6 +100,17 @@ static void no_queues(void)
 	IS(-ENODEV, mpmcq_remove_queue("/proc/version"));
 }
 
+static void make_private_as_nobody(void)
+{
+	IS(0, setresuid(NOBODY, NOBODY, NOBODY));
+	IS(-EACCES, PRIVATE());
+}
+
+static void in_child_of_nobody(void)
+{
+	in_child(make_private_as_nobody);
+}
+
 /* In a mount of its own, which is gone with the child. */
 static void own_mount(const char *options)
 {
@@ -127,9 +138,38 @@ static void without_looking(void)
 	IS(0, mpmcq_remove_queue("lib-p"));
 }
 
+/* In a sticky directory a queue is for its owner to remove. */
+static void sticky_directory(void)
+{
+	own_mount("mode=01777");
+	IS(0, NAMED("lib-p"));
+	IS(0, setresuid(NOBODY, NOBODY, NOBODY));
+	IS(-EPERM, mpmcq_remove_queue("lib-p"));
+}
+
+/* Neither the directory nor the default queue. */
+static void without_any(void)
+{
+	own_mount("mode=0700");
+	IS(0, chmod("/dev/mpmcq", 0600));
+	in_child_of_nobody();
+	IS(0, chmod("/dev/mpmcq", 0660));
+}
+
+/* By a descriptor of the mount in a user namespace that does not know the caller. */
+static void not_mapped(void)
+{
+	IS(0, unshare(CLONE_NEWUSER | CLONE_NEWNS));
+	IS(0, mount("none", "/dev/mpmcqfs", "mpmcqfs", 0, NULL));
+	IS(-EOVERFLOW, NAMED("lib-a"));
+}
+
 static void permissions(void)
 {
 	in_child(without_permission);
+	in_child(sticky_directory);
+	in_child(without_any);
+	in_child(not_mapped);
 	in_child(without_looking);
 }
 
@@ -178,6 +218,7 @@ static void with_limits(void)
 	fd = PRIVATE();
 	TRUE(fd >= 0);
 	IS(-EDQUOT, PRIVATE());
+	IS(-EDQUOT, NAMED("lib-a"));
 	IS(-EDQUOT, attach(fd, MPMCQ_MODE_LEASE, 8));
 	IS(-EDQUOT, mpmcq_set_mode(fd, &mode));
 	IS(-EDQUOT, mpmcq_run_worker(fd, 8, -1, 0, handle_nothing, NULL));
@@ -185,14 +226,25 @@ static void with_limits(void)
 
 static void limits(void)
 {
+	struct mpmcq_mode mode = {
+		.size = sizeof(mode), .modes = MPMCQ_MODE_LEASE, .max_held = 8,
+	};
+	int fd;
+
 	/* Room for one queue of 8 messages. */
+	IS(0, chmod("/dev/mpmcqfs", 01777));
 	set_parameter("max_user_bytes", "4096");
 	set_parameter("max_user_queues", "1");
 	in_child(with_limits);
 	set_parameter("max_user_queues", "1024");
 	set_parameter("max_user_bytes", "268435456");
+	fd = PRIVATE();
 	set_parameter("max_total_bytes", "1");
 	IS(-ENOSPC, PRIVATE());
+	IS(-ENOSPC, attach(fd, MPMCQ_MODE_LEASE, 8));
+	IS(-ENOSPC, mpmcq_set_mode(fd, &mode));
+	IS(-ENOSPC, mpmcq_run_worker(fd, 8, -1, 0, handle_nothing, NULL));
+	close(fd);
 	set_parameter("max_total_bytes", "0");
 }
 
@@ -236,6 +288,9 @@ static void copies_of_nodes(void)
 {
 	struct stat st;
 
+	IS(0, symlink("lib-loop", "/tmp/lib-loop"));
+	IS(-ELOOP, mpmcq_open("/tmp/lib-loop", O_RDWR));
+	IS(0, unlink("/tmp/lib-loop"));
 	IS(0, NAMED("lib-a"));
 	IS(0, stat("/dev/mpmcqfs/lib-a", &st));
 	IS(0, mknod("/dev/lib-copy", S_IFCHR | 0600, st.st_rdev));
@@ -260,6 +315,7 @@ static void configurations(void)
 	IS(-EINVAL, NAMED("lib-a", .open_flags = O_RDWR));
 	IS(-EINVAL, NAMED("lib-a", .name = 1));
 	IS(-EFBIG, PRIVATE(.capacity = 1048576, .msg_size = 65536));
+	IS(-EFBIG, NAMED("lib-a", .capacity = 1048576, .msg_size = 65536));
 	create.size = 8;
 	IS(-EINVAL, mpmcq_create_private(&create));
 	create.size = 5000;
@@ -289,9 +345,32 @@ static void without_descriptors(void)
 	IS(-EMFILE, mpmcq_restore_queue("/proc/version", "lib-a", 0));
 }
 
+/* All files of the machine are taken; root may have more. */
+static void without_files(void)
+{
+	int fd = PRIVATE();
+
+	IS(0, setresuid(NOBODY, NOBODY, NOBODY));
+	IS(-ENFILE, PRIVATE());
+	IS(-ENFILE, mpmcq_open("/dev/mpmcq", O_RDWR));
+	IS(-ENFILE, attach(fd, 0, 0));
+	IS(-ENFILE, mpmcq_run_worker(fd, 8, -1, 0, handle_nothing, NULL));
+}
+
+static void set_file_max(const char *most)
+{
+	int fd = open("/proc/sys/fs/file-max", O_WRONLY | O_CLOEXEC);
+
+	TRUE(write(fd, most, strlen(most)) > 0);
+	close(fd);
+}
+
 static void descriptors(void)
 {
 	in_child(without_descriptors);
+	set_file_max("0");
+	in_child(without_files);
+	set_file_max("1000000");
 }
 
 static void attaching(void)
@@ -448,7 +527,7 @@ const struct test queue_tests[] = {
 	{ "the default queue cannot be closed", default_queue },
 	{ "a copy of a node is no queue", copies_of_nodes },
 	{ "configurations, shorter and longer ones", configurations },
-	{ "without descriptors", descriptors },
+	{ "without descriptors, without files", descriptors },
 	{ "attach", attaching },
 	{ "modes", modes },
 	{ "close and reopen", closing },
