@@ -65,7 +65,7 @@ FIXTURE_TEARDOWN(memcg)
 }
 
 /* The rings of a queue with short messages take as much as the slots. */
-TEST_F(memcg, queue)
+TEST_F_TIMEOUT(memcg, queue, 120)
 {
 	const struct mpmcq_create likes[] = {
 		{ .capacity = 1 << 20, .msg_size = 1, .open_flags = O_RDWR },
@@ -88,7 +88,7 @@ TEST_F(memcg, queue)
 	}
 }
 
-TEST_F(memcg, leases)
+TEST_F_TIMEOUT(memcg, leases, 120)
 {
 	int i, le[MANY], fd = make_queue(.capacity = 4096, .msg_size = 1, .open_flags = O_RDWR);
 	long before = charged();
@@ -112,7 +112,7 @@ TEST_F(memcg, leases)
  * Small queues: a page or more each, and the open file and the charge.  Processors charge some
  * pages ahead, so not all of the latter is seen.
  */
-TEST_F(memcg, small_queues)
+TEST_F_TIMEOUT(memcg, small_queues, 120)
 {
 	enum { QUEUES = 900 };
 	int i, fd[QUEUES];
@@ -130,7 +130,7 @@ TEST_F(memcg, small_queues)
 }
 
 /* What there is no memory for fails, and the program goes on. */
-TEST_F(memcg, limit)
+TEST_F_TIMEOUT(memcg, limit, 120)
 {
 	char limit[32];
 	int fd;
