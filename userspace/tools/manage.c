@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * mpmcq create, destroy, close, reopen
+ * mpmcq create, destroy
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -428,47 +428,4 @@ const struct command destroy_command = {
 	.help =
 		"Programs that have a queue open go on using it.\n",
 	.run = run_destroy,
-};
-
-/* --- close, reopen --- */
-
-static void do_on_queue(int argc, char **argv, const char *what, unsigned int cmd)
-{
-	struct mpmcq_info info;
-
-	only_common_options(argc, argv);
-	no_arguments(argc, argv);
-	if (!ioctl(open_queue(O_WRONLY, &info), cmd, 0))
-		return;
-	if (errno == EPERM)
-		errx(EXIT_FAILURE,
-		     "cannot %s %s: only root may, as it is the default queue (make your own: mpmcq create NAME)",
-		     what, queue_text());
-	err(EXIT_FAILURE, "cannot %s %s", what, queue_text());
-}
-
-static void run_close(int argc, char **argv)
-{
-	do_on_queue(argc, argv, "close", MPMCQ_IOC_CLOSE);
-}
-
-const struct command close_command = {
-	.name = "close",
-	.usage = "[-q NAME] close",
-	.summary = "let writers fail and readers end",
-	.help = "",
-	.run = run_close,
-};
-
-static void run_reopen(int argc, char **argv)
-{
-	do_on_queue(argc, argv, "reopen", MPMCQ_IOC_REOPEN);
-}
-
-const struct command reopen_command = {
-	.name = "reopen",
-	.usage = "[-q NAME] reopen",
-	.summary = "undo close",
-	.help = "",
-	.run = run_reopen,
 };

@@ -63,7 +63,7 @@ static void close_stdout(void)
 	_exit(EXIT_FAILURE);
 }
 
-static int parse_timeout(const char *arg)
+int parse_timeout(const char *arg)
 {
 	char *end;
 	double seconds;

@@ -49,6 +49,7 @@ noreturn void usage_hint(void);
 
 void common_option(int opt);
 void waiting_option(int opt);
+int parse_timeout(const char *arg);
 void no_queue_option(const char *command);
 void no_arguments(int argc, char **argv);
 unsigned long parse_number(const char *arg, unsigned long min, unsigned long max,
