@@ -137,7 +137,7 @@ struct command {
 extern const struct command send_command, receive_command, dead_command, info_command;
 extern const struct command list_command, create_command, destroy_command, close_command;
 extern const struct command reopen_command;
-extern const struct command doctor_command, restore_command, save_command, top_command;
-extern const struct command wait_command;
+extern const struct command bench_command, doctor_command, restore_command, save_command;
+extern const struct command top_command, wait_command;
 
 #endif /* _MPMCQ_TOOL_H */
