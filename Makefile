@@ -35,8 +35,8 @@ help:
 	@sed -n '3,/^$$/s/^# //p' Makefile
 	@echo 'make modules       the module for KVER=$(KVER), with headers in KDIR=$(KDIR)'
 	@echo 'make userspace     the tools, into build/userspace'
-	@echo 'make install       module, tools, manual pages, udev rule, mount unit; also uninstall'
-	@echo '                   (DESTDIR, PREFIX)'
+	@echo 'make install       module, tools, manual pages, udev rule, mount unit; also uninstall,'
+	@echo '                   which unloads the module first (DESTDIR, PREFIX)'
 	@echo 'make load          load the module, with PARAMS="capacity=N msg_size=N", and mount'
 	@echo '                   /dev/mpmcqfs; also unload, which unmounts it, and frees the queues there'
 	@echo 'make shell         a shell in a virtual machine that has the module loaded'
@@ -92,7 +92,11 @@ install: headers
 	$(if $(DESTDIR),,depmod $(KVER))
 	$(MAKE) -C userspace install
 
+# Removes nothing if the module is in use.
 uninstall:
+ifeq ($(DESTDIR)$(KVER),$(shell uname -r))
+	@[ ! -d /sys/module/mpmcq ] || $(MAKE) --no-print-directory unload
+endif
 	rm -f $(MODDIR)/mpmcq.ko $(MODDIR)/mpmcq.ko.*
 	$(if $(DESTDIR),,depmod $(KVER))
 	$(MAKE) -C userspace uninstall
@@ -109,20 +113,14 @@ load:
 	$(SUDO) mount -t mpmcqfs mpmcqfs $(MOUNT) \
 		-o nosuid,noexec,mode=1775$$(getent group mpmcq >/dev/null && echo ,gid=mpmcq)
 
+# Why the module stays.
+holders := { echo 'mpmcq: in use, end these and try again:'; $(SUDO) scripts/machine/holders; } >&2
+
 unload:
 	@! grep -q '^[^ ]* $(MOUNT) mpmcqfs ' /proc/mounts || { \
-		echo 'umount $(MOUNT)'; \
-		$(SUDO) umount $(MOUNT) || { \
-			echo 'mpmcq: queues are open: $(strip $(SUDO) fuser -vm $(MOUNT)) tells by whom' >&2; \
-			exit 1; \
-		}; \
-	}
+		echo 'umount $(MOUNT)'; $(SUDO) umount $(MOUNT) || { $(holders); exit 1; }; }
 	@echo 'rmmod mpmcq'
-	@$(SUDO) rmmod mpmcq || { \
-		echo 'mpmcq: mounted elsewhere: findmnt -t mpmcqfs; or a queue is open:' >&2; \
-		echo "$(strip $(SUDO) sh -c 'grep -s ^queue: /proc/[0-9]*/fdinfo/*')" >&2; \
-		exit 1; \
-	}
+	@$(SUDO) rmmod mpmcq || { $(holders); exit 1; }
 
 demo:
 	@scripts/machine/demo
