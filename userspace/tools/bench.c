@@ -331,18 +331,20 @@ static int open_bench_queue(struct mpmcq_info *info)
 		return queue;
 	}
 	queue = mpmcq_create_private(&create);
-	if (queue < 0 || !get_info(queue, info))
+	if (queue < 0)
 		errx(EXIT_FAILURE, "cannot make a private queue: %s (see: mpmcq doctor)",
-		     strerror(queue < 0 ? -queue : errno));
+		     strerror(-queue));
+	*info = (struct mpmcq_info){ .size = sizeof(*info) };
+	mpmcq_get_info(queue, info);
 	return queue;
 }
 
 /* Others must neither have sent nor taken messages. */
 static void check_alone(int queue, const struct mpmcq_info *before)
 {
-	struct mpmcq_info after;
+	struct mpmcq_info after = { .size = sizeof(after) };
 
-	if (get_info(queue, &after) && after.sent - before->sent == result->sent &&
+	if (!mpmcq_get_info(queue, &after) && after.sent - before->sent == result->sent &&
 	    after.received - before->received == result->sent)
 		return;
 	empty(queue, before);

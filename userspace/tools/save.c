@@ -81,7 +81,7 @@ static void save_queue(const char *path, bool keep_open)
 	int fd = open_queue(O_RDWR, &info), count;
 
 	note_signals();
-	count = mpmcq_save_queue(fd, path, timeout_ms);
+	count = mpmcq_save_queue(fd, path, timeout_ms, 0);
 	if (count == -EINTR)
 		die_of_signal();
 	if (count < 0)
@@ -187,7 +187,7 @@ static void restore_queue(const char *path, const char *name)
 
 	check_file(path);
 	hold_signals_back();	/* or half a queue would stay */
-	fd = mpmcq_restore_queue(path, name);
+	fd = mpmcq_restore_queue(path, name, 0);
 	if (fd < 0)
 		errx(EXIT_FAILURE, "cannot restore %s from %s: %s", printable(place.path),
 		     printable(path), why_not_restored(&place, -fd));

@@ -14,6 +14,8 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include <libmpmcq.h>
+
 #include "mpmcq.h"
 #include "top.h"
 
@@ -95,8 +97,8 @@ static void look_at(int dir, struct row *row)
 		row->error = errno;
 		return;
 	}
-	if (!get_info(fd, &row->info))
-		row->error = errno;
+	row->info.size = sizeof(row->info);
+	row->error = -mpmcq_get_info(fd, &row->info);
 	row->at_ns = now_ns();
 	close(fd);
 }
