@@ -77,6 +77,9 @@ int open_queue(int flags, struct mpmcq_info *info);
 
 const char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 const char *printable(const char *name);
+const char *owner_text(uid_t uid);
+const char *group_text(gid_t gid);
+const char *mode_text(mode_t mode);
 const char *access_text(const struct stat *st);
 const char *flags_text(uint32_t flags);
 void *allocate(size_t size);
