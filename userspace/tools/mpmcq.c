@@ -24,6 +24,7 @@ static const struct command *const commands[] = {
 	&create_command, &destroy_command, &close_command, &reopen_command,
 	&wait_command, &save_command, &restore_command, &top_command, &doctor_command,
 	&bench_command,
+	&metrics_command,
 };
 
 static void print_help(void)

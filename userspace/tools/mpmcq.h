@@ -73,6 +73,7 @@ const char *why_no_queues(const char *dir);
 const char *queue_path(void);
 const char *queue_text(void);
 bool get_info(int fd, struct mpmcq_info *info);
+const char *try_open_queue(int flags, int *fd, struct mpmcq_info *info);
 int open_queue(int flags, struct mpmcq_info *info);
 
 const char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -142,5 +143,6 @@ extern const struct command list_command, create_command, destroy_command, close
 extern const struct command reopen_command;
 extern const struct command bench_command, doctor_command, restore_command, save_command;
 extern const struct command top_command, wait_command;
+extern const struct command metrics_command;
 
 #endif /* _MPMCQ_TOOL_H */

@@ -113,12 +113,6 @@ static const char *why_not_opened(const char *path, int flags, int error)
 	return strerror(error);
 }
 
-static noreturn void cannot_open(int flags, int error)
-{
-	errx(EXIT_FAILURE, "cannot open %s: %s", queue_text(),
-	     why_not_opened(queue_path(), flags, error));
-}
-
 /* Returns false and sets ENOTTY if @fd is not a queue. */
 bool get_info(int fd, struct mpmcq_info *info)
 {
@@ -131,18 +125,32 @@ bool get_info(int fd, struct mpmcq_info *info)
 	return false;
 }
 
+/* Opens the queue that queue_name says.  Returns NULL, or why that failed. */
+const char *try_open_queue(int flags, int *fd, struct mpmcq_info *info)
+{
+	const char *why;
+
+	*fd = open(queue_path(), flags | OPEN_FLAGS);
+	if (*fd < 0)
+		return why_not_opened(queue_path(), flags, errno);
+	if (*fd <= STDERR_FILENO)	/* what we print would go to the queue */
+		why = "standard input, output or error is closed";
+	else if (!get_info(*fd, info))
+		why = why_not_opened(queue_path(), flags, errno);
+	else
+		return NULL;
+	close(*fd);
+	return why;
+}
+
 int open_queue(int flags, struct mpmcq_info *info)
 {
-	int fd = open(queue_path(), flags | OPEN_FLAGS);
+	const char *why;
+	int fd;
 
-	if (fd < 0)
-		cannot_open(flags, errno);
-	if (fd <= STDERR_FILENO) {
-		close(fd);	/* or what we print would go to the queue */
-		errx(EXIT_FAILURE, "standard input, output or error is closed");
-	}
-	if (!get_info(fd, info))
-		cannot_open(flags, errno);
+	why = try_open_queue(flags, &fd, info);
+	if (why)
+		errx(EXIT_FAILURE, "cannot open %s: %s", queue_text(), why);
 	return fd;
 }
 
