@@ -37,11 +37,6 @@ static const char *join(uint64_t bits, const char *const *words, size_t count)
 	return list;
 }
 
-const char *flags_text(uint32_t flags)
-{
-	return flags ? join(flags, WORDS(flag_words)) : "none";
-}
-
 static const char *version_text(uint32_t version)
 {
 	return text("%u.%u.%u", version >> 16, version >> 8 & 0xff, version & 0xff);
@@ -154,7 +149,7 @@ static const char *get_value(const void *row, const struct column *c)
 }
 
 static void print_queues(const struct queue *queues, size_t count, unsigned int view,
-			 enum form form, bool raw)
+			 enum form form)
 {
 	print_table(&(struct table){
 		.columns = columns,
@@ -162,7 +157,6 @@ static void print_queues(const struct queue *queues, size_t count, unsigned int 
 		.get = get_value,
 		.view = view,
 		.form = form,
-		.raw = raw,
 		.rows = queues,
 		.row_size = sizeof(*queues),
 		.row_count = count,
@@ -171,67 +165,58 @@ static void print_queues(const struct queue *queues, size_t count, unsigned int 
 
 /* --- info, list --- */
 
-static void parse_options(int argc, char **argv, bool *json, bool *raw)
+static bool parse_json_option(int argc, char **argv)
 {
 	static const struct option options[] = {
 		COMMON_LONG_OPTIONS,
 		{ "json", no_argument, NULL, 'j' },
-		{ "raw", no_argument, NULL, 'r' },
 		{ }
 	};
+	bool json = false;
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, COMMON_OPTIONS "jr", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, COMMON_OPTIONS "j", options, NULL)) != -1) {
 		if (opt == 'j')
-			*json = true;
-		else if (opt == 'r')
-			*raw = true;
+			json = true;
 		else
 			common_option(opt);
 	}
-	if (*json && *raw)
-		usage_error("--json and --raw exclude each other");
+	return json;
 }
 
 static void run_info(int argc, char **argv)
 {
+	bool json = parse_json_option(argc, argv);
 	struct queue q = { .known = KNOWN_ALL };
-	bool json = false, raw = false;
 	int fd;
 
-	parse_options(argc, argv, &json, &raw);
 	no_arguments(argc, argv);
 	fd = open_queue(O_RDONLY, &q.info);
 	q.path = queue_path();
 	if (fstat(fd, &q.st) < 0)
 		err(EXIT_FAILURE, "%s", queue_text());
 	close(fd);
-	if (json)
-		print_queues(&q, 1, VIEW_INFO_JSON, FORM_OBJECT, false);
-	else
-		print_queues(&q, 1, VIEW_INFO, FORM_LINES, raw);
+	print_queues(&q, 1, json ? VIEW_INFO_JSON : VIEW_INFO, json ? FORM_OBJECT : FORM_LINES);
 }
 
 const struct command info_command = {
 	.name = "info",
-	.usage = "[-q NAME] info [-j | -r]",
+	.usage = "[-q NAME] info [-j]",
 	.summary = "print the state of a queue",
 	.help =
 		"Prints owner, mode, configuration, state and counters of the queue.\n"
 		"\n"
-		"  -j, --json             as JSON\n"
-		"  -r, --raw              print the path as it is, without escapes\n",
+		"  -j, --json             as JSON\n",
 	.run = run_info,
 };
 
 static void run_list(int argc, char **argv)
 {
-	bool json = false, raw = false;
+	bool json = parse_json_option(argc, argv);
 	const char *path = NULL, *why;
 	struct queue *queues;
 	size_t count;
 
-	parse_options(argc, argv, &json, &raw);
 	no_queue_option("list");
 	if (optind < argc)
 		path = argv[optind++];
@@ -241,19 +226,18 @@ static void run_list(int argc, char **argv)
 	/* The default queue is shown even if the mount is missing. */
 	if (!why || count)
 		print_queues(queues, count, json ? VIEW_LIST_JSON : VIEW_LIST,
-			     json ? FORM_ARRAY : FORM_TABLE, raw);
+			     json ? FORM_ARRAY : FORM_TABLE);
 	if (why)
 		errx(EXIT_FAILURE, "cannot list queues: %s", why);
 }
 
 const struct command list_command = {
 	.name = "list",
-	.usage = "list [-j | -r] [DIR]",
+	.usage = "list [-j] [DIR]",
 	.summary = "print a table of queues",
 	.help =
 		"Prints the default queue and those in /dev/mpmcqfs, or the queues in DIR.\n"
 		"\n"
-		"  -j, --json             as JSON, with all counters\n"
-		"  -r, --raw              print names as they are, without escapes\n",
+		"  -j, --json             as JSON, with all counters\n",
 	.run = run_list,
 };

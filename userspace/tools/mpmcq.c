@@ -25,6 +25,7 @@ static const struct command *const commands[] = {
 	&wait_command, &save_command, &restore_command, &top_command, &doctor_command,
 	&bench_command,
 	&metrics_command,
+	&dump_command, &metrics_command,
 };
 
 static void print_help(void)

@@ -82,7 +82,6 @@ const char *owner_text(uid_t uid);
 const char *group_text(gid_t gid);
 const char *mode_text(mode_t mode);
 const char *access_text(const struct stat *st);
-const char *flags_text(uint32_t flags);
 void *allocate(size_t size);
 
 int64_t now_ms(void);
@@ -144,5 +143,6 @@ extern const struct command reopen_command;
 extern const struct command bench_command, doctor_command, restore_command, save_command;
 extern const struct command top_command, wait_command;
 extern const struct command metrics_command;
+extern const struct command dump_command, metrics_command;
 
 #endif /* _MPMCQ_TOOL_H */

@@ -123,14 +123,13 @@ static struct libscols_line *add_line(struct libscols_table *table)
 }
 
 /* A table looks the same on a terminal and in a pipe.  Names are UTF-8 in every locale. */
-static struct libscols_table *new_table(const struct table *t)
+static struct libscols_table *new_table(void)
 {
 	struct libscols_table *table;
 
 	setlocale(LC_CTYPE, "C.UTF-8");
 	table = scols_new_table();
-	if (!table || scols_table_set_termforce(table, SCOLS_TERMFORCE_NEVER) ||
-	    scols_table_enable_noencoding(table, t->raw))
+	if (!table || scols_table_set_termforce(table, SCOLS_TERMFORCE_NEVER))
 		no_memory();
 	return table;
 }
@@ -205,7 +204,7 @@ static void print_json(struct libscols_table *table, const struct table *t)
  */
 void print_table(const struct table *t)
 {
-	struct libscols_table *table = new_table(t);
+	struct libscols_table *table = new_table();
 
 	if (t->form == FORM_LINES)
 		fill_lines(table, t);

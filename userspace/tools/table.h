@@ -2,7 +2,6 @@
 #ifndef _MPMCQ_TABLE_H
 #define _MPMCQ_TABLE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,7 +48,6 @@ enum form {
  * @get: returns the value of a column in a row, as text; NULL if the user may not know it
  * @view: a bit; columns that have it in their @views are printed
  * @form: how it is printed
- * @raw: names are printed as they are, without escapes
  * @rows: the first row
  * @row_size: bytes from a row to the next
  * @row_count: how many rows there are
@@ -60,7 +58,6 @@ struct table {
 	const char *(*get)(const void *row, const struct column *column);
 	unsigned int view;
 	enum form form;
-	bool raw;
 	const void *rows;
 	size_t row_size;
 	size_t row_count;
