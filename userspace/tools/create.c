@@ -215,15 +215,16 @@ static bool parse_create(int argc, char **argv, struct request *r)
 		{ "exist-ok", no_argument, NULL, OPT_EXIST_OK },
 		{ "file", no_argument, NULL, 'f' },
 	};
-	bool files = false, others = false;
+	bool files = false, is_described = false;
 	int opt;
 
-	for (int i = 0; i < SETTINGS; i++)
-		options[5 + i] = (struct option){
-			.name = settings[i].name,
-			.has_arg = settings[i].kind == SETTING_FLAG ? no_argument : required_argument,
-			.val = OPT_SETTING + i,
-		};
+	for (int i = 0; i < SETTINGS; i++) {
+		bool is_flag = settings[i].kind == SETTING_FLAG;
+
+		options[5 + i].name = settings[i].name;
+		options[5 + i].has_arg = is_flag ? no_argument : required_argument;
+		options[5 + i].val = OPT_SETTING + i;
+	}
 	while ((opt = getopt_long(argc, argv, COMMON_OPTIONS "c:s:m:o:g:f", options, NULL)) != -1) {
 		const struct setting *s = find_setting(opt);
 
@@ -235,9 +236,9 @@ static bool parse_create(int argc, char **argv, struct request *r)
 			files = true;
 		else
 			common_option(opt);
-		others |= s != NULL;
+		is_described |= s != NULL;
 	}
-	if (files && others)
+	if (files && is_described)
 		usage_error("--file goes with no option that says what a queue is like");
 	return files;
 }

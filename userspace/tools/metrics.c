@@ -94,7 +94,8 @@ static void begin_sample(FILE *out, const struct family *f, const struct queue *
 	fputs("\"} ", out);
 }
 
-static void print_family(FILE *out, const struct family *f, const struct queue *queues, size_t count)
+static void print_family(FILE *out, const struct family *f, const struct queue *queues,
+			 size_t count)
 {
 	print_header(out, f);
 	for (size_t i = 0; i < count; i++) {

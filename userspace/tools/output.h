@@ -14,7 +14,7 @@ bool is_utf8(const void *data, size_t length);
 enum {
 	ESCAPE_CONTROLS = 0x01,	/* control characters, but newline and tab */
 	ESCAPE_LAYOUT = 0x02,	/* newline and tab */
-	ESCAPE_MARK = 0x04,	/* a backslash before an x, so that unescape() gives the same bytes */
+	ESCAPE_MARK = 0x04,	/* a backslash before an x, for unescape() */
 };
 
 char *escape(const void *data, size_t length, unsigned int what, size_t *escaped);
