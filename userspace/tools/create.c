@@ -228,15 +228,16 @@ static bool parse_create(int argc, char **argv, struct request *r)
 	while ((opt = getopt_long(argc, argv, COMMON_OPTIONS "c:s:m:o:g:f", options, NULL)) != -1) {
 		const struct setting *s = find_setting(opt);
 
-		if (s)
+		if (s) {
 			set_by_option(r, s);
-		else if (opt == OPT_EXIST_OK)
+			is_described = true;
+		} else if (opt == OPT_EXIST_OK) {
 			r->exist_ok = true;
-		else if (opt == 'f')
+		} else if (opt == 'f') {
 			files = true;
-		else
+		} else {
 			common_option(opt);
-		is_described |= s != NULL;
+		}
 	}
 	if (files && is_described)
 		usage_error("--file goes with no option that says what a queue is like");

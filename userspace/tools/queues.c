@@ -62,7 +62,7 @@ static bool read_member(struct mpmcq_info *info, int i)
 {
 	char *member = (char *)info + sysfs_members[i].offset;
 	FILE *file = fopen(text("%s/%s", sysfs_dir, sysfs_members[i].name), "r");
-	unsigned long long large;
+	unsigned long long large = 0;
 	uint32_t number;
 	int got;
 
