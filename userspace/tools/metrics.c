@@ -48,6 +48,7 @@ static const struct family families[] = {
 	GAUGE("parked_messages", "messages", parked, "Messages that wait for their delay."),
 	GAUGE("leased_messages", "messages", leased, "Messages that readers hold."),
 	GAUGE("dead_messages", "messages", dead, "Messages that are set aside."),
+	GAUGE("free_slots", NULL, free, "Slots without a message."),
 	GAUGE("closed", NULL, closed, "1 if the queue is closed, else 0."),
 	GAUGE("readers_asleep", NULL, readers_asleep, "Tasks that wait for a message."),
 	GAUGE("writers_asleep", NULL, writers_asleep, "Tasks that wait for room."),

@@ -95,7 +95,7 @@ result '--version is that of dkms.conf' 0 "mpmcq $version$nl"
 ok 'the module has the same version' [ "$(cat $sysfs/version)" = "$version" ]
 run "$mpmcq" --help
 ok '--help: status' came 0
-ok '--help: all commands' [ "$(sed '1,/^Commands:/d;/^$/,$d' "$tmp/out" | wc -l)" -eq 15 ]
+ok '--help: all commands' [ "$(sed '1,/^Commands:/d;/^$/,$d' "$tmp/out" | wc -l)" -eq 17 ]
 run "$mpmcq" create --help
 ok 'create --help: its options' grep -q -e '--exist-ok' "$tmp/out"
 
@@ -124,6 +124,7 @@ depth:           2
 parked:          0
 leased:          0
 dead:            0
+free:            $((capacity - 2))
 max_deliveries:  ${state[max_deliveries]}
 lease_ms:        ${state[lease_ms]}
 retry_ms:        0
@@ -154,7 +155,7 @@ del info['redelivered'], info['suspected']
 assert info == {
     'path': '$device', 'owner': '$owner', 'group': '$group', 'mode': '$mode',
     'version': '$version', 'capacity': $capacity, 'msg_size': $msg_size,
-    'depth': 2, 'leased': 0, 'dead': 0, 'closed': False,
+    'depth': 2, 'leased': 0, 'dead': 0, 'free': $capacity - 2, 'closed': False,
     'max_deliveries': ${state[max_deliveries]}, 'lease_ms': ${state[lease_ms]},
     'sent': ${state[sent]}, 'received': ${state[received]}, 'acked': ${state[acked]},
     'returned': ${state[returned]}, 'set_aside': ${state[set_aside]},
@@ -356,6 +357,7 @@ ok 'info --queue: content' diff - "$tmp/info" <<-EOF
 	parked:          0
 	leased:          0
 	dead:            0
+	free:            2
 	max_deliveries:  3
 	lease_ms:        60000
 	retry_ms:        0
@@ -418,7 +420,7 @@ assert queues['test.jobs'].pop('uuid') != queues['test.latest']['uuid']
 assert sorted(queues) == ['$device', 'test.jobs', 'test.latest']
 assert queues['test.jobs'] == {
     'path': '$mount/test.jobs', 'owner': 'root', 'group': 'root', 'mode': '0640',
-    'capacity': 4, 'msg_size': 16, 'depth': 4, 'leased': 0, 'dead': 0, 'closed': False,
+    'capacity': 4, 'msg_size': 16, 'depth': 4, 'leased': 0, 'dead': 0, 'free': 0, 'closed': False,
     'max_deliveries': 3, 'lease_ms': 60000, 'sent': 6, 'received': 2, 'acked': 0,
     'returned': 0, 'set_aside': 0, 'dropped': 0, 'flags': [], 'parked': 0, 'retry_ms': 0,
     'retry_max_ms': 0, 'levels': 1, 'redelivered': 0, 'suspected': 0, 'oldest_ns': 0,

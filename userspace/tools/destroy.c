@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * mpmcq create, destroy
- * mpmcq destroy, close, reopen
+ * mpmcq destroy
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -14,8 +13,6 @@
 #include <unistd.h>
 
 #include "mpmcq.h"
-
-/* --- destroy --- */
 
 static void only_common_options(int argc, char **argv)
 {
