@@ -376,13 +376,12 @@ struct row {
 
 static struct row measure(int queue, bool packed, const sigset_t *signals)
 {
-	struct mpmcq_info before;
+	struct mpmcq_info before = { .size = sizeof(before) };
 	struct row row;
 	struct way way;
 	int why;
 
-	if (!get_info(queue, &before))
-		err(EXIT_FAILURE, "%s", queue_text());
+	mpmcq_get_info(queue, &before);
 	way = open_pipe(packed);
 	why = run_both(&way, signals);
 	if (why)

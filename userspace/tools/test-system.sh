@@ -338,7 +338,7 @@ ok 'top: status' came 0
 ok 'top: a row for each queue' [ "$(wc -l <"$tmp/out")" -eq "$(($(find $mount -mindepth 1 -printf x | wc -c) + 2))" ]
 ok 'top: depth and bar' has '^test.half  *2 \[####    \]  *0  *0 '
 ok 'top: the default queue' has '^/dev/mpmcq  *0 \[        \] '
-ok 'top: a name with a newline' has '^test.od?d '
+ok 'top: a name with a newline' has '^test\.od\\x0ad '
 ok 'top: a queue with auto-close is open' row test.top '$NF == "open"'
 ok 'top: the fullest first' [ "$(sed -n '2s/ .*//p' "$tmp/out")" = test.save ]
 run "$mpmcq" top -1 -d 0.1 -s name -F test.h
