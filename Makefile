@@ -117,6 +117,7 @@ load:
 holders := { echo 'mpmcq: in use, end these and try again:'; $(SUDO) scripts/machine/holders; } >&2
 
 unload:
+	@[ -d /sys/module/mpmcq ] || { echo 'mpmcq: not loaded' >&2; exit 1; }
 	@! grep -q '^[^ ]* $(MOUNT) mpmcqfs ' /proc/mounts || { \
 		echo 'umount $(MOUNT)'; $(SUDO) umount $(MOUNT) || { $(holders); exit 1; }; }
 	@echo 'rmmod mpmcq'
