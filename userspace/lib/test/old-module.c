@@ -84,12 +84,19 @@ static void too_old(int fd)
 /* Errors that have nothing to do with versions stay what they are. */
 static void other_errors(int fd)
 {
+	static const int passed_on[] = {
+		ENOMEM, ENFILE, ENOSPC, EACCES, EPERM, EAGAIN, EINTR, EOVERFLOW,
+	};
 	struct mpmcq_mode mode = { .size = sizeof(mode), .modes = MPMCQ_MODE_PACKED };
 
 	answer = EINVAL;
 	IS(-EINVAL, mpmcq_set_mode(fd, &mode));
 	answer = EBUSY;
 	IS(-EBUSY, mpmcq_set_mode(fd, &mode));
+	for (unsigned int i = 0; i < sizeof(passed_on) / sizeof(*passed_on); i++) {
+		answer = passed_on[i];
+		each_call(fd, -answer);
+	}
 	mode.size = 5000;
 	answer = E2BIG;
 	IS(-E2BIG, mpmcq_set_mode(fd, &mode));

@@ -433,6 +433,50 @@ static void hostile_file(void)
 	close(fd);
 }
 
+static volatile bool restored;
+
+/* Takes what there is in the queue that is being restored. */
+static void *read_half_queue(void *arg)
+{
+	char buf[SIZE];
+	int fd = -1;
+
+	(void)arg;
+	while (!restored) {
+		if (fd < 0)
+			fd = mpmcq_open("lib-s", O_RDONLY | O_NONBLOCK);
+		else
+			mpmcq_receive(fd, buf, sizeof(buf));
+	}
+	close(fd);
+	return NULL;
+}
+
+/* Another program reads before the queue is complete. */
+static void early_reader(void)
+{
+	const int n = 2000;
+	int fd = PRIVATE(.capacity = 2048), held = attach(fd, LEASE, n);
+	struct mpmcq_msg msg;
+	char text[SIZE + 1];
+	pthread_t thread;
+	struct stat st;
+
+	for (int i = 0; i < n; i++) {
+		IS(1, put(fd, "a"));
+		IS(1, take(held, &msg, text));
+	}
+	IS(n, mpmcq_settle_all(held, MPMCQ_SETTLE_NACK, 0, 0));
+	IS(n, mpmcq_save_queue(fd, SAVED, 0, 0));
+	IS(0, pthread_create(&thread, NULL, read_half_queue, NULL));
+	IS(-EBUSY, mpmcq_restore_queue(SAVED, "lib-s", 0));
+	restored = true;
+	pthread_join(thread, NULL);
+	IS(-1, stat("/dev/mpmcqfs/lib-s", &st));
+	close(held);
+	close(fd);
+}
+
 /* Whatever is missing, a restore that fails leaves no queue. */
 static void few_descriptors(void)
 {
@@ -509,6 +553,7 @@ const struct test save_tests[] = {
 	{ "a file that is not whole makes no queue", half_files },
 	{ "a file with a right sum and wrong flags", hostile_file },
 	{ "a restore that fails leaves no queue", few_descriptors },
+	{ "another reader during a restore", early_reader },
 	{ "flags are refused", flags },
 	{ "readers meanwhile", readers },
 	{ }
