@@ -179,7 +179,7 @@ static const struct scenario scenarios[] = {
 	{ "lease, writer asleep", 1, 2, { "ha", "hb", "s" }, ALL, ALL },
 
 	{ "suspect for one who keeps another", 1, 2, { "hz", "HH", "r" }, 3, ALL },
-	{ "suspect for one who keeps another, close", 1, 2, { "hz", "HHa", "r", "c" }, 2, 4 },
+	{ "suspect for one who keeps another, close", 1, 2, { "hz", "HHa", "r", "c" }, 2, 3 },
 	{ "suspect, 2 who keep others", 1, 2, { "hz", "HHa", "HHa", "s" }, 2, 3 },
 	{ "suspect too long for one of two readers", 1, 0, { "lhz", "k", "r" }, 3, ALL },
 	{ "suspect, poller that never reads", 1, 1, { "hz", "i", "H" }, ALL, ALL },
