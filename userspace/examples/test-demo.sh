@@ -6,9 +6,10 @@
 # Prints TAP.
 set -euo pipefail
 
-build=$(cd "$(dirname "$0")" && pwd)/../../build/userspace
-demo=$build/demo
-mpmcq=$build/mpmcq
+# shellcheck source=userspace/tools/test-helpers.sh
+. "$(dirname "$0")/../tools/test-helpers.sh"
+demo=$here/../../build/userspace/demo
+patience=60
 
 case ${1-} in
 -h | --help)
@@ -24,30 +25,6 @@ esac
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-tests=0
-failed=0
-
-ok() {
-	local name=$1
-	shift
-	tests=$((tests + 1))
-	if "$@"; then
-		echo "ok $tests - $name"
-	else
-		failed=$((failed + 1))
-		echo "not ok $tests - $name"
-		echo "# failed: $*, status ${status-}"
-		tail -n 5 "$tmp/out" "$tmp/err" | sed 's/^/# /'
-	fi
-}
-
-not() {
-	! "$@"
-}
-
-came() {
-	[ "$status" -eq "$1" ]
-}
 
 depth() {
 	[ "$(cat /sys/class/mpmcq/mpmcq/depth)" -eq "$1" ]
@@ -63,12 +40,7 @@ each_item_once() {
 	     }' "$1"
 }
 
-run_demo() {
-	status=0
-	timeout 60 "$demo" "$@" >"$tmp/out" 2>"$tmp/err" || status=$?
-}
-
-run_demo
+run "$demo"
 ok 'the demo: status' came 0
 ok 'the demo: its lines' each_item_once "$tmp/out"
 ok 'the demo: its count' grep -q '^40 items sent: 40 arrived once, 0 lost, 0 repeated' "$tmp/out"
@@ -77,13 +49,13 @@ sed '0,/got item/{/got item/d}' "$tmp/out" >"$tmp/less"
 ok 'control: a missing line is noticed' not each_item_once "$tmp/less"
 
 "$mpmcq" send hands-off
-run_demo
+run "$demo"
 ok 'a queue in use: status' came 1
 ok 'a queue in use: says so' grep -q 'holds 1 messages of somebody else' "$tmp/err"
 ok 'a queue in use: its message stays' [ "$("$mpmcq" receive -n)" = hands-off ]
 
 timeout 60 dd if=/dev/mpmcq of="$tmp/stolen" bs=64K count=1 status=none &
-run_demo
+run "$demo"
 wait
 ok 'an item is stolen' [ -s "$tmp/stolen" ]
 ok 'an item is stolen: status' came 1
@@ -95,18 +67,17 @@ ok 'an item is stolen: leaves nothing' depth 0
 	dd if=/dev/mpmcq of="$tmp/stolen" bs=64K count=1 status=none
 	printf foreign >/dev/mpmcq
 } &
-run_demo
+run "$demo"
 wait
 ok 'a foreign message: status' came 1
 ok 'a foreign message: says so' grep -q 'message of somebody else came, and was put back' "$tmp/err"
 ok 'a foreign message: it alone is left' [ "$("$mpmcq" receive --all)" = foreign ]
 
-run_demo --help
+run "$demo" --help
 ok '--help' came 0
-run_demo --nonsense
+run "$demo" --nonsense
 ok 'wrong option' came 2
-run_demo --device /dev/null
+run "$demo" --device /dev/null
 ok 'not a queue' came 1
 
-echo "1..$tests"
-[ $failed -eq 0 ]
+plan

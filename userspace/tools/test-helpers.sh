@@ -1,21 +1,61 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Sourced by tests of the command mpmcq, which set mpmcq to its path and tmp to a folder of their own.
+# Sourced by tests of the command mpmcq, which have functions usage and clean_up and call begin, and
+# by those of the demo.
 
+here=$(cd "$(dirname "$0")" && pwd)
+mpmcq=$here/../../build/userspace/mpmcq
+mount=/dev/mpmcqfs
+patience=30 # for a command, in seconds
 tests=0
 failed=0
 nl=$'\n'
 
+# begin [MPMCQ]: reads the arguments of a script, and sees that its tests can be made. Leaves $mpmcq
+# and $tmp, a folder of its own; clean_up of the script is called in the end.
+begin() {
+	case ${1-} in
+	-h | --help)
+		usage
+		exit
+		;;
+	-*)
+		usage >&2
+		exit 2
+		;;
+	esac
+	mpmcq=$(realpath -- "${1-$mpmcq}")
+	if [ "$(id -u)" -ne 0 ]; then
+		echo 'Bail out! only root can make these tests'
+		exit 1
+	fi
+	if [ "$(stat -f -c %t $mount)" != 6d706d71 ] || [ "$(ls -A $mount)" ]; then
+		echo "Bail out! $mount is not a mounted mpmcqfs without queues"
+		exit 1
+	fi
+	tmp=$(mktemp -d)
+	# Bash runs this also for a child that is killed before it has become a command.
+	trap '[ "$BASHPID" != $$ ] || clean_up' EXIT
+	umask 022
+}
+
+# The end: the plan, and the exit status.
+plan() {
+	echo "1..$tests"
+	[ $failed -eq 0 ]
+}
+
 # Runs a command, bounded in time; leaves $status, $tmp/out and $tmp/err.
 run() {
 	status=0
-	timeout 30 "$@" >"$tmp/out" 2>"$tmp/err" || status=$?
+	timeout $patience "$@" >"$tmp/out" 2>"$tmp/err" || status=$?
 }
 
 # ok NAME COMMAND...: a test that passes if COMMAND succeeds.
 ok() {
 	local name=$1
+
 	shift
 	tests=$((tests + 1))
 	if "$@"; then
@@ -25,8 +65,12 @@ ok() {
 		echo "not ok $tests - $name"
 		echo "# failed: $*"
 		echo "# status ${status-}"
-		sed 's/^/# stderr: /' "$tmp/err"
+		head -n 20 "$tmp/out" "$tmp/err" | sed 's/^/# /'
 	fi
+}
+
+not() {
+	! "$@"
 }
 
 # What the last run() came to.
@@ -36,19 +80,41 @@ came() {
 printed() {
 	[ "$(cat "$tmp/out"; echo .)" = "$1." ]
 }
+has() {
+	grep -q -- "$1" "$tmp/out"
+}
 said() {
 	grep -q -- "$1" "$tmp/err"
 }
+
 # result NAME STATUS OUTPUT: the last run()'s status and exact output.
 result() {
 	ok "$1: status" came "$2"
 	ok "$1: output" printed "$3"
 }
 
-# Waits until a command succeeds.
+# error NAME STATUS PATTERN: the last run()'s status and what it said
+error() {
+	ok "$1: status" came "$2"
+	ok "$1: says so" said "$3"
+}
+
+# wrong_usage: each line of standard input is arguments that are refused
+wrong_usage() {
+	local arguments
+
+	while read -r arguments; do
+		# shellcheck disable=SC2086 # several arguments
+		run "$mpmcq" $arguments </dev/null
+		error "usage: $arguments" 2 '^mpmcq: '
+	done
+}
+
+# Waits until a command succeeds, a third of $patience.
 until_true() {
 	local i
-	for ((i = 0; i < 200; i++)); do
+
+	for ((i = 0; i < patience * 20 / 3; i++)); do
 		"$@" && return
 		sleep 0.05
 	done
@@ -89,4 +155,19 @@ run_hidden() {
 # has_row FIELDS: whether the table of the last run() has them in a row
 has_row() {
 	awk -v fields="$1" '{ $1 = $1 } $0 == fields { n++ } END { exit n != 1 }' "$tmp/out"
+}
+
+# send_delayed QUEUE MESSAGE: with a delay of an hour
+send_delayed() {
+	python3 -c 'import fcntl, os, struct, sys
+fd = os.open(sys.argv[1], os.O_WRONLY)
+fcntl.ioctl(fd, 0x4018a801, struct.pack("6I", 24, 1, 0, 0, 0, 0))
+message = os.fsencode(sys.argv[2])
+header = struct.pack("IHBBQII", len(message), 0, 0, 0, 0, 0, 3600000)
+os.write(fd, header + message + bytes(-len(message) % 8))' "$mount/$1" "$2"
+}
+
+# many_queues DIR COUNT CAPACITY: a configuration of queue-0 and so on, for messages of one byte
+many_queues() {
+	seq -f "[$1/queue-%.0f]${nl}capacity = $3${nl}msg-size = 1" 0 $(($2 - 1))
 }

@@ -4,10 +4,9 @@
 # Tests of the command mpmcq, against a loaded module. Prints TAP.
 set -euo pipefail
 
-here=$(cd "$(dirname "$0")" && pwd)
-mpmcq=$here/../../build/userspace/mpmcq
+# shellcheck source=userspace/tools/test-helpers.sh
+. "$(dirname "$0")/test-helpers.sh"
 device=/dev/mpmcq
-mount=/dev/mpmcqfs
 sysfs_queue=/sys/class/mpmcq/mpmcq
 sysfs=/sys/module/mpmcq
 
@@ -22,33 +21,15 @@ usage() {
 	EOF
 }
 
-case ${1-} in
--h | --help)
-	usage
-	exit
-	;;
--*)
-	usage >&2
-	exit 2
-	;;
-esac
-mpmcq=$(realpath -- "${1-$mpmcq}")
-
-tmp=$(mktemp -d)
+begin "$@"
 other=$tmp/other # another mpmcqfs
 device_mode=$(stat -c %a $device)
-trap clean_up EXIT
-umask 022
-# shellcheck source=userspace/tools/test-helpers.sh
-. "$here/test-helpers.sh"
 
 depth() {
 	[ "$(cat $sysfs_queue/depth)" -eq "$1" ]
 }
 
-# Bash runs this also for a child that is killed before it has become a command.
 clean_up() {
-	[ "$BASHPID" = $$ ] || return 0
 	destroy_all
 	chmod "$device_mode" $device
 	! mountpoint -q "$other" || umount "$other"
@@ -71,14 +52,6 @@ destroy_all() {
 capacity=$(cat $sysfs/parameters/capacity)
 msg_size=$(cat $sysfs/parameters/msg_size)
 version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' "$here/../../dkms.conf")
-if [ "$(id -u)" -ne 0 ]; then
-	echo 'Bail out! only root can make these tests'
-	exit 1
-fi
-if [ "$(stat -f -c %t $mount)" != 6d706d71 ] || [ "$(ls -A $mount)" ]; then
-	echo "Bail out! $mount is not a mounted mpmcqfs without queues"
-	exit 1
-fi
 if [ "$(cat $sysfs_queue/depth)" -ne 0 ]; then
 	echo "Bail out! $device is not empty"
 	exit 1
@@ -955,12 +928,7 @@ ok 'list: the default queue alone is left' lines_in "$tmp/out" 2
 
 # --- wrong usage
 
-while read -r arguments; do
-	# shellcheck disable=SC2086 # several arguments
-	run "$mpmcq" $arguments </dev/null
-	ok "usage: $arguments: status" came 2
-	ok "usage: $arguments: says so" said '^mpmcq: '
-done <<-EOF
+wrong_usage <<-EOF
 
 	nonsense
 	--nonsense
@@ -1019,5 +987,4 @@ ok 'usage: an empty name of a queue' came 2
 ok 'usage: no queue was made' [ ! "$(ls -A $mount)" ]
 ok 'the queue is empty in the end' depth 0
 
-echo "1..$tests"
-[ $failed -eq 0 ]
+plan

@@ -4,10 +4,9 @@
 # Tests of mpmcq list, info, metrics, dump and create --file, against a loaded module. Prints TAP.
 set -euo pipefail
 
-here=$(cd "$(dirname "$0")" && pwd)
-mpmcq=$here/../../build/userspace/mpmcq
+# shellcheck source=userspace/tools/test-helpers.sh
+. "$(dirname "$0")/test-helpers.sh"
 device=/dev/mpmcq
-mount=/dev/mpmcqfs
 parameters=/sys/module/mpmcq/parameters
 
 usage() {
@@ -20,42 +19,18 @@ usage() {
 	EOF
 }
 
-case ${1-} in
--h | --help)
-	usage
-	exit
-	;;
--*)
-	usage >&2
-	exit 2
-	;;
-esac
-if [ "$(id -u)" -ne 0 ]; then
-	echo 'Bail out! only root can make these tests'
-	exit 1
-fi
-if [ "$(stat -f -c %t $mount)" != 6d706d71 ] || [ "$(ls -A $mount)" ]; then
-	echo "Bail out! $mount is not a mounted mpmcqfs without queues"
-	exit 1
-fi
-
-tmp=$(mktemp -d)
+begin "$@"
 other=$tmp/other # another mpmcqfs
 small=$tmp/small # a file system of 16 KiB
 max_queues=$(cat $parameters/max_user_queues)
 device_mode=$(stat -c %a $device)
-trap clean_up EXIT
-umask 022
-# shellcheck source=userspace/tools/test-helpers.sh
-. "$here/test-helpers.sh"
 # Where every user may run it.
-install -m 755 "$(realpath -- "${1-$mpmcq}")" "$tmp/mpmcq"
+install -m 755 "$mpmcq" "$tmp/mpmcq"
 mpmcq=$tmp/mpmcq
 chmod 755 "$tmp"
 mkdir "$other" "$small"
 
 clean_up() {
-	[ "$BASHPID" = $$ ] || return 0
 	find $mount -mindepth 1 -delete
 	echo "$max_queues" >$parameters/max_user_queues
 	chmod "$device_mode" $device
@@ -63,12 +38,6 @@ clean_up() {
 		! mountpoint -q "$path" || umount "$path"
 	done
 	rm -rf "$tmp"
-}
-
-# error NAME STATUS PATTERN: the last run()'s status and what it said
-error() {
-	ok "$1: status" came "$2"
-	ok "$1: says so" said "$3"
 }
 
 # python NAME CODE ARGUMENT...: a test that passes if CODE runs to its end
@@ -86,16 +55,6 @@ queue_is() {
 info = json.load(open(sys.argv[1]))
 for name, value in zip(sys.argv[2::2], sys.argv[3::2]):
     assert info[name] == eval(value), (name, info[name])' "$tmp/info" "${@:2}"
-}
-
-# send_delayed NAME MESSAGE: with a delay of an hour
-send_delayed() {
-	python3 -c 'import fcntl, os, struct, sys
-fd = os.open(sys.argv[1], os.O_WRONLY)
-fcntl.ioctl(fd, 0x4018a801, struct.pack("6I", 24, 1, 0, 0, 0, 0))
-message = os.fsencode(sys.argv[2])
-header = struct.pack("IHBBQII", len(message), 0, 0, 0, 0, 0, 3600000)
-os.write(fd, header + message + bytes(-len(message) % 8))' "$mount/$1" "$2"
 }
 
 # --- create: delays, retries, levels, stamps, leases from the start
@@ -403,7 +362,7 @@ many=10000
 umount "$other"
 mount -t mpmcqfs -o max=$many mpmcqfs "$other"
 echo $((2 * many)) >$parameters/max_user_queues
-seq -f "[$other/%05g]${nl}capacity = 2${nl}msg-size = 1" $many >"$tmp/many.conf"
+many_queues "$other" $many 2 >"$tmp/many.conf"
 # few COMMAND...: as run(), with 32 descriptors
 few() {
 	# shellcheck disable=SC2016 # for the shell that is run
@@ -425,11 +384,7 @@ umount "$other"
 
 # --- wrong usage
 
-while read -r arguments; do
-	# shellcheck disable=SC2086 # several arguments
-	run "$mpmcq" $arguments </dev/null
-	error "usage: $arguments" 2 '^mpmcq: '
-done <<-EOF
+wrong_usage <<-EOF
 	list --raw
 	info --raw
 	metrics x y
@@ -448,5 +403,4 @@ done <<-EOF
 	create --delay=3 test.name
 EOF
 
-echo "1..$tests"
-[ $failed -eq 0 ]
+plan

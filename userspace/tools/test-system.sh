@@ -5,9 +5,9 @@
 # completion offers, against a loaded module. Prints TAP.
 set -euo pipefail
 
-here=$(cd "$(dirname "$0")" && pwd)
-mpmcq=$here/../../build/userspace/mpmcq
-mount=/dev/mpmcqfs
+# shellcheck source=userspace/tools/test-helpers.sh
+. "$(dirname "$0")/test-helpers.sh"
+patience=60
 
 usage() {
 	cat <<-EOF
@@ -19,116 +19,15 @@ usage() {
 	EOF
 }
 
-case ${1-} in
--h | --help)
-	usage
-	exit
-	;;
--*)
-	usage >&2
-	exit 2
-	;;
-esac
-mpmcq=$(realpath -- "${1-$mpmcq}")
-if [ "$(id -u)" -ne 0 ]; then
-	echo 'Bail out! only root can make these tests'
-	exit 1
-fi
-if [ "$(stat -f -c %t $mount)" != 6d706d71 ] || [ "$(ls -A $mount)" ]; then
-	echo "Bail out! $mount is not a mounted mpmcqfs without queues"
-	exit 1
-fi
-
-tmp=$(mktemp -d)
+begin "$@"
 chmod 755 "$tmp"
 other=$tmp/other # another mpmcqfs
 machine=$tmp/machine # what "doctor --root" looks at
-trap clean_up EXIT
-tests=0
-failed=0
-nl=$'\n'
-umask 022
 
 clean_up() {
-	[ "$BASHPID" = $$ ] || return 0
 	find $mount -mindepth 1 -delete
 	! mountpoint -q "$other" || umount "$other"
 	rm -rf "$tmp"
-}
-
-# Runs a command, bounded in time; leaves $status, $tmp/out and $tmp/err.
-run() {
-	status=0
-	timeout 60 "$@" >"$tmp/out" 2>"$tmp/err" || status=$?
-}
-
-# as run(), with no more rights than every user has
-run_as_nobody() {
-	run setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all \
-		--inh-caps=-all "$@"
-}
-
-# ok NAME COMMAND...: a test that passes if COMMAND succeeds.
-ok() {
-	local name=$1
-
-	shift
-	tests=$((tests + 1))
-	if "$@"; then
-		echo "ok $tests - $name"
-	else
-		failed=$((failed + 1))
-		echo "not ok $tests - $name"
-		echo "# failed: $*"
-		echo "# status ${status-}"
-		head -n 20 "$tmp/out" "$tmp/err" | sed 's/^/# /'
-	fi
-}
-
-not() {
-	! "$@"
-}
-
-# What the last run() came to.
-came() {
-	[ "$status" -eq "$1" ]
-}
-printed() {
-	[ "$(cat "$tmp/out"; echo .)" = "$1." ]
-}
-has() {
-	grep -q -- "$1" "$tmp/out"
-}
-said() {
-	grep -q -- "$1" "$tmp/err"
-}
-
-# result NAME STATUS OUTPUT: the last run()'s status and exact output.
-result() {
-	ok "$1: status" came "$2"
-	ok "$1: output" printed "$3"
-}
-
-# error NAME STATUS PATTERN: the last run()'s status and what it said.
-error() {
-	ok "$1: status" came "$2"
-	ok "$1: says so" said "$3"
-}
-
-until_true() {
-	local i
-
-	for ((i = 0; i < 400; i++)); do
-		"$@" && return
-		sleep 0.05
-	done
-	return 1
-}
-
-# shows QUEUE MEMBER VALUE: what "info" says of a queue
-shows() {
-	[ "$("$mpmcq" -q "$1" info --json |
-		python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$2")" = "$3" ]
 }
 
 # ended STATUS PID
@@ -138,50 +37,14 @@ ended() {
 	[ $status -eq "$1" ]
 }
 
-# What the command does not do yet, or not so fast.
-cat >"$tmp/queue.py" <<'EOF'
-import ctypes, fcntl, os, signal, struct, sys
-
-DELAY, PACKED, LEASE = 4, 1, 2
-
-def create(folder, name, flags=0):
-    name = ctypes.create_string_buffer(name.encode())
-    fcntl.ioctl(folder, 0x4038a806, struct.pack(
-        "=12IQ", 56, flags, 4, 64, 8, 0, 0, 0, 0, 0, 0, 0o660, ctypes.addressof(name)))
-
-def mode(path, flags, modes):
-    fd = os.open(path, flags)
-    fcntl.ioctl(fd, 0x4018a801, struct.pack("=6I", 24, modes, 0, 0, 0, 0))
-    return fd
-
-def create_delay(path):
-    create(os.open(os.path.dirname(path), os.O_RDONLY), os.path.basename(path), DELAY)
-
-def create_many(folder, count):
-    folder = os.open(folder, os.O_RDONLY)
-    for i in range(int(count)):
-        create(folder, f"queue-{i}")
-
-def send_delayed(path, ms):
-    message = b"delayed"
-    header = struct.pack("=IIQII", len(message), 0, 0, 0, int(ms))
-    os.write(mode(path, os.O_WRONLY, PACKED), header + message + b"\0")
-
-def hold(path):
-    fd = mode(path, os.O_RDONLY, LEASE)
-    os.read(fd, 65536)
-    print("held", flush=True)
-    signal.pause()
-
-globals()[sys.argv[1]](*sys.argv[2:])
-EOF
-queue() {
-	python3 "$tmp/queue.py" "$@"
-}
-
 # hold QUEUE: a process that holds a message, $holder
 hold() {
-	python3 "$tmp/queue.py" hold $mount/"$1" >"$tmp/holder" &
+	python3 -c 'import fcntl, os, signal, struct, sys
+fd = os.open(sys.argv[1], os.O_RDONLY)
+fcntl.ioctl(fd, 0x4018a801, struct.pack("6I", 24, 2, 0, 0, 0, 0))
+os.read(fd, 65536)
+print("held", flush=True)
+signal.pause()' $mount/"$1" >"$tmp/holder" &
 	holder=$!
 	until_true [ -s "$tmp/holder" ]
 	rm "$tmp/holder"
@@ -244,8 +107,8 @@ error 'wait: without permission' 1 'Permission denied for reading'
 
 # --- delays: wait, close --due
 
-queue create_delay $mount/test.due
-queue send_delayed $mount/test.due 600000
+"$mpmcq" create --delay --capacity 4 --msg-size 64 test.due
+send_delayed test.due delayed
 run "$mpmcq" -q test.due wait --drained --timeout 0.2
 error 'wait: a parked message' 3 ": depth 0, leased 0, parked 1\$"
 run "$mpmcq" -q test.due close
@@ -257,7 +120,7 @@ result 'close --due' 0 ''
 run "$mpmcq" -q test.due receive --nonblock
 result 'close --due: it is ready' 0 "delayed$nl"
 run "$mpmcq" -q test.due reopen
-queue send_delayed $mount/test.due 600000
+send_delayed test.due delayed
 run "$mpmcq" -q test.due receive --nonblock
 ok 'reopen: there are delays again' came 3
 
@@ -268,7 +131,7 @@ ok 'reopen: there are delays again' came 3
 run "$mpmcq" -q test.save save "$tmp/saved"
 result 'save' 0 "messages saved: 3${nl}$mount/test.save is closed, and has the messages still$nl"
 ok 'save: the messages are there' shows test.save depth 3
-ok 'save: the queue is closed' shows test.save closed True
+ok 'save: the queue is closed' shows test.save closed yes
 ok 'save: nobody else may read the file' [ "$(stat -c %a "$tmp/saved")" = 600 ]
 run "$mpmcq" restore "$tmp/saved" test.save
 error 'restore: there is such a queue' 1 'there is a queue of this name (remove it: mpmcq destroy '
@@ -283,25 +146,25 @@ run "$mpmcq" -q test.save send d
 result 'save --keep-open: the queue is open' 0 ''
 "$mpmcq" -q test.save close
 run "$mpmcq" -q test.save save --keep-open "$tmp/saved"
-ok 'save --keep-open: not if it was closed' shows test.save closed True
+ok 'save --keep-open: not if it was closed' shows test.save closed yes
 "$mpmcq" -q test.save reopen
 
 hold test.save
 rm "$tmp/saved"
 run "$mpmcq" -q test.save save --timeout 0.2 "$tmp/saved"
 error 'save: a message that is held' 3 "cannot save $mount/test.save: readers hold 1 messages (stop them"
-ok 'save: the queue is open again' shows test.save closed False
+ok 'save: the queue is open again' shows test.save closed no
 ok 'save: there is no file' [ ! -e "$tmp/saved" ]
 "$mpmcq" -q test.save save "$tmp/saved" 2>"$tmp/err" &
 pid=$!
-ok 'save: waits, and has closed the queue' until_true shows test.save closed True
+ok 'save: waits, and has closed the queue' until_true shows test.save closed yes
 kill -TERM $pid
 ok 'save: ends by SIGTERM' ended 143 $pid
-ok 'save: the queue is open once more' shows test.save closed False
+ok 'save: the queue is open once more' shows test.save closed no
 let_go
 run "$mpmcq" -q test.save save "$tmp/none/saved"
 error 'save: no such folder' 1 "to $tmp/none/saved: No such file or directory\$"
-ok 'save: the queue stays open' shows test.save closed False
+ok 'save: the queue stays open' shows test.save closed no
 run "$mpmcq" save "$tmp/saved"
 ok 'save: the default queue' came 0
 run "$mpmcq" reopen
@@ -376,7 +239,7 @@ ok 'top: does not keep the mount busy' until_true umount "$other"
 ok 'top: ends with the mount' ended 1 $pid
 ok 'top: and says so' said "$other is not a mounted mpmcqfs\$"
 mount -t mpmcqfs -o max=20000,size=512m mpmcqfs "$other"
-queue create_many "$other" 10000
+many_queues "$other" 10000 4 | "$mpmcq" create --file -
 run sh -c 'ulimit -n 1024 && exec "$0" top --once --delay 0.1 "$1"' "$mpmcq" "$other"
 ok 'top: 10,000 queues and 1024 descriptors' [ "$(grep -c '^queue-[0-9].* open$' "$tmp/out")" -eq 10000 ]
 umount "$other"
@@ -389,7 +252,7 @@ on_terminal() {
 }
 
 mount -t mpmcqfs mpmcqfs "$other"
-queue create_many "$other" 100
+many_queues "$other" 100 4 | "$mpmcq" create --file -
 "$mpmcq" -q "$other/queue-42" send 1 2
 on_terminal 24x120 "$other" <<-EOF
 	see mpmcq top: 100 queues, 100 shown, by depth, every 1 s
@@ -685,11 +548,7 @@ result 'completion: behind the colon' 0 "b$nl"
 
 # --- wrong usage
 
-while read -r arguments; do
-	# shellcheck disable=SC2086 # several arguments
-	run "$mpmcq" $arguments </dev/null
-	error "usage: $arguments" 2 '^mpmcq: '
-done <<-EOF
+wrong_usage <<-EOF
 	close --json
 	wait
 	wait --drained --ready
@@ -714,5 +573,4 @@ done <<-EOF
 	bench --time 0
 EOF
 
-echo "1..$tests"
-[ $failed -eq 0 ]
+plan
