@@ -66,14 +66,6 @@ struct result {
 static int time_ms = 1000;
 static struct result *result;
 
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
-
 /* --- the two processes --- */
 
 /* Fills @buffer with what is written by a call. */
@@ -459,10 +451,8 @@ static void run_bench(int argc, char **argv)
 		err(EXIT_FAILURE, "memory");
 	hold_signals_back();
 	sigemptyset(&signals);
+	add_ending_signals(&signals);
 	sigaddset(&signals, SIGCHLD);
-	sigaddset(&signals, SIGHUP);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGCHLD, SIG_DFL);	/* if ignored, nobody would be told of an end */
 	single = measure(queue, false, &signals);

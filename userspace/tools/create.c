@@ -70,6 +70,22 @@ static const char *why_no_write(const struct request *r)
 	return text("Permission denied for the directory (%s)", access_text(&st));
 }
 
+/* Returns which limit a queue in @dir has met with @error, or what the error is called. */
+const char *limit_text(int error, const char *dir)
+{
+	switch (error) {
+	case EFBIG:
+		return "more bytes than a queue may have: parameter max_queue_bytes";
+	case EDQUOT:
+		return "more queues or bytes than a user may have: max_user_queues, max_user_bytes";
+	case ENOSPC:
+		return text("no room: parameter max_total_bytes, mount options size, max (df %s)",
+			    printable(dir));
+	default:
+		return strerror(error);
+	}
+}
+
 static const char *why_not_created(const struct request *r, int error)
 {
 	switch (error) {
@@ -81,17 +97,10 @@ static const char *why_not_created(const struct request *r, int error)
 		return why_no_write(r);
 	case ENAMETOOLONG:
 		return text("a NAME has at most %d bytes", NAME_MAX);
-	case EFBIG:
-		return "more bytes than a queue may have: parameter max_queue_bytes";
-	case EDQUOT:
-		return "more queues or bytes than a user may have: max_user_queues, max_user_bytes";
-	case ENOSPC:
-		return text("no room: parameter max_total_bytes, mount options size, max (df %s)",
-			    printable(r->place.dir));
 	case EOVERFLOW:
 		return "the mount's user namespace does not know this user or group";
 	default:
-		return strerror(error);
+		return limit_text(error, r->place.dir);
 	}
 }
 

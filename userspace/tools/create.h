@@ -74,6 +74,7 @@ const char *setting_text(const struct setting *s, const struct mpmcq_info *info,
 			 const struct stat *st);
 const char *differences(const struct mpmcq_info *info, const struct mpmcq_create *create);
 
+const char *limit_text(int error, const char *dir);
 const char *make_queue(struct request *r, const char *name);
 bool make_from_file(const struct request *defaults, const char *path);
 

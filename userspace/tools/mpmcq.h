@@ -4,6 +4,7 @@
 
 #include <getopt.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -84,6 +85,7 @@ const char *mode_text(mode_t mode);
 const char *access_text(const struct stat *st);
 void *allocate(size_t size);
 
+int64_t now_ns(void);
 int64_t now_ms(void);
 bool wait_for(struct pollfd *fds, nfds_t n, int64_t start);
 
@@ -115,8 +117,13 @@ enum outcome { ENOUGH, CLOSED, EMPTY };
 enum outcome receive_messages(struct receiver *r);
 void set_tail(struct receiver *r, int form);
 
+extern volatile sig_atomic_t signal_seen;
+
+void add_ending_signals(sigset_t *signals);
 void hold_signals_back(void);
 void let_signals_through(void);
+void note_signal(int number);
+void die_of_signal(void);
 
 void prepare_work(struct receiver *r);
 void work_on_message(struct receiver *r, const char *message, size_t length);

@@ -163,12 +163,17 @@ void *allocate(size_t size)
 	return p;
 }
 
-int64_t now_ms(void)
+int64_t now_ns(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+int64_t now_ms(void)
+{
+	return now_ns() / 1000000;
 }
 
 /* Waits until timeout_ms after @start at most, and returns false when that has passed. */

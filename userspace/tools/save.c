@@ -14,16 +14,9 @@
 
 #include <libmpmcq.h>
 
-#include "mpmcq.h"
+#include "create.h"
 
 /* --- save --- */
-
-static volatile sig_atomic_t signal_seen;
-
-static void note_signal(int number)
-{
-	signal_seen = number;
-}
 
 /* A signal ends the wait of the library, which then opens the queue again. */
 static void note_signals(void)
@@ -38,14 +31,6 @@ static void note_signals(void)
 		if (old.sa_handler != SIG_IGN)
 			sigaction(numbers[i], &action, NULL);
 	}
-}
-
-static void die_of_signal(void)
-{
-	if (!signal_seen)
-		return;
-	signal(signal_seen, SIG_DFL);
-	raise(signal_seen);
 }
 
 static noreturn void cannot_save(int fd, const char *path, int error)
@@ -151,17 +136,10 @@ static const char *why_not_restored(const struct place *place, int error)
 		return "another program used the queue meanwhile, or leases ended (try again)";
 	case EACCES:
 		return text("Permission denied for the directory %s", printable(place->dir));
-	case EFBIG:
-		return "more bytes than a queue may have: parameter max_queue_bytes";
-	case EDQUOT:
-		return "more queues or bytes than a user may have: max_user_queues, max_user_bytes";
-	case ENOSPC:
-		return text("no room: parameter max_total_bytes, mount options size, max (df %s)",
-			    printable(place->dir));
 	case ENOSYS:
 		return "the module is too old for this queue (see: mpmcq doctor)";
 	default:
-		return strerror(error);
+		return limit_text(error, place->dir);
 	}
 }
 

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Sourced by tests of the command mpmcq, which have functions usage and clean_up and call begin, and
+# Sourced by tests of the command mpmcq, which have a function clean_up and call begin, and
 # by those of the demo.
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -11,6 +11,16 @@ patience=30 # for a command, in seconds
 tests=0
 failed=0
 nl=$'\n'
+
+usage() {
+	cat <<-EOF
+	Usage: $0 [MPMCQ]
+
+	Test the command MPMCQ (default build/userspace/mpmcq) as root, on $mount, where an
+	mpmcqfs without queues must be mounted.
+	Exit status: 0 if every test passed.
+	EOF
+}
 
 # begin [MPMCQ]: reads the arguments of a script, and sees that its tests can be made. Leaves $mpmcq
 # and $tmp, a folder of its own; clean_up of the script is called in the end.

@@ -9,16 +9,6 @@ set -euo pipefail
 device=/dev/mpmcq
 parameters=/sys/module/mpmcq/parameters
 
-usage() {
-	cat <<-EOF
-	Usage: $0 [MPMCQ]
-
-	Test the command MPMCQ (default build/userspace/mpmcq) as root, on $mount, where an
-	mpmcqfs without queues must be mounted.
-	Exit status: 0 if every test passed.
-	EOF
-}
-
 begin "$@"
 other=$tmp/other # another mpmcqfs
 small=$tmp/small # a file system of 16 KiB

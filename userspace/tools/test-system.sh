@@ -9,16 +9,6 @@ set -euo pipefail
 . "$(dirname "$0")/test-helpers.sh"
 patience=60
 
-usage() {
-	cat <<-EOF
-	Usage: $0 [MPMCQ]
-
-	Test the command MPMCQ (default build/userspace/mpmcq) as root, on $mount, where an
-	mpmcqfs without queues must be mounted.
-	Exit status: 0 if every test passed.
-	EOF
-}
-
 begin "$@"
 chmod 755 "$tmp"
 other=$tmp/other # another mpmcqfs

@@ -321,13 +321,6 @@ static bool obey_keys(struct top *t)
 
 /* --- the terminal --- */
 
-static volatile sig_atomic_t signal_seen;
-
-static void note_signal(int number)
-{
-	signal_seen = number;
-}
-
 /* Signals come while the program waits for a key. SIGWINCH is ncurses', which reads the size. */
 static void hold_screen_signals(void)
 {
@@ -342,18 +335,6 @@ static void hold_screen_signals(void)
 		sigaction(numbers[i], &action, NULL);
 	}
 	sigprocmask(SIG_BLOCK, &held, NULL);
-}
-
-static void die_of_signal(void)
-{
-	sigset_t all;
-
-	if (!signal_seen)
-		return;
-	signal(signal_seen, SIG_DFL);
-	raise(signal_seen);
-	sigfillset(&all);
-	sigprocmask(SIG_UNBLOCK, &all, NULL);
 }
 
 /* Waits for keys until @end. Returns false if the program is to end. */
