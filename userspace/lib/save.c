@@ -247,11 +247,25 @@ static int open_dir(const char *path)
 	return ret;
 }
 
+/* A device or a link at @path would be gone: rename(2) replaces whatever is there. */
+static int check_path(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (S_ISREG(st.st_mode))
+		return 0;
+	return S_ISDIR(st.st_mode) ? -EISDIR : -EEXIST;
+}
+
 /* Opens a new file.  After an error close_target() closes what is open. */
 static int open_target(struct target *t)
 {
-	int file;
+	int file, ret = check_path(t->path);
 
+	if (ret)
+		return ret;
 	t->dir = open_dir(t->path);
 	if (t->dir < 0)
 		return t->dir;

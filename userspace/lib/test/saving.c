@@ -283,6 +283,34 @@ static void errors(void)
 	close(reader);
 }
 
+static mode_t type_of(const char *path)
+{
+	struct stat st;
+
+	IS(0, lstat(path, &st));
+	return st.st_mode & S_IFMT;
+}
+
+/* It stays what it is, and the queue stays open. */
+static void other_files(void)
+{
+	int fd = PRIVATE();
+
+	IS(0, mkfifo(DIR_ "/pipe", 0600));
+	IS(0, symlink("/dev/null", DIR_ "/link"));
+	IS(-EEXIST, mpmcq_save_queue(fd, DIR_ "/pipe", 0, 0));
+	IS(-EEXIST, mpmcq_save_queue(fd, DIR_ "/link", 0, 0));
+	IS(-EEXIST, mpmcq_save_queue(fd, "/dev/null", 0, 0));
+	IS(S_IFIFO, type_of(DIR_ "/pipe"));
+	IS(S_IFLNK, type_of(DIR_ "/link"));
+	IS(S_IFCHR, type_of("/dev/null"));
+	IS(2, count_files());
+	IS(0, info_of(fd).closed);
+	IS(0, unlink(DIR_ "/pipe"));
+	IS(0, unlink(DIR_ "/link"));
+	close(fd);
+}
+
 /* Each file that is cut short, or has a byte changed, is refused before a queue is made. */
 static void half_files(void)
 {
@@ -550,6 +578,7 @@ const struct test save_tests[] = {
 	{ "more messages than one open file may keep", many },
 	{ "saving waits for leases", leases },
 	{ "errors leave the queue open, and no file", errors },
+	{ "what is no regular file is not replaced by a saved queue", other_files },
 	{ "a file that is not whole makes no queue", half_files },
 	{ "a file with a right sum and wrong flags", hostile_file },
 	{ "a restore that fails leaves no queue", few_descriptors },
