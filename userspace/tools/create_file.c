@@ -29,6 +29,7 @@
  * @request: the queue of the section that is read
  * @name: its name; NULL before the first section
  * @name_line: number of the line that has its name
+ * @given: settings of the section, a bit for each of settings[]
  * @wrong: an error was found in the section, so its queue is not made
  * @failed: there was an error somewhere
  */
@@ -39,6 +40,7 @@ struct config {
 	struct request request;
 	char *name;
 	unsigned int name_line;
+	unsigned int given;
 	bool wrong;
 	bool failed;
 };
@@ -75,6 +77,7 @@ static void begin_section(struct config *c, char *line)
 	end_section(c);
 	c->request = *c->defaults;
 	c->request.exist_ok = true;
+	c->given = 0;
 	c->wrong = false;
 	c->name_line = c->line;
 	free(c->name);
@@ -129,6 +132,11 @@ static void read_setting(struct config *c, char *line)
 				    setting_names()));
 		return;
 	}
+	if (c->given & 1U << (s - settings)) {
+		refuse_line(c, text("%s is given twice for this queue", s->name));
+		return;
+	}
+	c->given |= 1U << (s - settings);
 	why = apply_setting(&c->request, s, trim(value));
 	if (why)
 		refuse_line(c, text("%s: %s", s->name, printable(why)));
@@ -157,12 +165,18 @@ static bool read_file(const struct request *defaults, const char *path)
 	bool is_stdin = !strcmp(path, "-");
 	struct config c = { .path = is_stdin ? "standard input" : path, .defaults = defaults };
 	FILE *file = is_stdin ? stdin : fopen(path, "re");
+	struct mpmcq_info info;
 	char *line = NULL;
 	size_t room = 0;
 	ssize_t length;
 
 	if (!file) {
 		warn("cannot read %s", printable(path));
+		return false;
+	}
+	if (get_info(fileno(file), &info)) {
+		warnx("%s is a queue, whose messages are no list of queues (print one: mpmcq dump)",
+		      printable(c.path));
 		return false;
 	}
 	while ((length = getline(&line, &room, file)) > 0) {

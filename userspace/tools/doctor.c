@@ -207,7 +207,8 @@ static void check_default_queue(struct doctor *d, const struct group *group)
 		say_note("access", "there is no " DEFAULT_QUEUE);
 	else if (!S_ISCHR(st.st_mode))
 		say_bad(d, "access", DEFAULT_QUEUE " is a file, and not the device",
-			text("%srm " DEFAULT_QUEUE ", then load the module anew", as_root()));
+			text("%ssh -c 'rm " DEFAULT_QUEUE " && modprobe -r mpmcq && "
+			     "modprobe mpmcq'", as_root()));
 	else
 		check_access(d, DEFAULT_QUEUE, R_OK | W_OK, "read and write", group);
 }
@@ -237,8 +238,8 @@ static void check_features(struct doctor *d, int queue)
 		say_good("features", line);
 	else
 		say_bad(d, "features", line,
-			text("make && %smake install unload load, in the source of mpmcq "
-			     MPMCQ_VERSION " (frees all queues)", as_root()));
+			text("make && %smake install unload load  # frees all queues; in the "
+			     "source of mpmcq " MPMCQ_VERSION, as_root()));
 }
 
 static void check_message(struct doctor *d, int queue)
@@ -252,7 +253,7 @@ static void check_message(struct doctor *d, int queue)
 		say_good("message", "went through a private queue");
 	else
 		say_bad(d, "message", "did not come through a private queue",
-			text("%sdmesg, and report what it says", as_root()));
+			text("%sdmesg  # and report what it says", as_root()));
 }
 
 /* Only in a machine that is no copy of one. */
@@ -281,6 +282,16 @@ static void check_versions(const struct doctor *d)
 }
 
 /* --- all --- */
+
+static void check_root(const char *root)
+{
+	struct stat st;
+
+	if (stat(root, &st) < 0)
+		err(EXIT_FAILURE, "%s", printable(root));
+	if (!S_ISDIR(st.st_mode))
+		errx(EXIT_FAILURE, "%s: not a directory", printable(root));
+}
 
 /* A copy of a machine has the kernel's release in a file. */
 static const char *find_kernel(const struct doctor *d)
@@ -312,6 +323,8 @@ static void run_doctor(int argc, char **argv)
 		else
 			common_option(opt);
 	}
+	if (*d.root)
+		check_root(d.root);
 	no_queue_option("doctor");
 	no_arguments(argc, argv);
 

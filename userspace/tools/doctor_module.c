@@ -180,7 +180,7 @@ static void check_file(struct doctor *d)
 		say_note("installed", "no, so the module is gone after a reboot");
 	else
 		say_bad(d, "installed", text("no module for kernel %s", d->kernel),
-			text("make && %smake install, in the source of mpmcq", as_root()));
+			text("make && %smake install  # in the source of mpmcq", as_root()));
 }
 
 /* --- signatures --- */
@@ -272,7 +272,7 @@ static void check_signature(struct doctor *d, bool needed)
 			     ask_modinfo(d, "version"), d->kernel));
 	else if (key)
 		say_bad(d, "signature", text("%s, whose key is not enrolled", how),
-			text("%smokutil --import %s, then reboot and choose Enroll MOK",
+			text("%smokutil --import %s  # then reboot and choose Enroll MOK",
 			     as_root(), key));
 	else
 		say_good("signature", how);

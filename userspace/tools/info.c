@@ -6,6 +6,7 @@
 #include <err.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "mpmcq.h"
@@ -191,6 +192,9 @@ static void run_info(int argc, char **argv)
 	struct queue q = { .known = KNOWN_ALL };
 	int fd;
 
+	if (optind == argc - 1 && !queue_name)
+		usage_error("the name of a queue follows -q: mpmcq -q %s info",
+			    printable(argv[optind]));
 	no_arguments(argc, argv);
 	fd = open_queue(O_RDONLY, &q.info);
 	q.path = queue_path();
@@ -228,6 +232,9 @@ static void run_list(int argc, char **argv)
 	if (!why || count)
 		print_queues(queues, count, json ? VIEW_LIST_JSON : VIEW_LIST,
 			     json ? FORM_ARRAY : FORM_TABLE);
+	if (why && path && !strchr(path, '/'))
+		errx(EXIT_FAILURE, "cannot list queues: %s (a queue: mpmcq -q %s info)", why,
+		     printable(path));
 	if (why)
 		errx(EXIT_FAILURE, "cannot list queues: %s", why);
 }

@@ -150,6 +150,17 @@ static void print_metrics(FILE *out, const struct queue *queues, size_t count)
 	fputs("# EOF\n", out);
 }
 
+/* A device or a link at @path would be gone: rename(2) replaces whatever is there. */
+static void check_file(const char *path)
+{
+	struct stat st;
+
+	if (!lstat(path, &st) && !S_ISREG(st.st_mode))
+		errx(EXIT_FAILURE,
+		     "cannot write %s: it is no regular file (print there: mpmcq metrics >%s)",
+		     printable(path), printable(path));
+}
+
 /* A reader of @path finds the old file or the new one, whole. */
 static void replace_file(const char *path, const struct queue *queues, size_t count)
 {
@@ -159,6 +170,7 @@ static void replace_file(const char *path, const struct queue *queues, size_t co
 	int fd;
 
 	umask(mask);
+	check_file(path);
 	hold_signals_back();
 	fd = mkstemp(new_path);
 	if (fd < 0)

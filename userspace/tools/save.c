@@ -16,6 +16,16 @@
 
 #include "create.h"
 
+/* Returns @path, which is that of a file: nothing is written to or read from a pipe. */
+static const char *file_argument(const char *path)
+{
+	if (!strcmp(path, "-"))
+		usage_error("- is not taken as standard input or output (a file of that name: ./-)");
+	if (!*path)
+		usage_error("the name of the file is empty");
+	return path;
+}
+
 /* --- save --- */
 
 /* A signal ends the wait of the library, which then opens the queue again. */
@@ -48,6 +58,9 @@ static noreturn void cannot_save(int fd, const char *path, int error)
 		errx(EXIT_FAILURE,
 		     "cannot save %s: programs sent or took messages meanwhile (stop them first)",
 		     queue);
+	case EEXIST:
+		errx(EXIT_FAILURE, "cannot save %s to %s: it is there, and is no regular file",
+		     queue, printable(path));
 	case EPERM:
 		errx(EXIT_FAILURE,
 		     "cannot save %s: only root may close it, as it is the default queue", queue);
@@ -75,7 +88,8 @@ static void save_queue(const char *path, bool keep_open)
 	if (keep_open && !info.closed)
 		mpmcq_reopen_queue(fd);
 	else
-		printf("%s is closed, and has the messages still\n", queue_text());
+		printf("%s is closed%s\n", queue_text(),
+		       count ? ", and has the messages still" : "");
 	fflush(stdout);
 	die_of_signal();
 }
@@ -100,7 +114,7 @@ static void run_save(int argc, char **argv)
 	}
 	if (optind == argc)
 		usage_error("no file given");
-	path = argv[optind++];
+	path = file_argument(argv[optind++]);
 	no_arguments(argc, argv);
 	save_queue(path, keep_open);
 }
@@ -130,7 +144,7 @@ static const char *why_not_restored(const struct place *place, int error)
 	case EBADMSG:
 		return "the file is not whole, or was not written by mpmcq save";
 	case EEXIST:
-		return text("there is a queue of this name (remove it: mpmcq destroy %s)",
+		return text("there is a queue of this name (remove it with its messages: mpmcq destroy %s)",
 			    printable(place->path));
 	case EBUSY:
 		return "another program used the queue meanwhile, or leases ended (try again)";
@@ -187,7 +201,7 @@ static void run_restore(int argc, char **argv)
 	no_queue_option("restore");
 	if (argc - optind < 2)
 		usage_error("no %s given", optind == argc ? "file" : "name");
-	path = argv[optind++];
+	path = file_argument(argv[optind++]);
 	name = argv[optind++];
 	no_arguments(argc, argv);
 	restore_queue(path, name);

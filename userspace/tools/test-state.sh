@@ -207,6 +207,12 @@ run "$mpmcq" metrics -o "$small/mpmcq.prom"
 error 'metrics --output: no room' 1 "cannot write $small/mpmcq.prom: No space left on device"
 ok 'metrics --output: no room: the old file stays' cmp "$tmp/old" "$small/mpmcq.prom"
 ok 'metrics --output: no room: and nothing else' [ "$(ls "$small")" = "full${nl}mpmcq.prom" ]
+ln -s full "$small/link"
+run "$mpmcq" metrics -o "$small/link"
+error 'metrics --output: a link' 1 "cannot write $small/link: it is no regular file"
+ok 'metrics --output: a link stays one' [ -L "$small/link" ]
+run "$mpmcq" metrics -o /dev/stdout
+ok 'metrics --output: a pipe stays one' [ -L /dev/stdout ]
 run_hidden $mount "$mpmcq" metrics
 error 'metrics: not mounted' 1 ': no mpmcqfs is mounted at '
 ok 'metrics: not mounted: the default queue' grep -q '^mpmcq_readable{queue="/dev/mpmcq"} 1$' "$tmp/out"
@@ -269,7 +275,6 @@ cat >"$tmp/queues.d/b.conf" <<-EOF
 
 	[test.one]
 	  capacity=16
-	  drop-oldest = yes
 	  drop-oldest = no
 
 	[$other/test.two]
@@ -315,7 +320,7 @@ cat >"$tmp/wrong.conf" <<-'EOF'
 	[test.better]
 	delay = yes
 EOF
-printf '[test.\0nul]\n' >>"$tmp/wrong.conf"
+printf '[test.\0nul]\n[test.twice]\nmode = 600\nmode = 640\n' >>"$tmp/wrong.conf"
 run "$mpmcq" create -f "$tmp/none.conf" "$tmp/wrong.conf"
 ok 'create --file: errors: status' came 1
 ok 'create --file: errors: each with its line' diff - "$tmp/err" <<-EOF
@@ -334,6 +339,7 @@ group drop-oldest auto-close delay start-lease stamp max-deliveries lease-ms ret
 	mpmcq: $tmp/wrong.conf:14: \\x needs two hexadecimal digits, and not 00 (a backslash: \\x5c)
 	mpmcq: $tmp/wrong.conf:15: cannot create $mount/: the name of a queue is empty
 	mpmcq: $tmp/wrong.conf:18: a NUL byte
+	mpmcq: $tmp/wrong.conf:21: mode is given twice for this queue
 EOF
 ok 'create --file: errors: the good ones are made' [ -e $mount/test.good ]
 ok 'create --file: errors: the wrong ones are not' [ ! -e $mount/test.bad ]
@@ -345,6 +351,14 @@ rm -r "$tmp/queues.d"
 mkdir "$tmp/queues.d"
 run "$mpmcq" create -f "$tmp/queues.d"
 result 'create --file: an empty folder' 0 ''
+"$mpmcq" -q test.eight send '[test.message]'
+for file in $mount/test.eight $device; do
+	run "$mpmcq" create -f $file
+	error "create --file: $file is a queue" 1 "^mpmcq: $file is a queue, whose messages "
+done
+run "$mpmcq" create -f - <$mount/test.eight
+error 'create --file: standard input is a queue' 1 '^mpmcq: standard input is a queue, '
+ok 'create --file: a queue keeps its message' shows test.eight depth 1
 
 # --- many queues, few descriptors
 

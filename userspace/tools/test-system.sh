@@ -124,7 +124,7 @@ ok 'save: the messages are there' shows test.save depth 3
 ok 'save: the queue is closed' shows test.save closed yes
 ok 'save: nobody else may read the file' [ "$(stat -c %a "$tmp/saved")" = 600 ]
 run "$mpmcq" restore "$tmp/saved" test.save
-error 'restore: there is such a queue' 1 'there is a queue of this name (remove it: mpmcq destroy '
+error 'restore: there is such a queue' 1 'there is a queue of this name (remove it with its messages: mpmcq destroy '
 run "$mpmcq" restore "$tmp/saved" test.restored
 result 'restore' 0 "messages restored: 3$nl"
 run "$mpmcq" -q test.restored receive --all
@@ -155,8 +155,12 @@ let_go
 run "$mpmcq" -q test.save save "$tmp/none/saved"
 error 'save: no such folder' 1 "to $tmp/none/saved: No such file or directory\$"
 ok 'save: the queue stays open' shows test.save closed no
+run "$mpmcq" -q test.save save /dev/null
+error 'save: a device' 1 'to /dev/null: it is there, and is no regular file$'
+ok 'save: a device stays one' [ -c /dev/null ]
+ok 'save: a device: the queue stays open' shows test.save closed no
 run "$mpmcq" save "$tmp/saved"
-ok 'save: the default queue' came 0
+result 'save: the default queue, which is empty' 0 "messages saved: 0$nl/dev/mpmcq is closed$nl"
 run "$mpmcq" reopen
 
 echo junk >"$tmp/junk"
@@ -198,6 +202,10 @@ run "$mpmcq" top -1 -d 0.1 -s name -F test.h
 ok 'top --filter' [ "$(cut -d ' ' -f 1 "$tmp/out" | paste -sd ' ')" = 'QUEUE test.half' ]
 run "$mpmcq" top -1 -d 0.1 -s name
 ok 'top --sort name' [ "$(sed 1d "$tmp/out" | cut -d ' ' -f 1)" = "$(sed 1d "$tmp/out" | cut -d ' ' -f 1 | LC_ALL=C sort)" ]
+"$mpmcq" create "test.${nl}escaped"
+run "$mpmcq" top -1 -d 0.1
+ok 'top: a newline in a name' has '^test\.\\x0aescaped  *0 '
+"$mpmcq" destroy "test.${nl}escaped"
 run_as_nobody "$mpmcq" top -1 -d 0.1
 ok 'top: as nobody: status' came 0
 ok 'top: as nobody: a queue that may not be opened' has '^test.half  *cannot open: Permission denied$'
@@ -371,7 +379,7 @@ rm -r "$machine/sys/module/mpmcq"
 finds 'not loaded' 'loaded     no$' 'modprobe mpmcq'
 rm "$machine/lib/modules/$kernel/modules.dep"
 finds 'not installed' "installed  no module for kernel $kernel\$" \
-	'make && make install, in the source of mpmcq'
+	'make && make install  # in the source of mpmcq'
 dkms=$machine/var/lib/dkms/mpmcq/0.2.0
 mkdir -p "$dkms/build"
 finds 'not built by DKMS' "DKMS       has mpmcq 0.2.0, but not for kernel $kernel\$" \
@@ -406,7 +414,7 @@ for key in /var/lib/dkms/mok.pub /var/lib/shim-signed/mok/MOK.der; do
 	mkdir -p "$machine/$(dirname $key)"
 	printf '0\202\377\377DKMS module signing key\0\377' >"$machine$key"
 	PATH=$tmp:$PATH finds "Secure Boot, $key is not enrolled" 'signature  by DKMS module' \
-		"mokutil --import $key, then reboot and choose Enroll MOK"
+		"mokutil --import $key  # then reboot and choose Enroll MOK"
 	{
 		printf '\6\0\0\0list'
 		cat "$machine$key"
@@ -434,7 +442,7 @@ make_machine
 rm "$machine/dev/mpmcq"
 echo hello >"$machine/dev/mpmcq"
 finds 'a file in the place of the default queue' 'access     /dev/mpmcq is a file' \
-	'rm /dev/mpmcq, then load the module anew'
+	"sh -c 'rm /dev/mpmcq && modprobe -r mpmcq && modprobe mpmcq'"
 make_machine
 rm "$machine/etc/group"
 run "$mpmcq" doctor --root "$machine"
@@ -455,7 +463,9 @@ nobody_finds 'a member since' 'newgrp mpmcq, or log in again'
 : >"$machine/etc/group"
 nobody_finds 'no group' 'sudo groupadd --system mpmcq'
 run "$mpmcq" doctor --root "$tmp/none"
-ok 'doctor: no machine' came 1
+error 'doctor: no machine' 1 "^mpmcq: $tmp/none: No such file or directory\$"
+run "$mpmcq" doctor --root "$tmp/saved"
+error 'doctor: a file' 1 "^mpmcq: $tmp/saved: not a directory\$"
 
 # --- bench
 
@@ -548,14 +558,16 @@ wrong_usage <<-EOF
 	save
 	save --json x
 	save x y
+	save -
 	restore
 	restore x
 	restore x y z
+	restore - y
 	restore --queue x y z
 	top x y
 	top --queue x
 	top --delay 0
-	top --sort nothing
+	top --sort DEPTH
 	doctor x
 	doctor --queue x
 	doctor --root

@@ -19,6 +19,7 @@
 
 enum {
 	LINE_SIZE = 1024,
+	NAME_SIZE = 4 * NAME_MAX * MB_LEN_MAX + 1,	/* each byte may be a \xHH */
 	NAME_WIDTH_MIN = 12,
 	DELAY_MIN_MS = 100,
 	HEAD_LINES = 2,
@@ -102,14 +103,16 @@ static void look(struct top *t)
 	choose_rows(t);
 }
 
-/* A name has at most as many columns as bytes. */
+/* Returns how many columns of the terminal the longest name takes. */
 static int longest_name(const struct top *t)
 {
-	size_t longest = strlen(column_texts[NAME].title);
+	int longest = strlen(column_texts[NAME].title);
 
 	for (size_t i = 0; i < t->shown_count; i++) {
-		if (strlen(t->shown[i]->name) > longest)
-			longest = strlen(t->shown[i]->name);
+		int columns = name_columns(t->shown[i]->name);
+
+		if (columns > longest)
+			longest = columns;
 	}
 	return longest;
 }
@@ -118,7 +121,7 @@ static int longest_name(const struct top *t)
 
 static void print_table(const struct top *t)
 {
-	char name[NAME_MAX * MB_LEN_MAX + 1], line[LINE_SIZE];
+	char name[NAME_SIZE], line[LINE_SIZE];
 	int width = longest_name(t);
 
 	format_titles(line, sizeof(line), LINE_SIZE);
@@ -182,12 +185,12 @@ static void draw_head(const struct top *t, int width)
 static void draw_foot(const struct top *t)
 {
 	const char *title = t->editing ? "Filter (Enter, Esc): " : "Filter (/): ";
-	char line[LINE_SIZE], filter[sizeof(t->filter) * MB_LEN_MAX];
+	char line[LINE_SIZE], filter[NAME_SIZE];
 	int length;
 
 	if (t->editing || *t->filter) {
 		mvaddnstr(LINES - 1, 0, title, COLS);
-		format_name(filter, t->filter, strlen(t->filter));
+		format_name(filter, t->filter, name_columns(t->filter));
 		addnstr(filter, COLS);
 		return;
 	}
@@ -214,7 +217,7 @@ static int name_width(const struct top *t)
 
 static void draw(struct top *t)
 {
-	char name[NAME_MAX * MB_LEN_MAX + 1], line[LINE_SIZE];
+	char name[NAME_SIZE], line[LINE_SIZE];
 	int width = name_width(t);
 
 	scroll_to(t, t->first);
@@ -394,11 +397,14 @@ static void run_on_screen(struct top *t)
 
 static enum column parse_column(const char *arg)
 {
+	const char *names = "";
+
 	for (int i = 0; i < COLUMNS; i++) {
 		if (!strcmp(arg, column_texts[i].name))
 			return i;
+		names = text("%s %s", names, column_texts[i].name);
 	}
-	usage_error("no such column: '%s'", arg);
+	usage_error("no such column: '%s' (there are:%s)", printable(arg), names);
 }
 
 static void parse_filter(struct top *t, const char *arg)

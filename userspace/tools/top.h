@@ -77,6 +77,7 @@ struct rows {
 const char *look_at_queues(struct rows *rows);
 int compare_rows(const struct row *a, const struct row *b, enum column column);
 
+int name_columns(const char *name);
 void format_name(char *buffer, const char *name, int width);
 int format_titles(char *buffer, size_t size, int width);
 void format_cells(char *buffer, size_t size, const struct row *row, int width);

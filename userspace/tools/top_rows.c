@@ -221,32 +221,48 @@ int compare_rows(const struct row *a, const struct row *b, enum column column)
 
 /* --- texts --- */
 
+/* Returns how many columns the first character of @s takes, or -1 if the locale cannot show it. */
+static int character_columns(const char *s, size_t *length)
+{
+	mbstate_t state = { };
+	wchar_t character;
+
+	*length = mbrtowc(&character, s, MB_CUR_MAX, &state);
+	if (*length <= MB_CUR_MAX && wcwidth(character) >= 0)
+		return wcwidth(character);
+	*length = 1;
+	return -1;
+}
+
+/* Returns how many columns of the terminal the whole name takes. */
+int name_columns(const char *name)
+{
+	const char *whole = printable(name);
+	size_t length;
+	int sum = 0;
+
+	for (const char *s = whole; *s; s += length)
+		sum += abs(character_columns(s, &length));
+	free((char *)whole);
+	return sum;
+}
+
 /*
- * Writes the name, cut or padded to @width columns of the terminal. @buffer has room for
- * MB_LEN_MAX bytes in each of them. What the terminal's locale cannot show becomes a '?'.
+ * Writes the name, cut or padded to @width columns of the terminal.  @buffer has room for
+ * MB_LEN_MAX bytes in each of them.  What the terminal's locale cannot show becomes a '?'.
  */
 void format_name(char *buffer, const char *name, int width)
 {
-	const char *whole = printable(name), *s = whole;
-	mbstate_t state = { };
+	const char *whole = printable(name);
+	size_t length;
 
-	while (*s && width > 0) {
-		wchar_t character;
-		size_t length = mbrtowc(&character, s, MB_CUR_MAX, &state);
-		int columns = length > MB_CUR_MAX ? -1 : wcwidth(character);
+	for (const char *s = whole; *s && width > 0; s += length) {
+		int columns = character_columns(s, &length);
 
 		if (columns > width)
 			break;
-		if (columns < 0) {
-			*buffer++ = '?';
-			state = (mbstate_t){ };
-			length = 1;
-			columns = 1;
-		} else {
-			buffer = mempcpy(buffer, s, length);
-		}
-		s += length;
-		width -= columns;
+		buffer = mempcpy(buffer, columns < 0 ? "?" : s, length);
+		width -= abs(columns);
 	}
 	memset(buffer, ' ', width);
 	buffer[width] = '\0';
