@@ -815,8 +815,8 @@ static int peek(struct mpmcq_queue *q, const struct mpmcq_peek *args, struct mpm
 	return mpmcq_peek_at(q, ring, args->position, p);
 }
 
-static int put_peeked(struct mpmcq_peek *args, const struct mpmcq_peeked *p,
-		      struct mpmcq_peek __user *uargs)
+static int put_peeked(const struct mpmcq_file *f, struct mpmcq_peek *args,
+		      const struct mpmcq_peeked *p, struct mpmcq_peek __user *uargs)
 {
 	args->found = mpmcq_seq(p->index, p->generation);
 	args->len = mpmcq_word_len(p->word);
@@ -825,6 +825,7 @@ static int put_peeked(struct mpmcq_peek *args, const struct mpmcq_peeked *p,
 	args->state = p->word & MPMCQ_SUSPECT ? MPMCQ_STATE_SUSPECT : 0;
 	args->reason = (p->word & MPMCQ_REASON) >> MPMCQ_REASON_SHIFT;
 	args->msg_priority = mpmcq_word_priority(p->word);
+	mpmcq_tell_stamp(f->queue, &p->stamp, f->by.cred, &args->age_ns, &args->uid, &args->gid);
 	if (args->len <= args->buf_len &&
 	    copy_to_user(u64_to_user_ptr(args->buf), p->data, args->len))
 		return -EFAULT;
@@ -855,7 +856,7 @@ static int ioctl_peek(struct file *file, struct mpmcq_peek __user *uargs)
 		return -ENOMEM;
 	ret = peek(f->queue, &args, &p);
 	if (!ret)
-		ret = put_peeked(&args, &p, uargs);
+		ret = put_peeked(f, &args, &p, uargs);
 	kvfree(p.data);
 	return ret;
 }

@@ -382,21 +382,36 @@ out:
 	return i;
 }
 
+/**
+ * mpmcq_tell_stamp() - tell when and by whom a message was sent, as struct mpmcq_meta has it
+ * @q: the queue
+ * @stamp: of the message, or a copy of that; not used in a queue without %MPMCQ_STAMP
+ * @cred: credentials of the opener of the reading file
+ * @age_ns: for the age, in nanoseconds
+ * @uid: for the user id of the sender
+ * @gid: for the group id of the sender
+ *
+ * Context: any.
+ */
+void mpmcq_tell_stamp(const struct mpmcq_queue *q, const struct mpmcq_stamp *stamp,
+		      const struct cred *cred, u64 *age_ns, u32 *uid, u32 *gid)
+{
+	bool stamped = q->config.flags & MPMCQ_STAMP;
+
+	/* The clock of the sender's processor may have been ahead. */
+	*age_ns = stamped ? max_t(s64, ktime_get_boottime_ns() - stamp->sent_ns, 0) : 0;
+	*uid = from_kuid_munged(cred->user_ns, stamped ? KUIDT_INIT(stamp->uid) : INVALID_UID);
+	*gid = from_kgid_munged(cred->user_ns, stamped ? KGIDT_INIT(stamp->gid) : INVALID_GID);
+}
+
 /* Sets what struct mpmcq_meta has beyond struct mpmcq_msg. */
 static void add_meta(struct mpmcq_queue *q, u32 index, const struct cred *cred,
 		     struct mpmcq_meta *meta)
 {
 	const struct mpmcq_slot *slot = mpmcq_slot(q, index);
-	const struct mpmcq_stamp *stamp = mpmcq_stamp_of(q, slot);
-	bool stamped = q->config.flags & MPMCQ_STAMP;
 
 	meta->seq = mpmcq_seq(index, slot->generation);
-	/* The clock of the sender's processor may have been ahead. */
-	meta->age_ns = stamped ? max_t(s64, ktime_get_boottime_ns() - stamp->sent_ns, 0) : 0;
-	meta->uid = from_kuid_munged(cred->user_ns,
-				     stamped ? KUIDT_INIT(stamp->uid) : INVALID_UID);
-	meta->gid = from_kgid_munged(cred->user_ns,
-				     stamped ? KGIDT_INIT(stamp->gid) : INVALID_GID);
+	mpmcq_tell_stamp(q, mpmcq_stamp_of(q, slot), cred, &meta->age_ns, &meta->uid, &meta->gid);
 	meta->state = slot->word & MPMCQ_SUSPECT ? MPMCQ_STATE_SUSPECT : 0;
 }
 

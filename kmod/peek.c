@@ -9,14 +9,14 @@
  *	takes the slot from free		finds the index in the ring: LOOK
  *	generation + 1		BEGIN		reads generation and word
  *						head has not passed the index: RECHECK
- *	write barrier		WRITE		reads data
- *	writes data and word			read barrier	COPY
+ *	write barrier		WRITE		reads data and stamp
+ *	writes data, word and stamp		read barrier	COPY
  *						generation has not changed
  *
  * Impossible: generation or word are later ones and head has not passed the index, because BEGIN
  * and LEN, which store them, release the taker's move of head.
  *
- * Impossible: a byte of the data is of a later message and the generation has not changed, because
+ * Impossible: a byte of data or stamp is of a later message and the generation has not changed, because
  * the sender stores the generation before WRITE and the peeker reads it after COPY.
  *
  * A receiver may take the message after RECHECK, and even give it back.  The message was there when
@@ -33,17 +33,21 @@
 #include <linux/sched.h>
 #include <linux/string.h>
 
+#include <linux/mpmcq.h>
+
 #include "park.h"
 #include "peek.h"
-#include "queue.h"
 
 /* How often a copy is tried before it fails with EAGAIN, because receivers take the message. */
 #define MPMCQ_PEEK_TRIES	64
 
-static void copy_data(const struct mpmcq_slot *slot, struct mpmcq_peeked *p)
+/* A sender may be writing another message there.  Then the copy does not count. */
+static void copy_data(const struct mpmcq_queue *q, const struct mpmcq_slot *slot,
+		      struct mpmcq_peeked *p)
 {
-	/* A sender may be writing another message there.  Then the copy does not count. */
 	data_race(memcpy(p->data, slot->data, min_t(size_t, mpmcq_word_len(p->word), p->room)));
+	if (q->config.flags & MPMCQ_STAMP)
+		data_race(p->stamp = *mpmcq_stamp_of(q, slot));
 }
 
 /* Copies the message @index at @pos of a ring.  Returns false if it is not there any more. */
@@ -57,7 +61,7 @@ static bool try_copy(struct mpmcq_queue *q, const struct index_ring *ring, s64 p
 	p->word = READ_ONCE(slot->word);
 	if (!index_ring_not_taken(ring, pos))
 		return false;
-	copy_data(slot, p);
+	copy_data(q, slot, p);
 	smp_rmb();	/* COPY */
 	return READ_ONCE(slot->generation) == p->generation;
 }
@@ -157,7 +161,7 @@ int mpmcq_peek_parked(struct mpmcq_queue *q, u64 seq, bool next, struct mpmcq_pe
 		p->generation = mpmcq_slot(q, index)->generation;
 		p->left_ms = mpmcq_park_left_ms(q->park, index);
 		p->word = READ_ONCE(mpmcq_slot(q, index)->word);
-		copy_data(mpmcq_slot(q, index), p);
+		copy_data(q, mpmcq_slot(q, index), p);
 	}
 	mpmcq_park_unlock(q->park);
 	return min(index, 0);

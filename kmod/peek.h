@@ -4,8 +4,7 @@
 
 #include <linux/types.h>
 
-struct index_ring;
-struct mpmcq_queue;
+#include "queue.h"
 
 /**
  * struct mpmcq_peeked - a copy of a message, and its state
@@ -14,6 +13,7 @@ struct mpmcq_queue;
  * @index: out: the slot
  * @generation: out: of the slot, when the message was sent
  * @word: out: of the slot
+ * @stamp: out: of the slot, in queues with %MPMCQ_STAMP
  * @left_ms: out: of a parked message, how long until it is due, in milliseconds
  */
 struct mpmcq_peeked {
@@ -22,6 +22,7 @@ struct mpmcq_peeked {
 	u32 index;
 	u64 generation;
 	u64 word;
+	struct mpmcq_stamp stamp;
 	u32 left_ms;
 };
 

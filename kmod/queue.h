@@ -221,7 +221,7 @@ struct mpmcq_slot {
  * @gid: effective group id of the opener, likewise
  *
  * At the end of a slot, in queues with %MPMCQ_STAMP.  Written by the owner of the slot.  Others
- * read @sent_ns, for the age of the next message.
+ * read it for a copy of the message, and @sent_ns for the age of the next message.
  */
 struct mpmcq_stamp {
 	u64 sent_ns;

@@ -77,6 +77,7 @@ FIXTURE_TEARDOWN(meta)
 
 TEST_F(meta, told)
 {
+	struct mpmcq_peek peek = { .size = sizeof(peek), .where = MPMCQ_PEEK_READY };
 	bool stamped = variant->flags & MPMCQ_STAMP;
 	struct mpmcq_meta meta[4];
 	static const int lengths[] = { 1, 7, 8, 64, 1024, 1025, MAX_LEN };
@@ -87,7 +88,12 @@ TEST_F(meta, told)
 		for (j = 0; j < 4; j++)
 			ASSERT_EQ(lengths[i], put_msg(self->fd, lengths[i], j));
 		usleep(20000);
+		ASSERT_EQ(0, ioctl(self->fd, MPMCQ_IOC_PEEK, &peek));
 		ASSERT_EQ(4, take_meta(self->me, 4, lengths[i], 0, meta));
+		EXPECT_LE(stamped ? 20000000 : 0, peek.age_ns);
+		EXPECT_GE(meta[0].age_ns, peek.age_ns);
+		EXPECT_EQ(meta[0].uid, peek.uid);
+		EXPECT_EQ(meta[0].gid, peek.gid);
 		for (j = 0; j < 4; j++) {
 			if (stamped) {
 				EXPECT_LE(20000000, meta[j].age_ns);
@@ -206,6 +212,7 @@ TEST(sender)
 	int fd = make_queue(.capacity = 4, .msg_size = 64, .flags = MPMCQ_STAMP,
 			    .open_flags = O_RDWR | O_NONBLOCK);
 	int me = attach(fd, O_RDWR | O_NONBLOCK, PACKED | META | LEASE, 0), by;
+	struct mpmcq_peek peek = { .size = sizeof(peek), .where = MPMCQ_PEEK_READY, .position = 1 };
 	struct mpmcq_meta meta, other;
 
 	ASSERT_LE(0, me);
@@ -219,6 +226,9 @@ TEST(sender)
 	ASSERT_EQ(0, seteuid(0));
 	ASSERT_EQ(0, setegid(0));
 	ASSERT_EQ(LEN, put_msg(by, LEN, 2));
+	ASSERT_EQ(0, ioctl(fd, MPMCQ_IOC_PEEK, &peek));
+	EXPECT_EQ(1000, peek.uid);
+	EXPECT_EQ(1001, peek.gid);
 	ASSERT_EQ(1, take_meta(me, 1, LEN, 1, &meta));
 	EXPECT_EQ(0, meta.uid);
 	EXPECT_EQ(0, meta.gid);
@@ -233,6 +243,36 @@ TEST(sender)
 	EXPECT_NE(meta.seq, other.seq);
 	EXPECT_GT(meta.age_ns + 10000000000, other.age_ns);
 	close(by);
+	close(me);
+	close(fd);
+}
+
+/* A parked message, and a dead one, are as old as when they were sent. */
+TEST(elsewhere)
+{
+	int fd = make_queue(.capacity = 4, .msg_size = 64, .flags = MPMCQ_STAMP | MPMCQ_DELAY,
+			    .open_flags = O_RDWR | O_NONBLOCK);
+	int me = attach(fd, O_RDWR | O_NONBLOCK, PACKED | META | LEASE, 0);
+	unsigned char buf[MPMCQ_META_SPACE(LEN)];
+	struct mpmcq_peek peek = { .size = sizeof(peek) };
+	struct mpmcq_meta meta;
+
+	ASSERT_LE(0, me);
+	ASSERT_EQ(LEN, put_msg(fd, LEN, 1));
+	ASSERT_EQ(1, take_meta(me, 1, LEN, 1, &meta));
+	EXPECT_EQ(1, settle(me, MPMCQ_SETTLE_REJECT, 0, &meta.msg.id, 1, NULL));
+	pack_meta(buf, LEN, 2, 3600000);
+	ASSERT_EQ(sizeof(buf), put(me, buf, sizeof(buf)));
+	usleep(20000);
+	for (peek.where = MPMCQ_PEEK_DEAD; peek.where <= MPMCQ_PEEK_PARKED; peek.where++) {
+		peek.uid = NOBODY;
+		peek.gid = NOBODY;
+		ASSERT_EQ(0, ioctl(fd, MPMCQ_IOC_PEEK, &peek));
+		EXPECT_LE(20000000, peek.age_ns);
+		EXPECT_GT(10000000000, peek.age_ns);
+		EXPECT_EQ(geteuid(), peek.uid);
+		EXPECT_EQ(getegid(), peek.gid);
+	}
 	close(me);
 	close(fd);
 }

@@ -24,7 +24,7 @@ static_assert(offsetof(struct mpmcq_create, open_flags) == 40, "create");
 static_assert(offsetof(struct mpmcq_create, name) == 48, "create");
 static_assert(sizeof(struct mpmcq_attach) == 32, "attach");
 static_assert(sizeof(struct mpmcq_dead) == 16, "dead");
-static_assert(sizeof(struct mpmcq_peek) == 72, "peek");
+static_assert(sizeof(struct mpmcq_peek) == 88, "peek");
 static_assert(sizeof(struct mpmcq_forward) == 48, "forward");
 static_assert(offsetof(struct mpmcq_peek, found) == 40, "peek");
 

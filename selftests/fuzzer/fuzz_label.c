@@ -70,8 +70,6 @@ static bool has_age(const struct world *world, const struct order *order, const 
 	       (!known || age + m->sent_to >= order->call_began);
 }
 
-#define NOBODY	65534
-
 /* Whether what a long header tells beyond the short one may be so. */
 static bool is_described(struct world *world, const struct open_file *f, const struct order *order,
 			 const struct mpmcq_meta *meta, struct message *m)

@@ -20,6 +20,7 @@
 #define PACKED_MAX	16384	/* bytes of a packed read or write, at most */
 #define MESSAGES_MAX	(PACKED_MAX / (int)MPMCQ_MSG_SPACE(1))
 #define SEQ_SHIFT	20	/* of what names a message: below it is the number of a slot */
+#define NOBODY		65534	/* overflowuid and overflowgid */
 
 /* What can be wrong with the messages; a bit each. */
 enum fault {

@@ -233,7 +233,11 @@ TEST_F(control, peek_next)
 
 /* What is wrong in what PEEK says of the first ready message; @data is number @n of 20 bytes. */
 #define seen(n, ...) ({ \
-	struct mpmcq_peek p_ = { .where = MPMCQ_PEEK_READY, .len = 20, .found = SEQ(3, 1) }; \
+	bool stamped_ = self->q->like.flags & MPMCQ_STAMP; \
+	struct mpmcq_peek p_ = { \
+		.where = MPMCQ_PEEK_READY, .len = 20, .found = SEQ(3, 1), \
+		.uid = stamped_ ? geteuid() : NOBODY, .gid = stamped_ ? getegid() : NOBODY, \
+	}; \
 	const struct mpmcq_peek said_ = { __VA_ARGS__ }; \
 	struct sight sight_ = look_at(self->q, &p_); \
 	p_.len += said_.len; \
@@ -243,6 +247,9 @@ TEST_F(control, peek_next)
 	p_.state += said_.state; \
 	p_.reason += said_.reason; \
 	p_.msg_priority += said_.msg_priority; \
+	p_.age_ns += said_.age_ns; \
+	p_.uid += said_.uid; \
+	p_.gid += said_.gid; \
 	write_message(self->buf, 20, 0, n); \
 	misseen(self->world, self->q, &p_, &sight_, self->buf); })
 
@@ -264,13 +271,27 @@ TEST_F(control, peeked)
 	EXPECT_NE(NULL, seen(0, .state = 2));
 	EXPECT_NE(NULL, seen(0, .reason = 1));
 	EXPECT_NE(NULL, seen(0, .msg_priority = 1));
+	EXPECT_NE(NULL, seen(0, .age_ns = 1));
+	EXPECT_NE(NULL, seen(0, .uid = 1));
+	EXPECT_NE(NULL, seen(0, .gid = 1));
 	EXPECT_EQ(NULL, seen(0));
+}
+
+TEST_F(control, peeked_stamps)
+{
+	self->q->like.flags |= MPMCQ_STAMP;
+	send(0, 20);
+	EXPECT_EQ(NULL, seen(0));
+	EXPECT_NE(NULL, seen(0, .age_ns = -1));
+	EXPECT_NE(NULL, seen(0, .uid = 1));
+	EXPECT_NE(NULL, seen(0, .gid = 1));
 }
 
 TEST_F(control, peeked_delays)
 {
 	struct mpmcq_peek p = {
 		.where = MPMCQ_PEEK_PARKED, .len = 20, .found = SEQ(1, 0), .delay_ms = HOUR - 10,
+		.uid = NOBODY, .gid = NOBODY,
 	};
 	struct sight sight;
 

@@ -174,6 +174,18 @@ static const char *implausible(const struct queue *q, const struct mpmcq_peek *p
 	return NULL;
 }
 
+/* Whether it can be so old, and who sent it. */
+static bool has_stamp(const struct world *world, const struct queue *q, const struct mpmcq_peek *p,
+		      const struct message *m)
+{
+	bool known = m && !is_mixed(q, m);
+
+	if (!(q->like.flags & MPMCQ_STAMP))
+		return !p->age_ns && p->uid == NOBODY && p->gid == NOBODY;
+	return p->uid == world->uid && p->gid == world->gid &&
+	       p->age_ns <= boottime() - (known ? m->sent_from : world->began);
+}
+
 const char *misseen(struct world *world, const struct queue *q, const struct mpmcq_peek *p,
 		    const struct sight *sight, const void *data)
 {
@@ -184,6 +196,8 @@ const char *misseen(struct world *world, const struct queue *q, const struct mpm
 		return wrong;
 	if (!has_delay(world, p, m))
 		return "delay_ms";
+	if (!has_stamp(world, q, p, m))
+		return "age_ns, uid or gid";
 	if (data && !is_sent(world, q, data, p->len, &other))
 		return "the message (nobody's, or torn)";
 	/* Of a queue that is not exact the name is known by the message. */

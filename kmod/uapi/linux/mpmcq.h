@@ -146,7 +146,7 @@ struct mpmcq_info {
 #define MPMCQ_ATTACH_SIZE_VER0	32
 #define MPMCQ_DEAD_SIZE_VER0	16
 #define MPMCQ_FORWARD_SIZE_VER0	48
-#define MPMCQ_PEEK_SIZE_VER0	72
+#define MPMCQ_PEEK_SIZE_VER0	88
 
 #define MPMCQ_VERSION_CODE(major, minor, patch) \
 	(((major) << 16) | ((minor) << 8) | (patch))
@@ -434,6 +434,9 @@ struct mpmcq_forward {
  * @state: out: MPMCQ_STATE_SUSPECT or 0
  * @reason: out: of a dead message, MPMCQ_REASON_REJECTED and the like, else 0
  * @msg_priority: out: priority of the message
+ * @age_ns: out: as in struct mpmcq_meta
+ * @uid: out: as in struct mpmcq_meta
+ * @gid: out: as in struct mpmcq_meta
  *
  * The call fails with ENOENT if there is no such message there; with ESTALE if MPMCQ_PEEK_NEXT is
  * set and @seq is not parked, or not any more; with EAGAIN if others took each message that was
@@ -456,6 +459,9 @@ struct mpmcq_peek {
 	__u32 state;
 	__u32 reason;
 	__u32 msg_priority;
+	__aligned_u64 age_ns;
+	__u32 uid;
+	__u32 gid;
 };
 
 /* MPMCQ_IOC_CLOSE, the argument itself */
