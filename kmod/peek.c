@@ -10,14 +10,14 @@
  *	generation + 1		BEGIN		reads generation and word
  *						head has not passed the index: RECHECK
  *	write barrier		WRITE		reads data and stamp
- *	writes data, word and stamp		read barrier	COPY
+ *	writes data, stamp, word		read barrier	COPY
  *						generation has not changed
  *
  * Impossible: generation or word are later ones and head has not passed the index, because BEGIN
  * and LEN, which store them, release the taker's move of head.
  *
- * Impossible: a byte of data or stamp is of a later message and the generation has not changed, because
- * the sender stores the generation before WRITE and the peeker reads it after COPY.
+ * Impossible: a byte of data or stamp is of a later message and the generation has not changed,
+ * because the sender stores the generation before WRITE and the peeker reads it after COPY.
  *
  * A receiver may take the message after RECHECK, and even give it back.  The message was there when
  * its generation was read.
@@ -41,13 +41,15 @@
 /* How often a copy is tried before it fails with EAGAIN, because receivers take the message. */
 #define MPMCQ_PEEK_TRIES	64
 
-/* A sender may be writing another message there.  Then the copy does not count. */
 static void copy_data(const struct mpmcq_queue *q, const struct mpmcq_slot *slot,
 		      struct mpmcq_peeked *p)
 {
+	/* A sender may be writing another message there.  Then the copy does not count. */
 	data_race(memcpy(p->data, slot->data, min_t(size_t, mpmcq_word_len(p->word), p->room)));
-	if (q->config.flags & MPMCQ_STAMP)
-		data_race(p->stamp = *mpmcq_stamp_of(q, slot));
+	if (!(q->config.flags & MPMCQ_STAMP))
+		return;
+	/* Likewise. */
+	data_race(p->stamp = *mpmcq_stamp_of(q, slot));
 }
 
 /* Copies the message @index at @pos of a ring.  Returns false if it is not there any more. */

@@ -312,7 +312,7 @@ static void end(struct pool *pool)
 	pool->account = NULL;
 }
 
-/* Does what there is to do, one by one. */
+/* Does what there is to do, one by one.  A lease may end before its job is acknowledged. */
 static bool work_off(struct pool *pool)
 {
 	int fd = attach(pool->fd, O_RDONLY | O_NONBLOCK, MPMCQ_MODE_LEASE, 1);
@@ -322,9 +322,12 @@ static bool work_off(struct pool *pool)
 
 	while ((ret = take(fd, buf, sizeof(buf))) > 0) {
 		fault(pool, receive(pool, identity(0, 1), buf, ret, &job));
-		if (!job || ack_all(fd) != 1)
+		if (!job)
 			break;
-		add(&job->acks, 1);
+		if (ack_all(fd) == 1)
+			add(&job->acks, 1);
+		else if (!pool->lease_ms)
+			break;
 	}
 	close(fd);
 	return ret == -EAGAIN;

@@ -207,8 +207,8 @@ static void check_default_queue(struct doctor *d, const struct group *group)
 		say_note("access", "there is no " DEFAULT_QUEUE);
 	else if (!S_ISCHR(st.st_mode))
 		say_bad(d, "access", DEFAULT_QUEUE " is a file, and not the device",
-			text("%ssh -c 'rm " DEFAULT_QUEUE " && modprobe -r mpmcq && "
-			     "modprobe mpmcq'", as_root()));
+			text("%ssh -c 'rm %s && modprobe -r mpmcq && modprobe mpmcq'", as_root(),
+			     DEFAULT_QUEUE));
 	else
 		check_access(d, DEFAULT_QUEUE, R_OK | W_OK, "read and write", group);
 }
@@ -238,8 +238,8 @@ static void check_features(struct doctor *d, int queue)
 		say_good("features", line);
 	else
 		say_bad(d, "features", line,
-			text("make && %smake install unload load  # frees all queues; in the "
-			     "source of mpmcq " MPMCQ_VERSION, as_root()));
+			text("make && %smake install unload load  # in the source of mpmcq %s",
+			     as_root(), MPMCQ_VERSION));
 }
 
 static void check_message(struct doctor *d, int queue)

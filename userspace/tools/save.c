@@ -20,7 +20,7 @@
 static const char *file_argument(const char *path)
 {
 	if (!strcmp(path, "-"))
-		usage_error("- is not taken as standard input or output (a file of that name: ./-)");
+		usage_error("- stands for no stream here (a file of that name: ./-)");
 	if (!*path)
 		usage_error("the name of the file is empty");
 	return path;
@@ -144,7 +144,7 @@ static const char *why_not_restored(const struct place *place, int error)
 	case EBADMSG:
 		return "the file is not whole, or was not written by mpmcq save";
 	case EEXIST:
-		return text("there is a queue of this name (remove it with its messages: mpmcq destroy %s)",
+		return text("there is a queue of this name (to lose it: mpmcq destroy %s)",
 			    printable(place->path));
 	case EBUSY:
 		return "another program used the queue meanwhile, or leases ended (try again)";

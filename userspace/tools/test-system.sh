@@ -124,7 +124,7 @@ ok 'save: the messages are there' shows test.save depth 3
 ok 'save: the queue is closed' shows test.save closed yes
 ok 'save: nobody else may read the file' [ "$(stat -c %a "$tmp/saved")" = 600 ]
 run "$mpmcq" restore "$tmp/saved" test.save
-error 'restore: there is such a queue' 1 'there is a queue of this name (remove it with its messages: mpmcq destroy '
+error 'restore: there is such a queue' 1 'there is a queue of this name (to lose it: mpmcq destroy '
 run "$mpmcq" restore "$tmp/saved" test.restored
 result 'restore' 0 "messages restored: 3$nl"
 run "$mpmcq" -q test.restored receive --all
