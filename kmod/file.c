@@ -245,6 +245,31 @@ void mpmcq_file_begin(struct file *file, struct mpmcq_file *f)
 	stream_open(file_inode(file), file);
 }
 
+static bool reads_dead(const struct mpmcq_file *f)
+{
+	return READ_ONCE(f->modes) & MPMCQ_MODE_DEAD;
+}
+
+static struct mpmcq_waiters *readers_of(const struct mpmcq_file *f)
+{
+	return reads_dead(f) ? &f->queue->dead_readers : &f->queue->readers;
+}
+
+/*
+ * A poller of the file may have been woken alone (EPOLLEXCLUSIVE), and killed before it called.
+ * Then another one is told.  What its waker put is seen here: the poller has left the wait queue,
+ * under the lock under which it was woken.
+ */
+static void pass_on_wakeups(struct mpmcq_queue *q, fmode_t mode, struct mpmcq_waiters *readers)
+{
+	bool dead = readers == &q->dead_readers;
+
+	if (mode & FMODE_READ && mpmcq_queue_readable(q, dead))
+		mpmcq_wake_pollers(q, readers, 1, false);
+	if (mode & FMODE_WRITE && mpmcq_slot_left(q, false))
+		mpmcq_wake_pollers(q, &q->writers, 1, false);
+}
+
 /**
  * mpmcq_file_end() - the last reference to a file of a queue is dropped
  * @file: the file
@@ -255,8 +280,12 @@ void mpmcq_file_end(struct file *file)
 {
 	struct mpmcq_file *f = file->private_data;
 	struct mpmcq_queue *q = mpmcq_queue_get(f->queue);
+	struct mpmcq_waiters *readers = readers_of(f);
+	bool polled = f->polled;
 
 	mpmcq_file_destroy(f);
+	if (polled)
+		pass_on_wakeups(q, file->f_mode, readers);
 	/* Only now: a reader that sees the end has seen the messages that came back. */
 	if (file->f_mode & FMODE_WRITE)
 		mpmcq_queue_remove_writer(q);
@@ -493,22 +522,18 @@ ssize_t mpmcq_file_write(struct file *file, const char __user *buf, size_t len, 
 	return write_from(file, &from, file->f_flags & O_NONBLOCK);
 }
 
-static bool reads_dead(const struct mpmcq_file *f)
-{
-	return READ_ONCE(f->modes) & MPMCQ_MODE_DEAD;
-}
-
-static struct mpmcq_waiters *readers_of(const struct mpmcq_file *f)
-{
-	return reads_dead(f) ? &f->queue->dead_readers : &f->queue->readers;
-}
-
 /* Returns true if reads of the file fail when its holder is full. */
 static bool needs_room(const struct mpmcq_file *f)
 {
 	u32 modes = smp_load_acquire(&f->modes);	/* USE */
 
 	return modes & MPMCQ_MODE_LEASE && modes & MPMCQ_MODE_PACKED;
+}
+
+/* Returns false if the caller only looks. */
+static bool registers(const poll_table *wait)
+{
+	return wait && wait->_qproc;
 }
 
 /*
@@ -518,7 +543,7 @@ static bool needs_room(const struct mpmcq_file *f)
  */
 static void poll_room(struct file *file, struct mpmcq_file *f, poll_table *wait)
 {
-	if (!wait || !wait->_qproc)	/* the caller only looks */
+	if (!registers(wait))
 		return;
 	if (needs_room(f) && !(file->f_mode & FMODE_WRITE))
 		poll_wait(file, &f->room.pollers, wait);
@@ -544,6 +569,8 @@ __poll_t mpmcq_file_poll(struct file *file, poll_table *wait)
 	struct mpmcq_queue *q = f->queue;
 	__poll_t mask = 0;
 
+	if (registers(wait))
+		WRITE_ONCE(f->polled, true);
 	if (file->f_mode & FMODE_READ) {
 		poll_wait(file, &readers_of(f)->pollers, wait);
 		poll_room(file, f, wait);

@@ -23,6 +23,7 @@ struct mpmcq_queue;
  * @snd_wait_ms: how long a write may wait, likewise
  * @by: what mpmcq_send() needs of the file; its @meta is not used
  * @room: pollers that wait for room to hold another message
+ * @polled: a poller may have registered with the file
  * @async_lock: keeps the file in all of its lists for SIGIO, or in none
  * @reading: bit 0 is set during a read with an implied acknowledgment, and during a change of the
  *	modes of a file that began with a lease
@@ -40,6 +41,7 @@ struct mpmcq_file {
 	u32 snd_wait_ms;
 	struct mpmcq_caller by;
 	struct mpmcq_room room;
+	bool polled;
 	struct mutex async_lock;	/* see above */
 	unsigned long reading;
 };

@@ -356,6 +356,61 @@ TEST_F(queue, exclusive_takes_no_wakeup_from_reader)
 	stop_exclusive(&x, self->fd);
 }
 
+/* Waits exclusively for @events of a file of its own, and makes no call then. */
+static int wait_alone(__u32 events)
+{
+	epoll_in(watch(open(DEVICE, O_RDWR), events | EPOLLEXCLUSIVE), NULL, 0);
+	return ppoll(NULL, 0, NULL, NULL);
+}
+
+/* One is told alone, and killed before it takes what it was told of.  Then the other is told. */
+static void exclusive_dies(struct __test_metadata *_metadata, int fd, __u32 events,
+			   int (*cause)(int fd))
+{
+	pid_t child = fork();
+	struct call call;
+	int ep;
+
+	ASSERT_LE(0, child);
+	if (!child)
+		_exit(wait_alone(events));
+	wait_asleep(child, SYS_epoll_pwait);
+	ep = watch(fd, events | EPOLLEXCLUSIVE);
+	ASSERT_EQ(0, start_call(&call, epoll_in, ep, NULL, 0));
+	wait_asleep(call.tid, SYS_epoll_pwait);
+	ASSERT_EQ(1, cause(fd));
+	wait_asleep(child, SYS_ppoll);
+	EXPECT_FALSE(__atomic_load_n(&call.done, __ATOMIC_ACQUIRE));
+	ASSERT_EQ(0, kill(child, SIGKILL));
+	ASSERT_EQ(child, waitpid(child, NULL, 0));
+	EXPECT_EQ(fd, finish_call(&call));
+	close(ep);
+}
+
+static int send_one(int fd)
+{
+	return put_msg(fd, 1, 1);
+}
+
+static int take_one(int fd)
+{
+	return take_msg(fd, 1, 0);
+}
+
+TEST_F(queue, exclusive_reader_dies)
+{
+	exclusive_dies(_metadata, self->nb, EPOLLIN, send_one);
+	EXPECT_EQ(1, take_msg(self->nb, 1, 1));
+}
+
+TEST_F(queue, exclusive_writer_dies)
+{
+	int n = put_all(self->nb, 1, 0);
+
+	exclusive_dies(_metadata, self->nb, EPOLLOUT, take_one);
+	EXPECT_EQ(n - 1, take_all(self->nb));
+}
+
 #define LOOP	5000
 
 /* Writes LOOP messages, waiting for edges on which to go on. */
