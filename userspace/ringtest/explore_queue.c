@@ -44,8 +44,8 @@
  *	an open file does, d set aside,
  *	D receive a dead message, v revive all of them, x purge all,
  *	c close, C close with all due, p reopen,
- *	i poll until there is something to read, e the same exclusively, w until there is
- *	a dead message, o until there is room, u until the end,
+ *	i poll until there is something to read, e the same exclusively, I the same and then
+ *	end the file, w until there is a dead message, o until there is room, u until the end,
  *	P copy the first message that is ready, and leave it there,
  *	n whether there is something to read just now, m whether there is room,
  *	0 to 5 send that thread a signal, 6 to 8 let the time of threads 0 to 2 be up.
@@ -55,7 +55,7 @@
 #define SENDS		"stlSfFyTEW"
 #define RECEIVES	"rqkQKRgGYhHA"
 #define KEEPS		"hH"
-#define POLLS		"iewou"
+#define POLLS		"ieIwou"
 #define LOOKS		"nm"
 #define SIGNALS		"012345"
 #define TIMES_OUT	"678"
@@ -92,6 +92,8 @@ static const struct scenario scenarios[] = {
 	{ "1 writer, 2 readers", 1, 0, { "s", "r", "r" }, ALL, ALL },
 	{ "poller for messages that never reads", 1, 0, { "i", "r", "s" }, ALL, ALL },
 	{ "exclusive poller that never reads", 1, 0, { "e", "r", "s" }, ALL, ALL },
+	{ "exclusive poller that dies", 1, 0, { "I", "e", "s" }, ALL, ALL },
+	{ "two exclusive pollers that die", 1, 0, { "I", "I", "e", "s" }, ALL, ALL },
 	{ "poller for room that never writes", 1, 2, { "o", "s", "r" }, ALL, ALL },
 	{ "poller, reader with a bad address", 1, 0, { "i", "G", "s" }, ALL, ALL },
 	{ "reader whose page is missing", 1, 1, { "g", "r", "s" }, 4, 6 },
@@ -623,8 +625,10 @@ static void do_poll(unsigned int self, char what)
 {
 	bool able = poll_queue(is_one_of(what, "om") ? FMODE_WRITE : FMODE_READ,
 			       what == 'w' ? MPMCQ_MODE_DEAD : 0, events_of(what),
-			       what == 'e', !is_one_of(what, LOOKS));
+			       is_one_of(what, "eI"), !is_one_of(what, LOOKS));
 
+	if (what == 'I')
+		pass_on_wakeups(queue, FMODE_READ, &queue->readers);
 	if (what == 'n' && !able && !(now.was[self] & EMPTY))
 		search_fault("poll said no though there was a message all the time");
 	if (what == 'm' && !able && !(now.was[self] & FULL))

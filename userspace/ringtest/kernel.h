@@ -544,9 +544,11 @@ struct kiocb;
 #define FMODE_READ		1
 #define FMODE_WRITE		2
 
+typedef unsigned int fmode_t;
+
 struct file {
 	void *private_data;
-	unsigned int f_mode;
+	fmode_t f_mode;
 };
 
 typedef struct poll_table {

@@ -68,6 +68,7 @@ for fault in no-wake not-woken no-pass-writer no-pass-reader late-queueing poll-
 	planted explore_queue $fault 'somebody sleeps though' --control
 done
 planted explore_queue shared-head 'somebody sleeps though' --control poller
+planted explore_queue no-pass-poller 'somebody sleeps though' --control 'that dies'
 planted explore_queue one-poller 'somebody sleeps though' --control 'two exclusive pollers'
 planted explore_queue lost-message 'a message is lost' --control
 planted explore_queue lost-slot 'an index is in no ring' --control
