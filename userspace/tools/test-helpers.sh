@@ -7,6 +7,7 @@
 here=$(cd "$(dirname "$0")" && pwd)
 mpmcq=$here/../../build/userspace/mpmcq
 mount=/dev/mpmcqfs
+device=/dev/mpmcq
 patience=30 # for a command, in seconds
 tests=0
 failed=0
@@ -48,6 +49,18 @@ begin() {
 	# Bash runs this also for a child that is killed before it has become a command.
 	trap '[ "$BASHPID" != $$ ] || clean_up' EXIT
 	umask 022
+}
+
+# For tests that use the default queue: it has to be empty. Leaves its $capacity and $msg_size.
+use_device() {
+	local parameters=/sys/module/mpmcq/parameters
+
+	capacity=$(cat $parameters/capacity)
+	msg_size=$(cat $parameters/msg_size)
+	if ! depth 0 || [ "$capacity" -lt 4 ]; then
+		echo "Bail out! $device is not empty, or has a capacity of less than 4"
+		exit 1
+	fi
 }
 
 # The end: the plan, and the exit status.
@@ -142,6 +155,24 @@ lines_in() {
 # shows QUEUE LINE VALUE: what "info" says of a queue
 shows() {
 	[ "$("$mpmcq" -q "$1" info | sed -n "s/^$2: *//p")" = "$3" ]
+}
+
+# depth NUMBER: of the default queue
+depth() {
+	[ "$(cat /sys/class/mpmcq/mpmcq/depth)" -eq "$1" ]
+}
+
+empty_queue() {
+	"$mpmcq" receive --all >"$tmp/rest"
+}
+
+# All queues whose names begin with "test.".
+destroy_all() {
+	local path
+
+	for path in $mount/test.*; do
+		[ ! -e "$path" ] || "$mpmcq" destroy "$path"
+	done
 }
 
 # is PATH OWNER:GROUP:MODE

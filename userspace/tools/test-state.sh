@@ -6,7 +6,6 @@ set -euo pipefail
 
 # shellcheck source=userspace/tools/test-helpers.sh
 . "$(dirname "$0")/test-helpers.sh"
-device=/dev/mpmcq
 parameters=/sys/module/mpmcq/parameters
 
 begin "$@"

@@ -1,0 +1,329 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Tests of mpmcq send, receive and dead, against a loaded module. Prints TAP.
+set -euo pipefail
+
+# shellcheck source=userspace/tools/test-helpers.sh
+. "$(dirname "$0")/test-helpers.sh"
+
+clean_up() {
+	destroy_all
+	rm -rf "$tmp"
+}
+
+begin "$@"
+use_device
+
+# --- there and back
+
+run "$mpmcq" send 'hello world'
+result 'send' 0 ''
+run "$mpmcq" receive
+result 'receive' 0 "hello world$nl"
+run "$mpmcq" send -- one -two three
+run "$mpmcq" receive --count 3
+result 'arguments, in order' 0 "one$nl-two${nl}three$nl"
+run "$mpmcq" send -n -- --
+run "$mpmcq" receive --nonblock
+result 'a message that looks like an option' 0 "--$nl"
+
+printf 'a\nb c\nno newline' >"$tmp/in"
+run "$mpmcq" send <"$tmp/in"
+ok 'lines: status' came 0
+ok 'lines: one message each' depth 3
+run "$mpmcq" receive --all
+result 'lines' 0 "a${nl}b c${nl}no newline$nl"
+
+printf 'a\nb\0c\0' >"$tmp/in"
+run "$mpmcq" send --null <"$tmp/in"
+ok 'null: one message each' depth 2
+run "$mpmcq" receive --all --null
+ok 'null' cmp "$tmp/in" "$tmp/out"
+
+head -c "$msg_size" /dev/urandom >"$tmp/in"
+run "$mpmcq" send --file "$tmp/in"
+run "$mpmcq" receive --raw
+ok 'file of msg_size random bytes' cmp "$tmp/in" "$tmp/out"
+printf '\0' >"$tmp/in"
+run "$mpmcq" send --file - <"$tmp/in"
+run "$mpmcq" receive --raw
+ok 'file - of one byte' cmp "$tmp/in" "$tmp/out"
+
+# --- what cannot be a message
+
+head -c $((msg_size + 1)) /dev/zero | tr '\0' x >"$tmp/in"
+run "$mpmcq" send --file "$tmp/in"
+ok 'file too long: status' came 1
+ok 'file too long: says so' said "longer than msg_size, $msg_size bytes: Message too long"
+run "$mpmcq" send <"$tmp/in"
+ok 'line too long: status' came 1
+ok 'line too long: says which' said '^mpmcq: line 1 is longer'
+run "$mpmcq" send fine "$(cat "$tmp/in")" 'not sent'
+ok 'argument too long: status' came 1
+ok 'argument too long: says which' said '^mpmcq: message 2 .*(sent before it: 1)'
+run "$mpmcq" receive --all
+result 'only what came before it was sent' 0 "fine$nl"
+
+run "$mpmcq" send <<<$'first\n\nthird'
+ok 'empty line: status' came 1
+ok 'empty line: says which' said '^mpmcq: line 2 is empty.*(sent before it: 1)'
+run "$mpmcq" receive --all
+result 'only what came before the empty line was sent' 0 "first$nl"
+run "$mpmcq" send ''
+ok 'empty argument' came 1
+run "$mpmcq" send --file /dev/null
+ok 'empty file' came 1
+run "$mpmcq" send </dev/null
+result 'no lines, no messages' 0 ''
+run "$mpmcq" send --file "$tmp"
+ok 'a directory is no message' came 1
+ok 'nothing was sent' depth 0
+
+# --- empty and full
+
+run "$mpmcq" receive --nonblock
+result 'empty, --nonblock' 3 ''
+ok 'empty, --nonblock: says so' said 'mpmcq is empty (taken: 0)'
+begin=$(date +%s%N)
+run "$mpmcq" receive --timeout 0.3
+took=$((($(date +%s%N) - begin) / 1000000))
+result 'empty, --timeout' 3 ''
+ok 'it took its time, and no more' [ $((took >= 300 && took < 10000)) -eq 1 ]
+run "$mpmcq" receive --all
+result 'empty, --all' 0 ''
+"$mpmcq" send one two
+run "$mpmcq" receive --count 3 --nonblock
+result 'fewer than --count' 3 "one${nl}two$nl"
+
+seq $((capacity + 1)) >"$tmp/in"
+run "$mpmcq" send --nonblock <"$tmp/in"
+ok 'full, --nonblock: status' came 3
+ok 'full, --nonblock: says so' said "full: line $((capacity + 1)) not sent (sent before it: $capacity)"
+run "$mpmcq" send --timeout 0.2 late
+ok 'full, --timeout: status' came 3
+"$mpmcq" send patient &
+pid=$!
+ok 'full: send waits' until_true asleep $pid
+run "$mpmcq" receive
+result 'full: the first comes first' 0 "1$nl"
+ok 'full: send goes on' wait $pid
+run "$mpmcq" receive --all
+ok 'full: everything arrives in order' \
+	cmp <(seq 2 "$capacity"; echo patient) "$tmp/out"
+
+"$mpmcq" receive >"$tmp/waited" &
+pid=$!
+ok 'empty: receive waits' until_true asleep $pid
+kill -STOP $pid
+kill -CONT $pid
+"$mpmcq" send 'at last'
+ok 'empty: receive goes on' wait $pid
+ok 'empty: it got the message' [ "$(cat "$tmp/waited")" = 'at last' ]
+
+# --- output that goes wrong
+
+"$mpmcq" send kept
+status=0
+"$mpmcq" receive >&- 2>"$tmp/err" || status=$?
+ok 'output closed: status' came 1
+status=0
+"$mpmcq" receive 1</dev/null 2>"$tmp/err" || status=$?
+ok 'output read-only: status' came 1
+status=0
+"$mpmcq" send lost 2>&- || status=$?
+ok 'errors closed: status' came 1
+ok 'nothing was taken, nothing sent' depth 1
+status=0
+"$mpmcq" receive >/dev/full 2>"$tmp/err" || status=$?
+ok 'output full: status' came 1
+ok 'output full: says what is lost' \
+	said 'standard output: a message of 4 bytes .* is lost: No space left'
+ok 'output full: it was taken' depth 0
+status=0
+"$mpmcq" info >/dev/full 2>"$tmp/err" || status=$?
+ok 'info, output full: status' came 1
+
+# head ends after a line; the receiver has to notice without another message.
+mkfifo "$tmp/pipe"
+"$mpmcq" receive --follow >"$tmp/pipe" 2>"$tmp/err" &
+pid=$!
+"$mpmcq" send 'for head'
+run head -n 1 "$tmp/pipe"
+result 'follow: a message' 0 "for head$nl"
+status=0
+wait $pid || status=$?
+ok 'follow: ends with its reader, by SIGPIPE' came 141
+ok 'follow: quietly' [ ! -s "$tmp/err" ]
+
+# --- being ended
+
+# Receivers are ended in the middle of their work until all has come.
+last=30000
+seq $last >"$tmp/in"
+"$mpmcq" send <"$tmp/in" &
+sender=$!
+: >"$tmp/got"
+ended=0
+while [ "$(tail -n 1 "$tmp/got")" != $last ] && [ $ended -lt 1000 ]; do
+	"$mpmcq" receive --follow >>"$tmp/got" &
+	pid=$!
+	sleep 0.0$((RANDOM % 10))
+	kill -TERM $pid
+	status=0
+	wait $pid 2>/dev/null || status=$?
+	[ $status -eq 143 ] || break
+	ended=$((ended + 1))
+done
+ok 'follow: ends by SIGTERM' came 143
+ok "ended in the middle, $ended times" [ $ended -gt 2 ]
+ok 'the sender is done' wait $sender
+ok 'and no message was lost or repeated' cmp "$tmp/in" "$tmp/got"
+
+# --- workers
+
+"$mpmcq" create --max-deliveries 2 test.work
+printf 'no newline' | "$mpmcq" -q test.work send --file -
+run "$mpmcq" -q test.work receive --exec cat
+result 'exec: the message is the standard input' 0 'no newline'
+ok 'exec: it is done with' shows test.work acked 1
+run "$mpmcq" -q test.work receive --nonblock --exec "touch '$tmp/never'"
+ok 'exec: empty: status' came 3
+ok 'exec: empty: nothing is run' [ ! -e "$tmp/never" ]
+"$mpmcq" -q test.work send one
+run "$mpmcq" -q test.work receive --exec 'yes | head -n 1'
+result 'exec: a command that does not read' 0 "y$nl"
+ok 'exec: and can be ended by SIGPIPE' [ ! -s "$tmp/err" ]
+
+"$mpmcq" -q test.work send poison
+run "$mpmcq" -q test.work receive --exec 'cat; exit 3'
+result 'exec: failed' 1 poison
+ok 'exec: failed: says so' said '^mpmcq: cat; exit 3: exit status 3: the message is given back'
+ok 'exec: failed: it is back' shows test.work depth 1
+# shellcheck disable=SC2016 # for the shell that is run
+run "$mpmcq" -q test.work receive --exec 'kill $$'
+ok 'exec: killed: status' came 1
+ok 'exec: killed: says so' said ': Terminated: the message is given back'
+ok 'exec: it does not come back more often than that' shows test.work depth 0
+run "$mpmcq" -q test.work dead
+result 'exec: it is set aside' 0 "1$nl"
+
+"$mpmcq" create test.held
+"$mpmcq" -q test.held send dear next
+"$mpmcq" -q test.held receive --exec "echo \$\$ >'$tmp/command'; exec sleep 60" &
+pid=$!
+ok 'exec: the command runs' until_true [ -s "$tmp/command" ]
+ok 'exec: the message is held' shows test.held leased 1
+kill -KILL $pid
+wait $pid 2>/dev/null || :
+kill "$(cat "$tmp/command")"
+ok 'exec: worker killed: nothing is held' shows test.held leased 0
+run "$mpmcq" -q test.held receive --all
+result 'exec: worker killed: the message is back, and first' 0 "dear${nl}next$nl"
+
+"$mpmcq" -q test.held send dear next
+"$mpmcq" -q test.held receive --follow --exec "touch '$tmp/begun'; sleep 1; cat >'$tmp/done'" &
+pid=$!
+ok 'exec: another command runs' until_true [ -e "$tmp/begun" ]
+kill -TERM $pid
+status=0
+wait $pid 2>/dev/null || status=$?
+ok 'exec: the worker ends by SIGTERM' came 143
+ok 'exec: but not before the command' [ "$(cat "$tmp/done")" = dear ]
+run "$mpmcq" -q test.held receive --all
+result 'exec: and takes no other message' 0 "next$nl"
+
+"$mpmcq" create --lease-ms 100 test.hasty
+"$mpmcq" -q test.hasty send slow
+run "$mpmcq" -q test.hasty receive --exec 'sleep 2'
+ok 'exec: too slow: status' came 1
+ok 'exec: too slow: says so' said ': took longer than the lease: the message was given back'
+run "$mpmcq" -q test.hasty receive --nonblock
+result 'exec: too slow: it is back' 0 "slow$nl"
+
+"$mpmcq" create --auto-close test.pool
+workers=()
+for _ in 1 2 3; do
+	"$mpmcq" -q test.pool receive --follow --exec "echo \$(cat) >>'$tmp/pool'" &
+	workers+=($!)
+done
+seq 30 | "$mpmcq" -q test.pool send
+ok 'a pool of workers ends when all is done' wait "${workers[@]}"
+ok 'a pool of workers: each message once' cmp <(seq 30) <(sort -n "$tmp/pool")
+
+"$mpmcq" -q test.held receive --follow --exec 'cat; echo' >"$tmp/pipe" 2>"$tmp/err" &
+pid=$!
+"$mpmcq" -q test.held send 'for head'
+run head -n 1 "$tmp/pipe"
+result 'exec: a pipe' 0 "for head$nl"
+status=0
+wait $pid || status=$?
+ok 'exec: ends with who reads its output, by SIGPIPE' came 141
+
+# --- messages set aside
+
+"$mpmcq" create --max-deliveries 1 test.dead
+seq 5 | "$mpmcq" -q test.dead send
+run "$mpmcq" -q test.dead receive --all --exec false
+ok 'dead: all failed' came 1
+run "$mpmcq" -q test.dead dead
+result 'dead: all are set aside' 0 "5$nl"
+run "$mpmcq" -q test.dead receive --all
+result 'dead: none of them is received' 0 ''
+run "$mpmcq" -q test.dead dead --read --count 1
+result 'dead --read --count' 0 "1$nl"
+run "$mpmcq" -q test.dead dead --revive --count 1
+result 'dead --revive --count' 0 "1$nl"
+run "$mpmcq" -q test.dead receive --all
+result 'dead --revive: the oldest' 0 "2$nl"
+run "$mpmcq" -q test.dead dead --purge --count 1
+result 'dead --purge --count' 0 "1$nl"
+run "$mpmcq" -q test.dead dead --read --null
+ok 'dead --read: status' came 0
+ok 'dead --read: the rest' cmp <(printf '4\0005\0') "$tmp/out"
+run "$mpmcq" -q test.dead dead --read
+result 'dead --read: none' 0 ''
+run "$mpmcq" -q test.dead dead --purge
+result 'dead --purge: none' 0 "0$nl"
+"$mpmcq" -q test.dead send 1 2
+run "$mpmcq" -q test.dead receive --all --exec false
+run "$mpmcq" -q test.dead dead --revive
+result 'dead --revive: all' 0 "2$nl"
+run "$mpmcq" -q test.dead receive --all
+result 'dead --revive: in order' 0 "1${nl}2$nl"
+run "$mpmcq" dead
+result 'dead: none in the default queue' 0 "0$nl"
+
+destroy_all
+
+# --- wrong usage
+
+wrong_usage <<-EOF
+	send --nonsense
+	send --count 3 x
+	send --timeout x y
+	send --timeout -1 y
+	send --timeout nan y
+	send --timeout 1e99 y
+	send --file /etc/hostname x
+	send --null x
+	receive x
+	receive --count
+	receive --count 0
+	receive --count -1
+	receive --count 1x
+	receive --all --follow
+	receive --null --raw
+	receive --json
+	receive --null --exec cat
+	receive --exec
+	dead x
+	dead --count 1
+	dead --raw
+	dead --read --purge
+	dead --revive --null
+	dead --timeout 1
+EOF
+ok 'the queue is empty in the end' depth 0
+
+plan
