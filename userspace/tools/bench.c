@@ -9,6 +9,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -292,7 +293,7 @@ static void empty(int queue, const struct mpmcq_info *info)
 static const char *why_unfit(const struct mpmcq_info *info)
 {
 	if (info->closed)
-		return text("is closed (mpmcq -q %s reopen)", printable(queue_name));
+		return text("is closed (mpmcq%s reopen)", queue_option());
 	if (info->depth || info->leased || info->parked || info->dead)
 		return "is not empty, and its messages would be mixed up with others";
 	if (info->readers_asleep)
@@ -434,7 +435,7 @@ static void run_bench(int argc, char **argv)
 
 	while ((opt = getopt_long(argc, argv, COMMON_OPTIONS "t:j", options, NULL)) != -1) {
 		if (opt == 't')
-			time_ms = parse_timeout(optarg);
+			time_ms = parse_seconds(optarg, INT_MAX);
 		else if (opt == 'j')
 			json = true;
 		else

@@ -65,20 +65,21 @@ static void close_stdout(void)
 	_exit(EXIT_FAILURE);
 }
 
-int parse_timeout(const char *arg)
+/* Returns milliseconds, never too few. */
+uint32_t parse_seconds(const char *arg, uint32_t max_ms)
 {
 	char *end;
-	double seconds;
-	int ms;
+	double ms;
+	uint32_t n;
 
 	errno = 0;
-	seconds = strtod(arg, &end);
-	if (errno || end == arg || *end || !(seconds >= 0))
+	ms = strtod(arg, &end) * 1000;
+	if (errno || end == arg || *end || !(ms >= 0))
 		usage_error("not a number of seconds: '%s'", arg);
-	if (seconds >= INT_MAX / 1000)
-		usage_error("too long a timeout: '%s'", arg);
-	ms = seconds * 1000;
-	return ms < seconds * 1000 ? ms + 1 : ms;	/* never too short */
+	if (ms > max_ms)
+		usage_error("more than %u seconds: '%s'", max_ms / 1000, arg);
+	n = ms;
+	return n < ms ? n + 1 : n;
 }
 
 unsigned long parse_number(const char *arg, unsigned long min, unsigned long max,
@@ -118,7 +119,7 @@ void waiting_option(int opt)
 	if (opt == 'n')
 		timeout_ms = 0;
 	else if (opt == 't')
-		timeout_ms = parse_timeout(optarg);
+		timeout_ms = parse_seconds(optarg, INT_MAX);
 	else
 		common_option(opt);
 }

@@ -50,7 +50,7 @@ noreturn void usage_hint(void);
 
 void common_option(int opt);
 void waiting_option(int opt);
-int parse_timeout(const char *arg);
+uint32_t parse_seconds(const char *arg, uint32_t max_ms);
 void no_queue_option(const char *command);
 void no_arguments(int argc, char **argv);
 unsigned long parse_number(const char *arg, unsigned long min, unsigned long max,
@@ -73,9 +73,11 @@ struct place find_place(const char *name);
 const char *why_no_queues(const char *dir);
 const char *queue_path(void);
 const char *queue_text(void);
+const char *queue_option(void);
 bool get_info(int fd, struct mpmcq_info *info);
 const char *try_open_queue(int flags, int *fd, struct mpmcq_info *info);
 int open_queue(int flags, struct mpmcq_info *info);
+int attach_queue(int fd, struct mpmcq_attach *attach);
 
 const char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 const char *printable(const char *name);
@@ -87,6 +89,8 @@ void *allocate(size_t size);
 
 int64_t now_ns(void);
 int64_t now_ms(void);
+int time_left(int64_t start);
+bool set_time_left(int fd, int64_t start);
 bool wait_for(struct pollfd *fds, nfds_t n, int64_t start);
 
 /**
@@ -117,12 +121,16 @@ enum outcome { ENOUGH, CLOSED, EMPTY };
 enum outcome receive_messages(struct receiver *r);
 void set_tail(struct receiver *r, int form);
 
-extern volatile sig_atomic_t signal_seen;
+extern volatile sig_atomic_t signal_seen;	/* the last that was noted; 0: none */
+extern int stop_fd;	/* readable once a signal was caught */
 
-void add_ending_signals(sigset_t *signals);
+void add_ending_signals(sigset_t *set);
 void hold_signals_back(void);
 void let_signals_through(void);
 void note_signal(int number);
+void catch_signals(void);
+void catch_no_signals(void);
+void stop_waits_on(int fd);
 void die_of_signal(void);
 
 void prepare_work(struct receiver *r);

@@ -18,6 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <libmpmcq.h>
+
 #include "mpmcq.h"
 
 /* The path that @name stands for: below the mount, unless it has a '/'. */
@@ -35,6 +37,12 @@ const char *queue_path(void)
 const char *queue_text(void)
 {
 	return printable(queue_path());
+}
+
+/* Returns what a command line needs between "mpmcq" and a command for this queue. */
+const char *queue_option(void)
+{
+	return queue_name ? text(" -q %s", printable(queue_name)) : "";
 }
 
 struct place find_place(const char *name)
@@ -154,6 +162,22 @@ int open_queue(int flags, struct mpmcq_info *info)
 	return fd;
 }
 
+/* Returns another open file of the queue @fd. */
+int attach_queue(int fd, struct mpmcq_attach *attach)
+{
+	int attached;
+
+	attach->size = sizeof(*attach);
+	attached = mpmcq_attach_queue(fd, attach);
+	if (attached == -EDQUOT || attached == -ENOSPC)
+		errx(EXIT_FAILURE,
+		     "%s: no memory to hold messages: parameters max_user_bytes, max_total_bytes (see: mpmcq list)",
+		     queue_text());
+	if (attached < 0)
+		errx(EXIT_FAILURE, "%s: another open file: %s", queue_text(), strerror(-attached));
+	return attached;
+}
+
 void *allocate(size_t size)
 {
 	void *p = malloc(size);
@@ -176,17 +200,44 @@ int64_t now_ms(void)
 	return now_ns() / 1000000;
 }
 
+/* Returns how much of timeout_ms is left, when @start is when it began; negative: no limit. */
+int time_left(int64_t start)
+{
+	int64_t left = start + timeout_ms - now_ms();
+
+	return timeout_ms < 0 ? -1 : left < 0 ? 0 : left;
+}
+
+/*
+ * A call that waits for a time fails with EINTR when the program was stopped and goes on, and
+ * would begin its time anew.  Sets the timeouts of @fd to what is left of timeout_ms, and returns
+ * false if nothing is.
+ */
+bool set_time_left(int fd, int64_t start)
+{
+	int left = time_left(start), ret;
+	struct mpmcq_info info;
+
+	if (left <= 0)
+		return left;
+	if (!get_info(fd, &info))
+		err(EXIT_FAILURE, "%s", queue_text());
+	ret = mpmcq_set_mode(fd, &(struct mpmcq_mode){
+		.size = sizeof(struct mpmcq_mode), .modes = info.modes, .max_held = info.max_held,
+		.rcv_timeout_ms = left, .snd_timeout_ms = left, .priority = info.priority,
+	});
+	if (ret < 0)
+		errx(EXIT_FAILURE, "%s: timeout: %s", queue_text(), strerror(-ret));
+	return true;
+}
+
 /* Waits until timeout_ms after @start at most, and returns false when that has passed. */
 bool wait_for(struct pollfd *fds, nfds_t n, int64_t start)
 {
-	int64_t left = -1;
-	int ready;
+	int left = time_left(start), ready;
 
-	if (timeout_ms >= 0) {
-		left = start + timeout_ms - now_ms();
-		if (left <= 0)
-			return false;
-	}
+	if (!left)
+		return false;
 	ready = poll(fds, n, left);
 	if (ready < 0 && errno != EINTR)
 		err(EXIT_FAILURE, "poll");

@@ -6,7 +6,6 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,21 +26,6 @@ static const char *file_argument(const char *path)
 }
 
 /* --- save --- */
-
-/* A signal ends the wait of the library, which then opens the queue again. */
-static void note_signals(void)
-{
-	static const int numbers[] = { SIGHUP, SIGINT, SIGTERM };
-	struct sigaction action = { .sa_handler = note_signal };
-
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
-		struct sigaction old;
-
-		sigaction(numbers[i], NULL, &old);
-		if (old.sa_handler != SIG_IGN)
-			sigaction(numbers[i], &action, NULL);
-	}
-}
 
 static noreturn void cannot_save(int fd, const char *path, int error)
 {
@@ -78,7 +62,7 @@ static void save_queue(const char *path, bool keep_open)
 	struct mpmcq_info info;
 	int fd = open_queue(O_RDWR, &info), count;
 
-	note_signals();
+	catch_signals();	/* one ends the wait of the library, which opens the queue again */
 	count = mpmcq_save_queue(fd, path, timeout_ms, 0);
 	if (count == -EINTR)
 		die_of_signal();

@@ -200,12 +200,7 @@ has_row() {
 
 # send_delayed QUEUE MESSAGE: with a delay of an hour
 send_delayed() {
-	python3 -c 'import fcntl, os, struct, sys
-fd = os.open(sys.argv[1], os.O_WRONLY)
-fcntl.ioctl(fd, 0x4018a801, struct.pack("6I", 24, 1, 0, 0, 0, 0))
-message = os.fsencode(sys.argv[2])
-header = struct.pack("IHBBQII", len(message), 0, 0, 0, 0, 0, 3600000)
-os.write(fd, header + message + bytes(-len(message) % 8))' "$mount/$1" "$2"
+	"$mpmcq" -q "$1" send --delay 3600 "$2"
 }
 
 # many_queues DIR COUNT CAPACITY: a configuration of queue-0 and so on, for messages of one byte

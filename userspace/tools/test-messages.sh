@@ -7,13 +7,58 @@ set -euo pipefail
 # shellcheck source=userspace/tools/test-helpers.sh
 . "$(dirname "$0")/test-helpers.sh"
 
+begin "$@"
+
 clean_up() {
 	destroy_all
 	rm -rf "$tmp"
 }
 
-begin "$@"
 use_device
+
+# run_on_terminal STREAM COMMAND...: as run(), with STREAM, stdout or stderr, on a terminal, and
+# what that got in $tmp/out
+run_on_terminal() {
+	run python3 -c '
+import os, pty, subprocess, sys, tty
+terminal, end = pty.openpty()
+tty.setraw(end)
+process = subprocess.Popen(sys.argv[2:], **{sys.argv[1]: end})
+os.close(end)
+try:
+    while data := os.read(terminal, 65536):
+        os.write(1, data)
+except OSError:
+    pass
+sys.exit(process.wait())' "$@"
+}
+
+# stop_and_go COMMAND...: as run(), and COMMAND is stopped and continued five times a second
+stop_and_go() {
+	local i pid
+
+	"$@" >"$tmp/out" 2>"$tmp/err" &
+	pid=$!
+	for ((i = 0; i < 25; i++)); do
+		sleep 0.2
+		kill -STOP $pid 2>/dev/null && kill -CONT $pid || break
+	done
+	kill $pid 2>/dev/null || :
+	status=0
+	wait $pid 2>/dev/null || status=$?
+}
+
+# The line that an interrupted send says to go on from.
+next_line() {
+	sed -n 's/^go on with: mpmcq .*--from-line \([0-9]*\), .*/\1/p' "$1"
+}
+
+# ends PID STATUS
+ends() {
+	status=0
+	wait "$1" 2>/dev/null || status=$?
+	came "$2"
+}
 
 # --- there and back
 
@@ -35,6 +80,15 @@ ok 'lines: one message each' depth 3
 run "$mpmcq" receive --all
 result 'lines' 0 "a${nl}b c${nl}no newline$nl"
 
+printf 'a\r\n\rb\r\n' >"$tmp/in"
+run "$mpmcq" send <"$tmp/in"
+run "$mpmcq" receive --all
+ok 'carriage returns are kept' cmp "$tmp/in" "$tmp/out"
+printf 'a\r\r\n\rb\nc\r' >"$tmp/in"
+run "$mpmcq" send --crlf <"$tmp/in"
+run "$mpmcq" receive --all
+ok '--crlf: one before a newline is not' cmp <(printf 'a\r\n\rb\nc\r\n') "$tmp/out"
+
 printf 'a\nb\0c\0' >"$tmp/in"
 run "$mpmcq" send --null <"$tmp/in"
 ok 'null: one message each' depth 2
@@ -49,6 +103,32 @@ printf '\0' >"$tmp/in"
 run "$mpmcq" send --file - <"$tmp/in"
 run "$mpmcq" receive --raw
 ok 'file - of one byte' cmp "$tmp/in" "$tmp/out"
+printf 'x\ny' >"$tmp/first"
+run "$mpmcq" send -F "$tmp/first" -F - -F "$tmp/first" <<<z
+run "$mpmcq" receive --all --null
+ok 'several files' cmp <(printf 'x\ny\0z\n\0x\ny\0') "$tmp/out"
+
+"$mpmcq" create --msg-size 65536 --capacity 16 test.long
+head -c 65536 /dev/urandom >"$tmp/in"
+head -c 65536 /dev/zero | tr '\0' x >"$tmp/line"
+run "$mpmcq" -q test.long send -F "$tmp/in" -F "$tmp/line" -F "$tmp/in" -F "$tmp/in" -F "$tmp/in"
+result '64 KiB: send' 0 ''
+run "$mpmcq" -q test.long receive --all --raw
+ok '64 KiB: receive' cmp <(cat "$tmp/in" "$tmp/line" "$tmp/in" "$tmp/in" "$tmp/in") "$tmp/out"
+run "$mpmcq" -q test.long send < <(cat "$tmp/line"; echo; cat "$tmp/line")
+run "$mpmcq" -q test.long receive --all
+ok '64 KiB: lines' cmp <(cat "$tmp/line"; echo; cat "$tmp/line"; echo) "$tmp/out"
+
+# Of all lengths, so that lines end everywhere in what is read and written at once.
+awk 'BEGIN { for (i = 1; i <= 4000; i++) { s = s (i % 10); if (i % 1000 == 0) s = ""; print i s } }' \
+	>"$tmp/in"
+"$mpmcq" create --capacity 4096 test.lines
+run "$mpmcq" -q test.lines send <"$tmp/in"
+run "$mpmcq" -q test.lines receive --all
+ok 'lines of 1 to 1003 bytes' cmp "$tmp/in" "$tmp/out"
+cat "$tmp/in" | "$mpmcq" -q test.lines send
+"$mpmcq" -q test.lines receive --all | cat >"$tmp/out"
+ok 'lines of 1 to 1003 bytes, through pipes' cmp "$tmp/in" "$tmp/out"
 
 # --- what cannot be a message
 
@@ -65,13 +145,39 @@ ok 'argument too long: says which' said '^mpmcq: message 2 .*(sent before it: 1)
 run "$mpmcq" receive --all
 result 'only what came before it was sent' 0 "fine$nl"
 
-run "$mpmcq" send <<<$'first\n\nthird'
+# Longer than what is read at once.
+{
+	echo before
+	head -c 600000 /dev/zero | tr '\0' x
+	printf '\nafter\n'
+} >"$tmp/in"
+run "$mpmcq" send <"$tmp/in"
+ok 'a very long line: status' came 1
+ok 'a very long line: says which' said '^mpmcq: line 2 is longer.*(sent before it: 1)'
+ok 'a very long line: says how to go on' \
+	said '^go on with: mpmcq send --from-line 3, and the same options and input$'
+run "$mpmcq" send --from-line 3 <"$tmp/in"
+result '--from-line: behind a very long line' 0 ''
+run "$mpmcq" receive --all
+result '--from-line: each line once' 0 "before${nl}after$nl"
+
+run "$mpmcq" send <<<$'first\n\nthird\n\n'
 ok 'empty line: status' came 1
 ok 'empty line: says which' said '^mpmcq: line 2 is empty.*(sent before it: 1)'
+ok 'empty line: says how to go on' \
+	said '^go on with: mpmcq send --skip-empty --from-line 3, and the same options and input$'
+run "$mpmcq" send --skip-empty --from-line 3 <<<$'first\n\nthird\n\n'
+result '--skip-empty' 0 ''
 run "$mpmcq" receive --all
-result 'only what came before the empty line was sent' 0 "first$nl"
+result '--skip-empty: all others were sent' 0 "first${nl}third$nl"
+run "$mpmcq" send --crlf <<<$'first\n\r'
+ok 'empty line, with --crlf' said '^mpmcq: line 2 is empty.*(sent before it: 1)'
+run "$mpmcq" receive --all
 run "$mpmcq" send ''
 ok 'empty argument' came 1
+run "$mpmcq" send --skip-empty '' x ''
+run "$mpmcq" receive --all
+result '--skip-empty: arguments' 0 "x$nl"
 run "$mpmcq" send --file /dev/null
 ok 'empty file' came 1
 run "$mpmcq" send </dev/null
@@ -79,6 +185,32 @@ result 'no lines, no messages' 0 ''
 run "$mpmcq" send --file "$tmp"
 ok 'a directory is no message' came 1
 ok 'nothing was sent' depth 0
+run "$mpmcq" send --file "$tmp/first" --file "$tmp/none"
+ok 'no such file: status' came 1
+ok 'no such file: says which' \
+	said "^mpmcq: $tmp/none: No such file or directory (sent before it: 1)\$"
+run "$mpmcq" receive --all
+result 'no such file: the one before it was sent' 0 "x${nl}y$nl"
+
+# --- delays and priorities
+
+run "$mpmcq" send --delay 1 x
+error 'no delays' 1 "^mpmcq: $device has no delays (make a queue that has: "
+run "$mpmcq" send --priority 1 x
+error 'no priorities' 1 "^mpmcq: $device has 1 level of priority, .*--levels 2 NAME)\$"
+ok 'no delays, no priorities: nothing was sent' depth 0
+"$mpmcq" create --delay --levels 3 test.both
+run "$mpmcq" -q test.both send --delay 3 late
+result 'delay' 0 ''
+run "$mpmcq" -q test.both receive --nonblock
+ok 'delay: it cannot be received yet' came 3
+run "$mpmcq" -q test.both receive --timeout 20
+result 'delay: it can in the end' 0 "late$nl"
+run "$mpmcq" -q test.both send low
+run "$mpmcq" -q test.both send --priority 2 high
+run "$mpmcq" -q test.both send --priority 1 middle
+run "$mpmcq" -q test.both receive --all
+result 'priority: the highest first' 0 "high${nl}middle${nl}low$nl"
 
 # --- empty and full
 
@@ -102,6 +234,8 @@ ok 'full, --nonblock: status' came 3
 ok 'full, --nonblock: says so' said "full: line $((capacity + 1)) not sent (sent before it: $capacity)"
 run "$mpmcq" send --timeout 0.2 late
 ok 'full, --timeout: status' came 3
+stop_and_go "$mpmcq" send --timeout 1 late
+error 'full, --timeout: stopped and continued, it waits no longer' 3 'full: message 1 not sent'
 "$mpmcq" send patient &
 pid=$!
 ok 'full: send waits' until_true asleep $pid
@@ -120,6 +254,59 @@ kill -CONT $pid
 "$mpmcq" send 'at last'
 ok 'empty: receive goes on' wait $pid
 ok 'empty: it got the message' [ "$(cat "$tmp/waited")" = 'at last' ]
+
+# --- send: slow input, and its end
+
+# timed COMMAND...: leaves the milliseconds that it took in $took
+timed() {
+	local begin
+
+	begin=$(date +%s%N)
+	"$@"
+	took=$((($(date +%s%N) - begin) / 1000000))
+}
+
+mkfifo "$tmp/pipe"
+"$mpmcq" send <"$tmp/pipe" 2>"$tmp/interrupted" &
+pid=$!
+exec 3>"$tmp/pipe"
+printf 'one\ntw' >&3
+ok 'a slow line is sent at once' until_true depth 1
+echo o >&3
+ok 'a line that comes in parts is sent when it is whole' until_true depth 2
+kill -TERM $pid
+ok 'interrupted while it waits for input: ends by the signal' ends $pid 143
+ok 'interrupted while it waits for input: says how to go on' \
+	[ "$(next_line "$tmp/interrupted")" = 3 ]
+exec 3>&-
+run "$mpmcq" receive --all
+result 'interrupted while it waits for input: what was sent' 0 "one${nl}two$nl"
+
+seq $((capacity + 100)) >"$tmp/in"
+env --default-signal=INT "$mpmcq" send <"$tmp/in" 2>"$tmp/interrupted" &
+pid=$!
+ok 'a send fills the queue' until_true depth "$capacity"
+kill -INT $pid
+ok 'interrupted while it waits for room: ends by the signal' ends $pid 130
+ok 'interrupted while it waits for room: says so' grep -q "^mpmcq: $device: interrupted: line \
+$((capacity + 1)) not sent (sent before it: $capacity)\$" "$tmp/interrupted"
+"$mpmcq" receive --all >"$tmp/waited"
+run "$mpmcq" send --nonblock --from-line "$(next_line "$tmp/interrupted")" <"$tmp/in"
+result 'interrupted: the rest' 0 ''
+"$mpmcq" receive --all >>"$tmp/waited"
+ok 'interrupted: each line once' cmp "$tmp/in" "$tmp/waited"
+
+# shellcheck disable=SC2016 # for the shell that is run
+slowly='for i in 1 2 3 4 5 6 7 8; do echo line $i; sleep 0.15; done | "$0" send'
+timed run_on_terminal stderr sh -c "$slowly" "$mpmcq"
+updates=$(tr '\r' '\n' <"$tmp/out" | grep -c '^[0-9]* sent' || :)
+ok 'progress: some, but at most four a second' [ $((updates >= 1 && updates <= took / 250 + 1)) -eq 1 ]
+ok 'progress: is wiped out' grep -q $'\r *\r$' "$tmp/out"
+run sh -c "$slowly" "$mpmcq"
+result 'no progress without a terminal' 0 ''
+ok 'no progress without a terminal, nothing at all' [ ! -s "$tmp/err" ]
+run "$mpmcq" receive --all
+ok 'progress: all was sent' lines_in "$tmp/out" 16
 
 # --- output that goes wrong
 
@@ -145,7 +332,6 @@ status=0
 ok 'info, output full: status' came 1
 
 # head ends after a line; the receiver has to notice without another message.
-mkfifo "$tmp/pipe"
 "$mpmcq" receive --follow >"$tmp/pipe" 2>"$tmp/err" &
 pid=$!
 "$mpmcq" send 'for head'
@@ -305,8 +491,16 @@ wrong_usage <<-EOF
 	send --timeout -1 y
 	send --timeout nan y
 	send --timeout 1e99 y
+	send --delay -1 y
+	send --delay 4294968 y
+	send --priority 4 y
+	send --priority
 	send --file /etc/hostname x
+	send --file /etc/hostname --null
 	send --null x
+	send --null --crlf
+	send --crlf x
+	send --from-line 0
 	receive x
 	receive --count
 	receive --count 0

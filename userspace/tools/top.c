@@ -416,7 +416,7 @@ static void parse_filter(struct top *t, const char *arg)
 
 static void parse_delay(struct top *t, const char *arg)
 {
-	t->delay_ms = parse_timeout(arg);
+	t->delay_ms = parse_seconds(arg, INT_MAX);
 	if (t->delay_ms < DELAY_MIN_MS)
 		usage_error("the shortest time between two looks is %g s", DELAY_MIN_MS / 1000.0);
 }
