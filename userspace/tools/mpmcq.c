@@ -20,7 +20,7 @@ int timeout_ms = -1;
 static const struct command *running;
 
 static const struct command *const commands[] = {
-	&send_command, &receive_command, &dead_command, &info_command, &list_command,
+	&send_command, &receive_command, &peek_command, &dead_command, &info_command, &list_command,
 	&create_command, &dump_command, &destroy_command, &close_command, &reopen_command,
 	&wait_command, &save_command, &restore_command, &top_command, &metrics_command,
 	&doctor_command, &bench_command,

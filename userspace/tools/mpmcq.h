@@ -154,8 +154,8 @@ struct command {
 
 extern const struct command bench_command, close_command, create_command, dead_command;
 extern const struct command destroy_command, doctor_command, dump_command, info_command;
-extern const struct command list_command, metrics_command, receive_command, reopen_command;
-extern const struct command restore_command, save_command, send_command, top_command;
-extern const struct command wait_command;
+extern const struct command list_command, metrics_command, peek_command, receive_command;
+extern const struct command reopen_command, restore_command, save_command, send_command;
+extern const struct command top_command, wait_command;
 
 #endif /* _MPMCQ_TOOL_H */

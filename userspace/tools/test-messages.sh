@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Tests of mpmcq send, receive and dead, against a loaded module. Prints TAP.
+# Tests of mpmcq send, receive, peek and dead, against a loaded module. Prints TAP.
 set -euo pipefail
 
 # shellcheck source=userspace/tools/test-helpers.sh
@@ -46,6 +46,23 @@ stop_and_go() {
 	kill $pid 2>/dev/null || :
 	status=0
 	wait $pid 2>/dev/null || status=$?
+}
+
+# members NAME...: of each line of JSON that the last run() has printed, one line
+members() {
+	python3 -c '
+import json, sys
+for line in open(sys.argv[1]):
+    record = json.loads(line)
+    print(*[record.get(name, "-") for name in sys.argv[2:]])' "$tmp/out" "$@"
+}
+
+# has_members TEXT NAME...: these are TEXT
+has_members() {
+	local text=$1
+
+	shift
+	[ "$(members "$@")" = "$text" ]
 }
 
 # The line that an interrupted send says to go on from.
@@ -204,11 +221,17 @@ run "$mpmcq" -q test.both send --delay 3 late
 result 'delay' 0 ''
 run "$mpmcq" -q test.both receive --nonblock
 ok 'delay: it cannot be received yet' came 3
+run "$mpmcq" -q test.both peek --where parked --json
+ok 'delay: it is parked' has_members 'late' text
+ok 'delay: for as long' [ "$(members delay_ms)" -le 3000 ]
 run "$mpmcq" -q test.both receive --timeout 20
 result 'delay: it can in the end' 0 "late$nl"
 run "$mpmcq" -q test.both send low
 run "$mpmcq" -q test.both send --priority 2 high
 run "$mpmcq" -q test.both send --priority 1 middle
+run "$mpmcq" -q test.both peek --all --json
+ok 'priority: peek has the order of receive' \
+	has_members "2 high${nl}1 middle${nl}0 low" priority text
 run "$mpmcq" -q test.both receive --all
 result 'priority: the highest first' 0 "high${nl}middle${nl}low$nl"
 
@@ -366,6 +389,45 @@ ok "ended in the middle, $ended times" [ $ended -gt 2 ]
 ok 'the sender is done' wait $sender
 ok 'and no message was lost or repeated' cmp "$tmp/in" "$tmp/got"
 
+# --- forms of output
+
+printf 'tab\tand \033[31mred\n\177\302\205\303\244\377' >"$tmp/in"
+"$mpmcq" send -F "$tmp/in"
+run_on_terminal stdout "$mpmcq" peek
+ok 'terminal: control characters are escaped' \
+	cmp <(printf 'tab\tand \\x1b[31mred\n\\x7f\\xc2\\x85\303\244\\xff\n') "$tmp/out"
+run_on_terminal stdout "$mpmcq" peek --raw
+ok 'terminal, --raw: they are not' cmp "$tmp/in" "$tmp/out"
+run "$mpmcq" peek --raw
+ok 'no terminal: they are not' cmp "$tmp/in" "$tmp/out"
+empty_queue
+
+# --- peek
+
+"$mpmcq" send one two three
+run "$mpmcq" peek
+result 'peek' 0 "one$nl"
+run "$mpmcq" peek --count 2 --null
+ok 'peek --count' cmp <(printf 'one\0two\0') "$tmp/out"
+run "$mpmcq" peek --all
+result 'peek --all' 0 "one${nl}two${nl}three$nl"
+ok 'peek takes nothing' depth 3
+run "$mpmcq" peek --where dead
+result 'peek --where dead: none' 3 ''
+ok 'peek --where dead: none: says so' said "^mpmcq: $device has no such messages"
+run "$mpmcq" peek --all --where parked
+result 'peek --all --where parked: none' 0 ''
+status=0
+"$mpmcq" peek >/dev/full 2>"$tmp/err" || status=$?
+ok 'peek, output full: status' came 1
+empty_queue
+"$mpmcq" create --delay --capacity 64 test.parked
+for delay in 110 100.5 200; do
+	"$mpmcq" -q test.parked send --delay $delay "after $delay"
+done
+run "$mpmcq" -q test.parked peek --all --where parked
+result 'peek --where parked: the next first' 0 "after 100.5${nl}after 110${nl}after 200$nl"
+
 # --- workers
 
 "$mpmcq" create --max-deliveries 2 test.work
@@ -511,6 +573,12 @@ wrong_usage <<-EOF
 	receive --json
 	receive --null --exec cat
 	receive --exec
+	peek x
+	peek --where
+	peek --where here
+	peek --count 1 --all
+	peek --json --null
+	peek --timeout 1
 	dead x
 	dead --count 1
 	dead --raw

@@ -28,7 +28,7 @@ result '--version is that of dkms.conf' 0 "mpmcq $version$nl"
 ok 'the module has the same version' [ "$(cat /sys/module/mpmcq/version)" = "$version" ]
 run "$mpmcq" --help
 ok '--help: status' came 0
-ok '--help: all commands' [ "$(sed '1,/^Commands:/d;/^$/,$d' "$tmp/out" | wc -l)" -eq 17 ]
+ok '--help: all commands' [ "$(sed '1,/^Commands:/d;/^$/,$d' "$tmp/out" | wc -l)" -eq 18 ]
 run "$mpmcq" create --help
 ok 'create --help: its options' grep -q -e '--exist-ok' "$tmp/out"
 
