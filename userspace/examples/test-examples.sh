@@ -62,7 +62,7 @@ done
 
 filled example-a one 'later two' bad three
 passes 'worker' prints $'one\nthree\nlater two' "$examples/worker" example-a
-passes 'worker: one message is set aside' sh -c '[ "$(mpmcq -q example-a dead)" = 1 ]'
+passes 'worker: one message is set aside' sh -c '[ "$(mpmcq -q example-a dead --count-only)" = 1 ]'
 mpmcq destroy example-a
 
 mpmcq create example-a

@@ -453,7 +453,7 @@ run "$mpmcq" -q test.work receive --exec 'kill $$'
 ok 'exec: killed: status' came 1
 ok 'exec: killed: says so' said ': Terminated: the message is given back'
 ok 'exec: it does not come back more often than that' shows test.work depth 0
-run "$mpmcq" -q test.work dead
+run "$mpmcq" -q test.work dead --count-only
 result 'exec: it is set aside' 0 "1$nl"
 
 "$mpmcq" create test.held
@@ -510,37 +510,125 @@ ok 'exec: ends with who reads its output, by SIGPIPE' came 141
 
 # --- messages set aside
 
+# kill_all QUEUE: sets all its messages aside; it has a max_deliveries of 1
+kill_all() {
+	"$mpmcq" -q "$1" receive --all --exec false 2>/dev/null || :
+}
+
+# reject_all QUEUE: sets all its messages aside, without a command for each
+reject_all() {
+	python3 -c '
+import fcntl, os, struct, sys
+queue = os.open(sys.argv[1], os.O_RDWR | os.O_NONBLOCK)
+fcntl.ioctl(queue, 1 << 30 | 24 << 16 | 0xa8 << 8 | 1, struct.pack("6I", 24, 3, 0, 0, 0, 0))
+reject_all = struct.pack("4IQ2I", 32, 3, 1, 0, 0, 0, 0)
+try:
+    while os.read(queue, 1 << 18):
+        fcntl.ioctl(queue, 3 << 30 | 32 << 16 | 0xa8 << 8 | 2, reject_all)
+except BlockingIOError:
+    pass' "$mount/$1"
+}
+
+# ids QUEUE: of its dead messages
+ids() {
+	"$mpmcq" -q "$1" dead | awk 'NR > 1 { print $1 }'
+}
+
 "$mpmcq" create --max-deliveries 1 test.dead
 seq 5 | "$mpmcq" -q test.dead send
 run "$mpmcq" -q test.dead receive --all --exec false
 ok 'dead: all failed' came 1
-run "$mpmcq" -q test.dead dead
+run "$mpmcq" -q test.dead dead --count-only
 result 'dead: all are set aside' 0 "5$nl"
 run "$mpmcq" -q test.dead receive --all
 result 'dead: none of them is received' 0 ''
-run "$mpmcq" -q test.dead dead --read --count 1
-result 'dead --read --count' 0 "1$nl"
-run "$mpmcq" -q test.dead dead --revive --count 1
-result 'dead --revive --count' 0 "1$nl"
+mapfile -t id < <(ids test.dead)
+run "$mpmcq" -q test.dead dead
+ok 'dead list: a headline, and a row for each' lines_in "$tmp/out" 6
+ok 'dead list: what is in a row' \
+	[ "$(awk 'NR == 2 { $1 = $1; print }' "$tmp/out")" = "${id[0]} too many deliveries - 1 1 1" ]
+run "$mpmcq" -q test.dead dead list --json
+ok 'dead list --json' has_members "$(seq -f '1 too many deliveries %.0f' 5)" deliveries reason text
+run "$mpmcq" -q test.dead dead show "${id[2]}" "${id[0]}"
+result 'dead show' 0 "3${nl}1$nl"
+run "$mpmcq" -q test.dead dead show --raw "${id[4]}"
+result 'dead show --raw' 0 5
+run "$mpmcq" -q test.dead dead show --json "${id[1]}"
+ok 'dead show --json' has_members "${id[1]} 2" id text
+run "$mpmcq" -q test.dead dead show 77 "${id[1]}"
+result 'dead show: one that is not dead' 1 "2$nl"
+ok 'dead show: one that is not dead: says so' said \
+	"^mpmcq: $mount/test.dead has no dead message 77 (see: mpmcq -q test.dead dead list)\$"
+ok 'dead: looking takes nothing' shows test.dead dead 5
+
+run "$mpmcq" -q test.dead dead requeue "${id[3]}" "${id[1]}"
+result 'dead requeue ID' 0 "2$nl"
+run "$mpmcq" -q test.dead peek --all --json
+ok 'dead requeue ID: they are there again, as if they were new' \
+	has_members "0 2${nl}0 4" deliveries text
 run "$mpmcq" -q test.dead receive --all
-result 'dead --revive: the oldest' 0 "2$nl"
-run "$mpmcq" -q test.dead dead --purge --count 1
-result 'dead --purge --count' 0 "1$nl"
-run "$mpmcq" -q test.dead dead --read --null
-ok 'dead --read: status' came 0
-ok 'dead --read: the rest' cmp <(printf '4\0005\0') "$tmp/out"
-run "$mpmcq" -q test.dead dead --read
-result 'dead --read: none' 0 ''
-run "$mpmcq" -q test.dead dead --purge
-result 'dead --purge: none' 0 "0$nl"
+result 'dead requeue ID: they are received again' 0 "2${nl}4$nl"
+run "$mpmcq" -q test.dead dead purge "${id[4]}" 77
+result 'dead purge ID, and one that is not dead' 1 "1$nl"
+ok 'dead purge ID, and one that is not dead: says so' said 'no dead message 77'
+run "$mpmcq" -q test.dead dead list --json
+ok 'dead requeue ID, purge ID: the others stay, in order' has_members "1${nl}3" text
+run "$mpmcq" -q test.dead dead purge --count 1
+result 'dead purge --count' 0 "1$nl"
+run "$mpmcq" -q test.dead dead requeue --count 5
+result 'dead requeue --count' 0 "1$nl"
+run "$mpmcq" -q test.dead receive --all
+result 'dead requeue --count: the rest' 0 "3$nl"
+run "$mpmcq" -q test.dead dead purge --all
+result 'dead purge --all: none' 0 "0$nl"
 "$mpmcq" -q test.dead send 1 2
-run "$mpmcq" -q test.dead receive --all --exec false
-run "$mpmcq" -q test.dead dead --revive
-result 'dead --revive: all' 0 "2$nl"
+kill_all test.dead
+run "$mpmcq" -q test.dead dead requeue --all
+result 'dead requeue --all' 0 "2$nl"
 run "$mpmcq" -q test.dead receive --all
-result 'dead --revive: in order' 0 "1${nl}2$nl"
+result 'dead requeue --all: in order' 0 "1${nl}2$nl"
 run "$mpmcq" dead
-result 'dead: none in the default queue' 0 "0$nl"
+ok 'dead: none in the default queue' lines_in "$tmp/out" 1
+"$mpmcq" -q test.dead send "a${nl}b$(printf '\033[31m%060dend' 0)"
+kill_all test.dead
+run "$mpmcq" -q test.dead dead
+ok 'dead list: one line each, and nothing that a terminal obeys' \
+	grep -q ' 71  a\\x0ab\\x1b\[31m0*\.\.\.$' "$tmp/out"
+"$mpmcq" -q test.dead send bad
+reject_all test.dead
+run "$mpmcq" -q test.dead dead
+ok 'dead list: rejected' grep -q '^[0-9]*  *rejected  *-  *1  *3  bad$' "$tmp/out"
+
+# More than are held at a time, with ages or without. To look at them keeps their order.
+for stamp in '' --stamp; do
+	# shellcheck disable=SC2086 # an option, or none
+	"$mpmcq" create $stamp --capacity 4096 --max-deliveries 1 test.many$stamp
+	seq 10001 13000 >"$tmp/in"
+	"$mpmcq" -q test.many$stamp send <"$tmp/in"
+	reject_all test.many$stamp
+	run "$mpmcq" -q test.many$stamp dead --json
+	ok "dead list --json $stamp: all, in order" has_members "$(cat "$tmp/in")" text
+	status=0
+	"$mpmcq" -q test.many$stamp dead list | head -n 1 >"$tmp/out" || status=$?
+	ok "dead list, to a reader that goes $stamp" came 141
+	ok "dead list, to a reader that goes: all are there $stamp" \
+		shows test.many$stamp dead 3000
+	mapfile -t id < <(ids test.many$stamp)
+	run "$mpmcq" -q test.many$stamp dead requeue "${id[1999]}" "${id[0]}" "${id[2999]}"
+	result "dead requeue ID $stamp" 0 "3$nl"
+	run "$mpmcq" -q test.many$stamp receive --all
+	result "dead requeue ID: in order $stamp" 0 "10001${nl}12000${nl}13000$nl"
+	run "$mpmcq" -q test.many$stamp dead requeue --all
+	run "$mpmcq" -q test.many$stamp receive --all
+	ok "dead requeue --all: the others, in order $stamp" \
+		cmp <(sed '1d;2000d;3000d' "$tmp/in") "$tmp/out"
+done
+"$mpmcq" -q test.many--stamp send old
+kill_all test.many--stamp
+run "$mpmcq" -q test.many--stamp dead
+ok 'dead list: with its age' grep -q '^[0-9]*  *too many deliveries  *[0-9]*s  *1  *3  old$' "$tmp/out"
+run "$mpmcq" -q test.many--stamp dead --json
+ok 'dead list --json: with its sender' has_members '0 0 old' uid gid text
 
 destroy_all
 
@@ -582,8 +670,18 @@ wrong_usage <<-EOF
 	dead x
 	dead --count 1
 	dead --raw
-	dead --read --purge
-	dead --revive --null
+	dead list 1
+	dead show
+	dead show x
+	dead show --count 1 1
+	dead show --json --raw 1
+	dead requeue
+	dead requeue 0
+	dead requeue --all 1
+	dead requeue --all --count 1
+	dead requeue --json 1
+	dead purge
+	dead purge --count 1 1
 	dead --timeout 1
 EOF
 ok 'the queue is empty in the end' depth 0

@@ -396,7 +396,7 @@ run_as_nobody "$tmp/mpmcq" -q test.one send x
 ok 'as nobody: not allowed: status' came 1
 ok 'as nobody: not allowed: says why' said "^mpmcq: cannot open $mount/test.one: \
 Permission denied for writing (owner root, group root, mode 0640)\$"
-run_as_nobody "$tmp/mpmcq" -q test.one dead --revive
+run_as_nobody "$tmp/mpmcq" -q test.one dead requeue --all
 ok 'as nobody: not allowed to read and write' \
 	said 'Permission denied for reading and writing (owner root, group root, mode 0640)'
 run_as_nobody "$tmp/mpmcq" create test.nobody
