@@ -3,7 +3,6 @@
 #define _MPMCQ_TOOL_H
 
 #include <getopt.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,7 +16,10 @@
 #define FSTYPE		"mpmcqfs"
 #define MOUNT		"/dev/" FSTYPE	/* a NAME without a '/' is a file in it */
 
-/* Every queue is opened with these. A terminal that was named by mistake stays as it is. */
+/*
+ * Every queue is opened with these. A terminal that was named by mistake stays as it is. A call
+ * that waits uses an open file of its own, see attach_queue().
+ */
 #define OPEN_FLAGS	(O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
 
 enum {
@@ -91,35 +93,6 @@ int64_t now_ns(void);
 int64_t now_ms(void);
 int time_left(int64_t start);
 bool set_time_left(int fd, int64_t start);
-bool wait_for(struct pollfd *fds, nfds_t n, int64_t start);
-
-/**
- * struct receiver - how messages are taken from a queue, and what becomes of them
- * @fd: the queue; does not block
- * @msg_size: its longest message
- * @count: how many to take, 0 for no limit
- * @taken: how many were taken
- * @tail: what is printed after each message
- * @tail_length: how many bytes that are
- * @command: what is run for each message instead of printing it, or NULL
- * @failed: how many runs of it failed
- */
-struct receiver {
-	int fd;
-	size_t msg_size;
-	unsigned long count;
-	unsigned long taken;
-	const char *tail;
-	size_t tail_length;
-	const char *command;
-	unsigned long failed;
-};
-
-/* Why no more messages are taken. */
-enum outcome { ENOUGH, CLOSED, EMPTY };
-
-enum outcome receive_messages(struct receiver *r);
-void set_tail(struct receiver *r, int form);
 
 extern volatile sig_atomic_t signal_seen;	/* the last that was noted; 0: none */
 extern int stop_fd;	/* readable once a signal was caught */
@@ -132,9 +105,6 @@ void catch_signals(void);
 void catch_no_signals(void);
 void stop_waits_on(int fd);
 void die_of_signal(void);
-
-void prepare_work(struct receiver *r);
-void work_on_message(struct receiver *r, const char *message, size_t length);
 
 /**
  * struct command - a command of the program

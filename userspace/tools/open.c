@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Finding and opening a queue, and waiting for it.
- *
- * A queue is always opened non-blocking and waited for with poll(2), so that one piece
- * of code serves --nonblock, --timeout and waiting for ever.
+ * Finding and opening a queue, and the time to wait for it
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -229,17 +226,4 @@ bool set_time_left(int fd, int64_t start)
 	if (ret < 0)
 		errx(EXIT_FAILURE, "%s: timeout: %s", queue_text(), strerror(-ret));
 	return true;
-}
-
-/* Waits until timeout_ms after @start at most, and returns false when that has passed. */
-bool wait_for(struct pollfd *fds, nfds_t n, int64_t start)
-{
-	int left = time_left(start), ready;
-
-	if (!left)
-		return false;
-	ready = poll(fds, n, left);
-	if (ready < 0 && errno != EINTR)
-		err(EXIT_FAILURE, "poll");
-	return ready != 0;
 }

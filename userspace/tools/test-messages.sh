@@ -8,9 +8,11 @@ set -euo pipefail
 . "$(dirname "$0")/test-helpers.sh"
 
 begin "$@"
+disk=$tmp/disk # a small file system
 
 clean_up() {
 	destroy_all
+	! mountpoint -q "$disk" || umount "$disk"
 	rm -rf "$tmp"
 }
 
@@ -41,7 +43,8 @@ stop_and_go() {
 	pid=$!
 	for ((i = 0; i < 25; i++)); do
 		sleep 0.2
-		kill -STOP $pid 2>/dev/null && kill -CONT $pid || break
+		kill -STOP $pid 2>/dev/null || break
+		kill -CONT $pid
 	done
 	kill $pid 2>/dev/null || :
 	status=0
@@ -143,6 +146,7 @@ awk 'BEGIN { for (i = 1; i <= 4000; i++) { s = s (i % 10); if (i % 1000 == 0) s 
 run "$mpmcq" -q test.lines send <"$tmp/in"
 run "$mpmcq" -q test.lines receive --all
 ok 'lines of 1 to 1003 bytes' cmp "$tmp/in" "$tmp/out"
+# shellcheck disable=SC2002 # from a pipe
 cat "$tmp/in" | "$mpmcq" -q test.lines send
 "$mpmcq" -q test.lines receive --all | cat >"$tmp/out"
 ok 'lines of 1 to 1003 bytes, through pipes' cmp "$tmp/in" "$tmp/out"
@@ -240,11 +244,22 @@ result 'priority: the highest first' 0 "high${nl}middle${nl}low$nl"
 run "$mpmcq" receive --nonblock
 result 'empty, --nonblock' 3 ''
 ok 'empty, --nonblock: says so' said 'mpmcq is empty (taken: 0)'
-begin=$(date +%s%N)
-run "$mpmcq" receive --timeout 0.3
-took=$((($(date +%s%N) - begin) / 1000000))
+# timed COMMAND...: leaves the milliseconds that it took in $took
+timed() {
+	local begin
+
+	begin=$(date +%s%N)
+	"$@"
+	took=$((($(date +%s%N) - begin) / 1000000))
+}
+timed run "$mpmcq" receive --timeout 0.3
 result 'empty, --timeout' 3 ''
 ok 'it took its time, and no more' [ $((took >= 300 && took < 10000)) -eq 1 ]
+timed run bash -o pipefail -c "'$mpmcq' receive --timeout 0.3 | cat"
+result 'empty, --timeout, in a pipeline' 3 ''
+ok 'it took its time, and no more, in a pipeline' [ $((took >= 300 && took < 10000)) -eq 1 ]
+stop_and_go "$mpmcq" receive --timeout 1
+error 'empty, --timeout: stopped and continued, it waits no longer' 3 'is empty (taken: 0)'
 run "$mpmcq" receive --all
 result 'empty, --all' 0 ''
 "$mpmcq" send one two
@@ -255,6 +270,7 @@ seq $((capacity + 1)) >"$tmp/in"
 run "$mpmcq" send --nonblock <"$tmp/in"
 ok 'full, --nonblock: status' came 3
 ok 'full, --nonblock: says so' said "full: line $((capacity + 1)) not sent (sent before it: $capacity)"
+ok 'full, --nonblock: says how to go on' [ "$(next_line "$tmp/err")" = $((capacity + 1)) ]
 run "$mpmcq" send --timeout 0.2 late
 ok 'full, --timeout: status' came 3
 stop_and_go "$mpmcq" send --timeout 1 late
@@ -278,16 +294,16 @@ kill -CONT $pid
 ok 'empty: receive goes on' wait $pid
 ok 'empty: it got the message' [ "$(cat "$tmp/waited")" = 'at last' ]
 
+# Exactly as many as were asked for, however they come.
+seq 1 "$capacity" | "$mpmcq" send
+for count in 1 $((capacity / 2)); do
+	"$mpmcq" receive --count $count
+done >"$tmp/waited"
+ok '--count: no more are taken' depth $((capacity - 1 - capacity / 2))
+run "$mpmcq" receive --all
+ok '--count: none is lost' cmp <(seq 1 "$capacity") <(cat "$tmp/waited" "$tmp/out")
+
 # --- send: slow input, and its end
-
-# timed COMMAND...: leaves the milliseconds that it took in $took
-timed() {
-	local begin
-
-	begin=$(date +%s%N)
-	"$@"
-	took=$((($(date +%s%N) - begin) / 1000000))
-}
 
 mkfifo "$tmp/pipe"
 "$mpmcq" send <"$tmp/pipe" 2>"$tmp/interrupted" &
@@ -344,15 +360,33 @@ status=0
 "$mpmcq" send lost 2>&- || status=$?
 ok 'errors closed: status' came 1
 ok 'nothing was taken, nothing sent' depth 1
+"$mpmcq" send too
 status=0
-"$mpmcq" receive >/dev/full 2>"$tmp/err" || status=$?
+"$mpmcq" receive --all >/dev/full 2>"$tmp/err" || status=$?
 ok 'output full: status' came 1
-ok 'output full: says what is lost' \
-	said 'standard output: a message of 4 bytes .* is lost: No space left'
-ok 'output full: it was taken' depth 0
+ok 'output full: says what became of the messages' said \
+	'^mpmcq: standard output: No space left on device: what was not printed is back in .*(printed: 0)$'
+run "$mpmcq" receive --all --json
+ok 'output full: they are back, in order, and untried' \
+	has_members "1 kept${nl}1 too" deliveries text
 status=0
 "$mpmcq" info >/dev/full 2>"$tmp/err" || status=$?
 ok 'info, output full: status' came 1
+
+# A disk with room for some of the messages, and a part of one.
+"$mpmcq" create --capacity 2048 --max-deliveries 1 test.output
+mkdir "$disk"
+mount -t tmpfs -o size=64k disk "$disk"
+seq -f 'message number %.0f of so many that a pipe does not hold all of them' 10001 12000 >"$tmp/in"
+"$mpmcq" -q test.output send <"$tmp/in"
+status=0
+"$mpmcq" -q test.output receive --all >"$disk/got" 2>"$tmp/err" || status=$?
+ok 'disk full: status' came 1
+head -n "$(wc -l <"$disk/got")" "$disk/got" >"$tmp/got"
+ok 'disk full: it holds some' [ -s "$tmp/got" ]
+run "$mpmcq" -q test.output receive --all
+ok 'disk full: the rest is back, in order, and untried' cmp "$tmp/in" <(cat "$tmp/got" "$tmp/out")
+umount "$disk"
 
 # head ends after a line; the receiver has to notice without another message.
 "$mpmcq" receive --follow >"$tmp/pipe" 2>"$tmp/err" &
@@ -360,34 +394,203 @@ pid=$!
 "$mpmcq" send 'for head'
 run head -n 1 "$tmp/pipe"
 result 'follow: a message' 0 "for head$nl"
-status=0
-wait $pid || status=$?
-ok 'follow: ends with its reader, by SIGPIPE' came 141
+ok 'follow: ends with its reader, by SIGPIPE' ends $pid 141
 ok 'follow: quietly' [ ! -s "$tmp/err" ]
+
+# acked QUEUE: how many messages were acknowledged
+acked() {
+	"$mpmcq" -q "$1" info | sed -n 's/^acked: *//p'
+}
+
+"$mpmcq" -q test.output send <"$tmp/in"
+before=$(acked test.output)
+status=0
+"$mpmcq" -q test.output receive --follow 2>"$tmp/err" | head -n 1 >"$tmp/got" || status=$?
+ok 'a reader that goes: status' came 141
+ok 'a reader that goes: it got a line' cmp <(head -n 1 "$tmp/in") "$tmp/got"
+accepted=$(($(acked test.output) - before))
+ok 'a reader that goes: the pipe had accepted no more than it holds' \
+	[ $((accepted > 0 && accepted < 2000)) -eq 1 ]
+run "$mpmcq" -q test.output receive --all
+ok 'a reader that goes: the rest is back, in order, and untried' \
+	cmp <(tail -n +$((accepted + 1)) "$tmp/in") "$tmp/out"
+
+# A pipe that nobody reads is full in the middle of a message.
+"$mpmcq" -q test.output send <"$tmp/in"
+exec 3<>"$tmp/pipe"
+"$mpmcq" -q test.output receive --follow >"$tmp/pipe" &
+pid=$!
+ok 'a full pipe: receive waits' until_true shows test.output leased 256
+sleep 0.5
+kill -TERM $pid
+ok 'a full pipe: ends by SIGTERM' ends $pid 143
+python3 -c '
+import fcntl, os, sys
+os.set_blocking(3, False)
+data = b""
+try:
+    while part := os.read(3, 65536):
+        data += part
+except BlockingIOError:
+    pass
+whole = data[:data.rindex(b"\n") + 1]
+sys.stdout.buffer.write(whole)
+assert len(data) > 4096, len(data)' >"$tmp/got"
+exec 3>&-
+run "$mpmcq" -q test.output receive --all
+ok 'a full pipe: what is not in it is back, in order, and untried' \
+	cmp "$tmp/in" <(cat "$tmp/got" "$tmp/out")
+
+# A slow reader keeps no message for longer than its lease, and gets none twice.
+"$mpmcq" create --capacity 2048 --lease-ms 300 test.lease
+"$mpmcq" -q test.lease send <"$tmp/in"
+run bash -c "'$mpmcq' -q test.lease receive --all | (sleep 2; cat)"
+ok 'leases are renewed while the output waits' cmp "$tmp/in" "$tmp/out"
+ok 'leases are renewed while the output waits: quietly' [ ! -s "$tmp/err" ]
 
 # --- being ended
 
 # Receivers are ended in the middle of their work until all has come.
-last=30000
+last=300000
 seq $last >"$tmp/in"
 "$mpmcq" send <"$tmp/in" &
 sender=$!
 : >"$tmp/got"
+grown() {
+	[ "$(stat -c %s "$tmp/got")" -gt "$size" ]
+}
 ended=0
 while [ "$(tail -n 1 "$tmp/got")" != $last ] && [ $ended -lt 1000 ]; do
+	size=$(stat -c %s "$tmp/got")
 	"$mpmcq" receive --follow >>"$tmp/got" &
 	pid=$!
-	sleep 0.0$((RANDOM % 10))
+	for ((tries = 0; tries < 10000; tries++)); do
+		! grown || break
+	done
 	kill -TERM $pid
-	status=0
-	wait $pid 2>/dev/null || status=$?
-	[ $status -eq 143 ] || break
+	ends $pid 143 || break
 	ended=$((ended + 1))
 done
 ok 'follow: ends by SIGTERM' came 143
 ok "ended in the middle, $ended times" [ $ended -gt 2 ]
 ok 'the sender is done' wait $sender
 ok 'and no message was lost or repeated' cmp "$tmp/in" "$tmp/got"
+
+# Nothing is taken for an output that accepts nothing. 15 of 16 pages full: it accepts a part.
+exec 3<>"$tmp/pipe"
+head -c 65536 /dev/zero >&3
+"$mpmcq" -q test.lines send <<<"$(seq -f '%0900.0f' 20)"
+"$mpmcq" -q test.lines receive --follow >"$tmp/pipe" &
+pid=$!
+ok 'a pipe that is full from the first: receive waits' until_true asleep $pid
+sleep 0.3
+ok 'a pipe that is full from the first: nothing is held' shows test.lines leased 0
+dd bs=4096 count=1 status=none <&3 >/dev/null
+ok 'a pipe with room for some: messages are held' until_true shows test.lines leased 20
+kill -KILL $pid
+wait $pid 2>/dev/null || :
+exec 3>&-
+run "$mpmcq" -q test.lines receive --all --json
+ok 'killed: they are back, and each has one delivery more' \
+	has_members "$(seq -f '2 True %0900.0f' 20)" deliveries suspect text
+
+# --- idle receivers
+
+# Context switches of all receivers so far.
+switches() {
+	local files=("${receivers[@]/%//status}")
+
+	awk '/ctxt_switches/ { n += $2 } END { print n }' "${files[@]/#//proc/}"
+}
+
+all_asleep() {
+	local files=("${receivers[@]/%//stat}")
+
+	awk '$3 != "S" { exit 1 }' "${files[@]/#//proc/}"
+}
+
+# idle NAME OUTPUT FILE: 100 receivers that write to OUTPUT, from where it comes to FILE
+idle() {
+	local before after
+
+	receivers=()
+	for _ in $(seq 100); do
+		"$mpmcq" -q test.idle receive --follow >>"$2" &
+		receivers+=($!)
+	done
+	ok "$1: 100 receivers wait" until_true all_asleep
+	sleep 0.5
+	before=$(switches)
+	for i in $(seq 50); do
+		echo "$i"
+		sleep 0.01
+	done | "$mpmcq" -q test.idle send
+	ok "$1: all messages come" until_true lines_in "$3" 50
+	after=$(switches)
+	ok "$1: at most 150 context switches for 50 messages: $((after - before))" \
+		[ $((after - before)) -le 150 ]
+	ok "$1: each message once" cmp <(seq 50 | sort) <(sort "$3")
+	kill "${receivers[@]}"
+	wait "${receivers[@]}" 2>/dev/null || :
+}
+
+"$mpmcq" create test.idle
+idle 'idle, in read' "$tmp/read" "$tmp/read"
+exec 3<>"$tmp/pipe"
+cat <&3 >"$tmp/watched" &
+cat=$!
+idle 'idle, with a reader to watch' "$tmp/pipe" "$tmp/watched"
+kill $cat
+wait $cat 2>/dev/null || :
+exec 3>&-
+
+# Receivers that write to one pipe do not mix their lines.
+seq -f 'line %.0f of those that four receivers print' 20000 >"$tmp/in"
+exec 3<>"$tmp/pipe"
+cat <&3 >"$tmp/mixed" &
+cat=$!
+receivers=()
+for _ in 1 2 3 4; do
+	"$mpmcq" -q test.lines receive --follow >"$tmp/pipe" &
+	receivers+=($!)
+done
+"$mpmcq" -q test.lines send <"$tmp/in"
+ok 'four receivers, one pipe: all lines come' until_true lines_in "$tmp/mixed" 20000
+ok 'four receivers, one pipe: each line as it was' cmp <(sort "$tmp/in") <(sort "$tmp/mixed")
+kill "${receivers[@]}" $cat
+wait "${receivers[@]}" $cat 2>/dev/null || :
+exec 3>&-
+
+# A receiver whose reader goes as the message comes prints it or leaves it to the other one.
+run python3 -c '
+import fcntl, os, struct, subprocess, sys, time
+tool, queue = sys.argv[1:]
+def start():
+    process = subprocess.Popen([tool, "-q", queue, "receive", "--follow"], stdout=subprocess.PIPE)
+    while not asleep(process):
+        time.sleep(0.01)
+    return process
+def asleep(process):
+    with open(f"/proc/{process.pid}/stat") as stat, open(f"/proc/{process.pid}/wchan") as wchan:
+        return stat.read().rsplit(")")[-1].split()[0] == "S" and "poll" in wchan.read()
+def waiting():
+    info = struct.pack("6I", 24, 0, 0, 0, 0, 0)
+    return struct.unpack("6I", fcntl.ioctl(writer, 3 << 30 | 24 << 16 | 0xa8 << 8, info))[4]
+writer = os.open("/dev/mpmcqfs/" + queue, os.O_WRONLY)
+for i in range(20):
+    first, second = start(), start()
+    steps = [first.stdout.close, lambda: os.write(writer, b"message")]
+    for step in steps if i % 2 else reversed(steps):
+        step()
+    assert first.wait(timeout=10) == -13
+    end = time.monotonic() + 5
+    while waiting():
+        assert time.monotonic() < end, "the message stays in round %d" % i
+        time.sleep(0.01)
+    second.terminate()
+    assert second.stdout.read() in (b"", b"message\n")
+    second.wait()' "$mpmcq" test.idle
+ok 'a receiver that cannot print hands the wake-up on' came 0
 
 # --- forms of output
 
@@ -400,7 +603,56 @@ run_on_terminal stdout "$mpmcq" peek --raw
 ok 'terminal, --raw: they are not' cmp "$tmp/in" "$tmp/out"
 run "$mpmcq" peek --raw
 ok 'no terminal: they are not' cmp "$tmp/in" "$tmp/out"
-empty_queue
+run_on_terminal stdout "$mpmcq" receive
+ok 'terminal: received likewise' grep -q 'and \\x1b\[31mred' "$tmp/out"
+printf 'a "\\/\n\t\177\302\205\303\244' >"$tmp/in"
+"$mpmcq" send -F "$tmp/in"
+run "$mpmcq" peek --json
+ok 'json: one line, and nothing that a terminal obeys' \
+	[ "$(LC_ALL=C tr -d '[:print:]\303\244' <"$tmp/out" | wc -c)" -eq 1 ]
+id=$(members id)
+run "$mpmcq" receive --json
+ok 'json: text' python3 -c '
+import json, sys
+record = json.load(open(sys.argv[1]))
+assert record == {"id": sys.argv[2], "len": 12, "deliveries": 1, "priority": 0,
+                  "suspect": False, "text": "a \"\\/\n\t\x7f\x85\xe4"}, record' "$tmp/out" "$id"
+for bytes in 'nul\0' '\377' '\377x' 'xx\377' '\355\240\200' '\300\200' '\364\220\200\200'; do
+	printf %b "$bytes" >"$tmp/in"
+	"$mpmcq" send -F "$tmp/in"
+	run "$mpmcq" receive --json
+	ok "json: base64: $bytes" python3 -c '
+import base64, json, sys
+record = json.load(open(sys.argv[1]))
+assert "text" not in record
+assert base64.b64decode(record["base64"], validate=True) == open(sys.argv[2], "rb").read()
+' "$tmp/out" "$tmp/in"
+done
+"$mpmcq" create --stamp --max-deliveries 1 test.stamp
+"$mpmcq" -q test.stamp send stamped
+run "$mpmcq" -q test.stamp peek --json
+ok 'json: peek: sender' has_members '0 0 stamped' uid gid text
+ok 'json: peek: age' [ "$(members age_ns)" -gt 0 ]
+run "$mpmcq" -q test.stamp receive --json
+ok 'json: sender' has_members '0 0' uid gid
+ok 'json: age' [ "$(members age_ns)" -gt 0 ]
+
+"$mpmcq" create test.next
+"$mpmcq" send one two
+"$mpmcq" receive --all >$mount/test.next
+run "$mpmcq" -q test.next receive --all --raw
+result 'a queue as output: each message is one' 0 "one${nl}two$nl"
+"$mpmcq" send one two
+run python3 -c '
+import socket, subprocess, sys
+ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+subprocess.run([sys.argv[1], "receive", "--all"], stdout=theirs, check=True)
+assert [ours.recv(99), ours.recv(99)] == [b"one\n", b"two\n"]' "$mpmcq"
+ok 'a socket of packets: each message is one' came 0
+"$mpmcq" create --start-lease test.start
+"$mpmcq" -q test.start send one two
+run "$mpmcq" -q test.start receive --all
+result 'a queue whose files begin with a lease' 0 "one${nl}two$nl"
 
 # --- peek
 
@@ -412,6 +664,15 @@ ok 'peek --count' cmp <(printf 'one\0two\0') "$tmp/out"
 run "$mpmcq" peek --all
 result 'peek --all' 0 "one${nl}two${nl}three$nl"
 ok 'peek takes nothing' depth 3
+"$mpmcq" receive --exec false 2>/dev/null || :
+"$mpmcq" receive >/dev/full 2>/dev/null || :
+run "$mpmcq" peek --all --json
+ok 'peek: what was returned, then what is ready' \
+	has_members "0 two${nl}0 three${nl}1 one" deliveries text
+run "$mpmcq" peek --all --where returned
+result 'peek --where returned' 0 "two$nl"
+run "$mpmcq" peek --all --where ready
+result 'peek --where ready' 0 "three${nl}one$nl"
 run "$mpmcq" peek --where dead
 result 'peek --where dead: none' 3 ''
 ok 'peek --where dead: none: says so' said "^mpmcq: $device has no such messages"
@@ -474,9 +735,7 @@ result 'exec: worker killed: the message is back, and first' 0 "dear${nl}next$nl
 pid=$!
 ok 'exec: another command runs' until_true [ -e "$tmp/begun" ]
 kill -TERM $pid
-status=0
-wait $pid 2>/dev/null || status=$?
-ok 'exec: the worker ends by SIGTERM' came 143
+ok 'exec: the worker ends by SIGTERM' ends $pid 143
 ok 'exec: but not before the command' [ "$(cat "$tmp/done")" = dear ]
 run "$mpmcq" -q test.held receive --all
 result 'exec: and takes no other message' 0 "next$nl"
@@ -504,9 +763,7 @@ pid=$!
 "$mpmcq" -q test.held send 'for head'
 run head -n 1 "$tmp/pipe"
 result 'exec: a pipe' 0 "for head$nl"
-status=0
-wait $pid || status=$?
-ok 'exec: ends with who reads its output, by SIGPIPE' came 141
+ok 'exec: ends with who reads its output, by SIGPIPE' ends $pid 141
 
 # --- messages set aside
 
@@ -658,7 +915,8 @@ wrong_usage <<-EOF
 	receive --count 1x
 	receive --all --follow
 	receive --null --raw
-	receive --json
+	receive --json --raw
+	receive --json --exec cat
 	receive --null --exec cat
 	receive --exec
 	peek x

@@ -189,7 +189,7 @@ assert sorted(queues) == ['$device', 'test.jobs', 'test.latest']
 assert queues['test.jobs'] == {
     'path': '$mount/test.jobs', 'owner': 'root', 'group': 'root', 'mode': '0640',
     'capacity': 4, 'msg_size': 16, 'depth': 4, 'leased': 0, 'dead': 0, 'free': 0, 'closed': False,
-    'max_deliveries': 3, 'lease_ms': 60000, 'sent': 6, 'received': 2, 'acked': 0,
+    'max_deliveries': 3, 'lease_ms': 60000, 'sent': 6, 'received': 2, 'acked': 2,
     'returned': 0, 'set_aside': 0, 'dropped': 0, 'flags': [], 'parked': 0, 'retry_ms': 0,
     'retry_max_ms': 0, 'levels': 1, 'redelivered': 0, 'suspected': 0, 'oldest_ns': 0,
     'readers_asleep': 0, 'writers_asleep': 0}, queues['test.jobs']

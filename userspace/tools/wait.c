@@ -3,7 +3,9 @@
  * mpmcq wait
  */
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -55,15 +57,15 @@ static bool is_closed(int fd, struct mpmcq_info *info)
 /* No event tells that a queue is drained or closed, so this looks again and again. */
 static bool wait_until(condition_fn condition, int fd, struct mpmcq_info *info)
 {
-	int64_t end = now_ms() + timeout_ms;
+	int64_t start = now_ms();
 	int pause = FIRST_PAUSE_MS;
 
 	while (!condition(fd, info)) {
-		int64_t left = timeout_ms < 0 ? pause : end - now_ms();
+		int left = time_left(start);
 
-		if (left <= 0)
+		if (!left)
 			return false;
-		usleep((left < pause ? left : pause) * 1000);
+		usleep((left > 0 && left < pause ? left : pause) * 1000);
 		pause = pause * 3 / 2 < LAST_PAUSE_MS ? pause * 3 / 2 : LAST_PAUSE_MS;
 	}
 	return true;
@@ -86,6 +88,19 @@ static void wait_until_closed(int fd)
 		errx(EXIT_WOULD_BLOCK, "%s is not closed", queue_text());
 }
 
+/* Waits until timeout_ms after @start at most, and returns false when that has passed. */
+static bool wait_for(struct pollfd *queue, int64_t start)
+{
+	int left = time_left(start), ready;
+
+	if (!left)
+		return false;
+	ready = poll(queue, 1, left);
+	if (ready < 0 && errno != EINTR)
+		err(EXIT_FAILURE, "poll");
+	return ready != 0;
+}
+
 /* A poller is no reader: it takes no message, and no wake-up from a reader. */
 static void wait_until_ready(int fd)
 {
@@ -94,7 +109,7 @@ static void wait_until_ready(int fd)
 	struct mpmcq_info info;
 
 	do {
-		if (!wait_for(&queue, 1, start))
+		if (!wait_for(&queue, start))
 			errx(EXIT_WOULD_BLOCK, "%s is empty", queue_text());
 	} while (!queue.revents);
 	look(fd, &info);

@@ -18,15 +18,7 @@
 #include <unistd.h>
 
 #include "mpmcq.h"
-
-void prepare_work(struct receiver *r)
-{
-	struct mpmcq_mode mode = { .size = sizeof(mode), .modes = MPMCQ_MODE_LEASE, .max_held = 1 };
-
-	if (ioctl(r->fd, MPMCQ_IOC_MODE, &mode) < 0)
-		err(EXIT_FAILURE, "%s: messages cannot be held", queue_text());
-	signal(SIGCHLD, SIG_DFL);	/* if ignored, nobody would be told of an exit */
-}
+#include "receive.h"
 
 /*
  * Returns what waitpid() says.  The message is in a file, not a pipe, as the command
@@ -40,17 +32,20 @@ static int run(const char *command, const char *message, size_t length)
 
 	if (input < 0 || pwrite(input, message, length, 0) != (ssize_t)length)
 		err(EXIT_FAILURE, "file for a message");
+	hold_signals_back();
 	pid = fork();
 	if (pid < 0)
 		err(EXIT_FAILURE, "fork");
 	if (!pid) {
 		dup2(input, STDIN_FILENO);
 		signal(SIGPIPE, SIG_DFL);
+		catch_no_signals();
 		let_signals_through();
 		execl("/bin/sh", "sh", "-c", command, NULL);
 		warn("/bin/sh");
 		_exit(127);
 	}
+	let_signals_through();
 	close(input);
 	while (waitpid(pid, &status, 0) < 0) {
 		if (errno != EINTR)
