@@ -45,6 +45,7 @@ help:
 	@echo '                   a minute or two; ARGS=--help: the rest. In a virtual machine; on this one'
 	@echo '                   with NATIVE=1, where the module is loaded'
 	@echo '                   (build/userspace/bench-recover, bench-queues: killed workers, many queues)'
+	@echo '                   (userspace/bench/bench-command: send and receive, and who waits)'
 	@echo 'make bench-exact   instructions per message, the same each time, also in'
 	@echo '                   build/bench/exact.json'
 	@echo 'make bench-ring    the ring alone, natively, beside ck, DPDK, moodycamel, boost.lockfree'
