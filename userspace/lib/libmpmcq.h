@@ -260,7 +260,7 @@ ssize_t mpmcq_receive_timed(int fd, void *buf, size_t size, int timeout_ms);
 
 /**
  * mpmcq_send_msgs() - send messages by one call
- * @fd: a queue, packed, without MPMCQ_MODE_META
+ * @fd: a queue, packed by mpmcq_set_mode() or mpmcq_attach_queue(), without MPMCQ_MODE_META
  * @msgs: a header for each, of which @priority, @delay_ms and @flags count; NULL: all are 0
  * @iov: where each message is, and its length
  * @count: how many there are; the call sends at most MPMCQ_SEND_MAX
@@ -268,8 +268,10 @@ ssize_t mpmcq_receive_timed(int fd, void *buf, size_t size, int timeout_ms);
  * Waits for room for the first message only, as mpmcq_send() does.
  *
  * Return: how many were sent, in order, which may be less than @count; 0 if @count is 0; or the
- * errors of mpmcq_send() if the first was not; -EBADMSG if what was sent ends within a message,
- * because @fd has another mode.  Another mode may also go unnoticed, and send other messages.
+ * errors of mpmcq_send() if the first was not; or
+ * -EBADMSG: what was sent ends within a message, because @fd has headers of the other kind.
+ * -EMSGSIZE: also if @fd is not packed, where all is one message.
+ * Another mode may also go unnoticed, and send other messages.
  */
 int mpmcq_send_msgs(int fd, const struct mpmcq_msg *msgs, const struct iovec *iov,
 		    unsigned int count);
