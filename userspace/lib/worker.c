@@ -182,9 +182,12 @@ EXPORT int mpmcq_run_worker(int fd, unsigned int max_held, int stop_fd, unsigned
 	ret = mpmcq_get_info(fd, &info);
 	if (ret)
 		return ret;
+	/* To attach would fail with EACCES, as it does if a security module forbids it. */
+	if ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY)
+		return -EBADF;
 	w.fd = mpmcq_attach_queue(fd, &attach);
 	if (w.fd < 0)
-		return w.fd == -EACCES ? -EBADF : w.fd;
+		return w.fd;
 	w.renews = info.lease_ms;
 	ret = allocate(&w, &info);
 	if (!ret)
