@@ -20,6 +20,7 @@
  *	and structs, so these have to be.
  * -EINVAL: a flag is not known, a field is out of range, or two do not go together.
  * -E2BIG: @size of a struct is more than a page.
+ * -EACCES: of calls that send, forward or receive, also if a security module forbids that.
  * -ENOSYS: the library or the module is older than what the call asks for.  No call returns
  *	-ENOTTY.  mpmcq_check_features() tells both versions.
  */
@@ -86,13 +87,15 @@ int mpmcq_open(const char *name, int flags);
  * umask(2) takes away from @mode.  mpmcq_open() opens the queue.
  *
  * Return: 0, or
- * -EACCES: the caller may not write to the directory.
+ * -EACCES: the caller may not read the directory, or not write to it.
  * -EDQUOT, -EFBIG, -ENOSPC: a limit of the account, a queue, the mount or the module.
  * -EEXIST: there is such a queue; with MPMCQ_EXIST_OK, and it is different.
+ * -ELOOP, -EMFILE, -ENFILE: as of open(2).
  * -ENAMETOOLONG, -ENODEV: as of mpmcq_open().
  * -ENOENT: the name is empty.
  * -ENOMEM: there is no memory for it.
  * -EOVERFLOW: the caller's ids are not mapped in the user namespace of the mount.
+ * -EPERM: the device cgroup forbids it.
  * -EROFS: the mount is read-only.
  */
 int mpmcq_create_queue(const char *name, const struct mpmcq_create *config);
@@ -109,6 +112,7 @@ int mpmcq_create_queue(const char *name, const struct mpmcq_create *config);
  * -EDQUOT, -EFBIG, -ENOSPC, -ENOMEM: as of mpmcq_create_queue().
  * -EMFILE, -ENFILE: as of open(2).
  * -ENODEV: the module is not loaded.
+ * -EPERM: the device cgroup forbids to open /dev/mpmcq.
  */
 int mpmcq_create_private(const struct mpmcq_create *config);
 
@@ -118,7 +122,7 @@ int mpmcq_create_private(const struct mpmcq_create *config);
  * @attach: access, modes, timeouts and priority of the new open file
  *
  * Return: a descriptor, which is close-on-exec, or
- * -EACCES: @fd is not open for that.
+ * -EACCES: @fd is not open for that, or a security module forbids it.
  * -EBADF: MPMCQ_MODE_LEASE or MPMCQ_MODE_DEAD without read access in @open_flags; or as above.
  * -EDQUOT, -ENOSPC: a limit of the account or the module.
  * -EMFILE, -ENFILE, -ENOMEM: as of open(2).
@@ -132,8 +136,9 @@ int mpmcq_attach_queue(int fd, const struct mpmcq_attach *attach);
  * Programs that have the queue open go on using it.
  *
  * Return: 0, or
- * -EACCES, -EPERM, -EROFS: as of unlink(2).
+ * -EACCES, -EBUSY, -EPERM, -EROFS: as of unlink(2).
  * -EISDIR: the name is "." or "..".
+ * -ELOOP, -EMFILE, -ENFILE, -ENOMEM: as of open(2), of the directory.
  * -ENAMETOOLONG, -ENODEV, -ENOENT: as of mpmcq_open().
  */
 int mpmcq_remove_queue(const char *name);
@@ -356,9 +361,9 @@ int mpmcq_settle_all(int fd, unsigned int op, unsigned int flags, unsigned int d
  * Both are done, or neither.  Waits for room as a write to the other queue does.
  *
  * Return: 0, or
- * -EACCES: a security module forbids to write there.
  * -EAGAIN: the other queue is full, and the call may not wait, or no longer.
  * -EINTR: a signal came while it waited.
+ * -EINVAL: also if @fd of @forward is of no queue.
  * -EMSGSIZE: the message is too long for the other queue.
  * -ENOENT: the message is not held, or no longer.
  * -ENOMEM: there is no memory for a copy of what is sent in its place.
@@ -396,6 +401,7 @@ typedef int (*mpmcq_handler)(int fd, const struct mpmcq_msg *msg, const void *da
  *
  * Return: 0 at the end of a closed queue, or if @stop_fd is readable; what @handler returned if
  * that is negative; or
+ * -EACCES: a security module forbids the open file.
  * -EBADF: also if @stop_fd is not open.
  * -EDQUOT, -ENOSPC: a limit of the account or the module.
  * -EINTR: a signal came while the call waited.
@@ -458,6 +464,7 @@ int mpmcq_purge_dead(int fd, unsigned int count);
  * -EAGAIN: readers held messages, or a call copied one, until the time was over.
  * -EBUSY: readers or writers changed the queue meanwhile, or a delay ended.
  * -EDEADLK: @fd itself holds messages.
+ * -EEXIST: something else than a regular file or a directory is at @path.
  * -EINTR: a signal came while the call waited.
  * -EPERM: as of mpmcq_close_queue().
  * -ENOMEM: there is no memory for a message.

@@ -157,10 +157,9 @@ EXPORT int mpmcq_check_features(int fd, __u64 features, char *text, size_t size)
 {
 	char line[TEXT_MAX] = "";
 	struct mpmcq_info info;
-	int ret = ask(fd, &info);
 
-	if (ret)
-		return ret == -EFAULT ? ret : -EBADF;
+	if (ask(fd, &info))
+		return -EBADF;
 	features &= ~info.features;
 	add_version(line, "libmpmcq", LIB_VERSION);
 	add_version(line, ", module mpmcq", info.version);
