@@ -3,9 +3,11 @@
  * What becomes of messages that are held, and workers
  */
 #define _GNU_SOURCE
+#include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/time.h>
+#include <time.h>
 
 #include "test.h"
 
@@ -44,6 +46,7 @@ static void settling(void)
 static void dead(void)
 {
 	int fd = PRIVATE(), held = attach(fd, LEASE, 8), reader = attach(fd, MPMCQ_MODE_DEAD, 0);
+	struct mpmcq_attach args = { .size = sizeof(args), .modes = MPMCQ_MODE_DEAD | LEASE };
 	struct mpmcq_msg msg;
 	char text[SIZE + 1];
 
@@ -63,12 +66,24 @@ static void dead(void)
 	close(fd);
 	fd = PRIVATE(.open_flags = O_RDONLY);
 	IS(-EBADF, mpmcq_revive_dead(fd, 0));
+	IS(0, mpmcq_purge_dead(fd, 0));
+	args.open_flags = O_RDONLY;
+	held = mpmcq_attach_queue(fd, &args);
+	IS(-EBADF, mpmcq_settle_all(held, MPMCQ_SETTLE_REVIVE, 0, 0));
+	IS(0, mpmcq_settle_all(held, MPMCQ_SETTLE_ACK, 0, 0));
+	close(held);
+	close(fd);
+	fd = PRIVATE(.open_flags = O_WRONLY);
+	IS(-EBADF, mpmcq_revive_dead(fd, 0));
+	IS(-EBADF, mpmcq_purge_dead(fd, 0));
+	IS(-EBADF, mpmcq_settle_all(fd, MPMCQ_SETTLE_ACK, 0, 0));
 	close(fd);
 }
 
 static void forwarding(void)
 {
 	int from = PRIVATE(), to = PRIVATE(.capacity = 2, .msg_size = 4), reader;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int held = attach(from, LEASE, 8);
 	struct mpmcq_forward forward = { .size = sizeof(forward), .fd = to };
 	struct mpmcq_msg msg;
@@ -107,6 +122,10 @@ static void forwarding(void)
 	forward.fd = reader;
 	IS(-EBADF, mpmcq_forward_message(held, &forward));
 	close(reader);
+	IS(-EBADF, mpmcq_forward_message(held, &forward));
+	forward.fd = null;
+	IS(-EINVAL, mpmcq_forward_message(held, &forward));
+	close(null);
 	close(held);
 	close(to);
 	close(from);
@@ -137,6 +156,54 @@ static void peeking(void)
 	IS(-EBADF, mpmcq_peek_message(writer, &peek));
 	TRUE(got(fd, "abc"));
 	close(writer);
+	close(fd);
+}
+
+#define LONG	65536	/* bytes of a message that takes long to copy */
+
+static volatile bool is_enough;
+
+/* Of a queue that drops the oldest: soon another message is in the place of each. */
+static void *keep_sending(void *fd)
+{
+	static char message[LONG];
+
+	while (!is_enough)
+		IS(LONG, mpmcq_send(*(int *)fd, message, LONG));
+	return NULL;
+}
+
+/* Peeks at the first message, by its place and then by its name. */
+static int peek_twice(int fd)
+{
+	static char buf[LONG];
+	struct mpmcq_peek peek = {
+		.size = sizeof(peek), .where = MPMCQ_PEEK_READY, .buf = (unsigned long)buf,
+		.buf_len = LONG,
+	};
+	int ret = mpmcq_peek_message(fd, &peek);
+
+	if (ret)
+		return ret;
+	peek.flags = MPMCQ_PEEK_SEQ;
+	peek.seq = peek.found;
+	return mpmcq_peek_message(fd, &peek);
+}
+
+static void peeking_at_what_moves(void)
+{
+	int fd = PRIVATE(.capacity = 2, .msg_size = LONG, .flags = MPMCQ_DROP_OLDEST), ret;
+	time_t end = time(NULL) + 60;
+	pthread_t thread;
+
+	IS(0, pthread_create(&thread, NULL, keep_sending, &fd));
+	do {
+		ret = peek_twice(fd);
+		TRUE(!ret || ret == -ENOENT || ret == -EAGAIN);
+	} while (ret != -EAGAIN && time(NULL) < end);
+	is_enough = true;
+	pthread_join(thread, NULL);
+	IS(-EAGAIN, ret);
 	close(fd);
 }
 
@@ -312,6 +379,7 @@ const struct test lease_tests[] = {
 	{ "dead messages", dead },
 	{ "forward", forwarding },
 	{ "peek", peeking },
+	{ "peek at messages that others take", peeking_at_what_moves },
 	{ "workers: whatever the handler says is done", workers },
 	{ "workers: stopped by a descriptor, they give back the rest in order", stopping },
 	{ "workers: renew what they hold", renewing },

@@ -3,10 +3,15 @@
  * Tests of the library against a loaded module.  Prints TAP.
  */
 #define _GNU_SOURCE
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+
 #include "tap.h"
 #include "test.h"
 
 static bool failed;
+static char skipped[256];	/* why; empty if the test was not */
 
 void test_is(const char *file, int line, const char *what, long want, long got)
 {
@@ -16,9 +21,49 @@ void test_is(const char *file, int line, const char *what, long want, long got)
 	failed = true;
 }
 
-bool test_failed(void)
+void test_skip(const char *what, const char *why)
 {
-	return failed;
+	snprintf(skipped, sizeof(skipped), "%s: %s", what, why);
+}
+
+void in_child(void (*run)(void))
+{
+	int status = -1;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		run();
+		fflush(stdout);
+		_exit(failed);
+	}
+	waitpid(pid, &status, 0);
+	IS(0, status);
+}
+
+void own_mount(const char *options)
+{
+	IS(0, unshare(CLONE_NEWNS));
+	IS(0, mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL));
+	IS(0, mount("none", "/dev/mpmcqfs", "mpmcqfs", 0, options));
+}
+
+void write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	IS(strlen(text), write(fd, text, strlen(text)));
+	close(fd);
+}
+
+int handle_nothing(int fd, const struct mpmcq_msg *msg, const void *data, void *arg)
+{
+	(void)fd;
+	(void)msg;
+	(void)data;
+	(void)arg;
+	return 0;
 }
 
 int make_private(struct mpmcq_create like)
@@ -84,8 +129,12 @@ static void run(const struct test *test)
 {
 	for (; test->name; test++) {
 		failed = false;
+		*skipped = '\0';
 		test->run();
-		tap_test(!failed, "%s", test->name);
+		if (*skipped && !failed)
+			tap_skip(test->name, skipped);
+		else
+			tap_test(!failed, "%s", test->name);
 	}
 }
 
@@ -107,6 +156,8 @@ static const struct { const char *name; const struct test *tests; } groups[] = {
 	{ "stuck", stuck_tests },
 	{ "saving", save_tests },
 	{ "processes", process_tests },
+	{ "denied", denied_tests },
+	{ "memory", memory_tests },
 };
 
 static bool is_wanted(const char *group, int argc, char **argv)

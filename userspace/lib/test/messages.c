@@ -59,7 +59,10 @@ static void timed_by(int fd)
 	IS(-EINVAL, mpmcq_send_timed(fd, "", 0, 50));
 	IS(-EMSGSIZE, mpmcq_send_timed(fd, "x", 100, 50));
 	IS(1, mpmcq_receive_timed(fd, buf, sizeof(buf), -1));
+	IS(2, mpmcq_send_timed(fd, "cc", 2, 50));
 	IS(1, mpmcq_receive_timed(fd, buf, sizeof(buf), 50));
+	IS(-EMSGSIZE, mpmcq_receive_timed(fd, buf, 1, 50));
+	IS(2, mpmcq_receive_timed(fd, buf, sizeof(buf), 50));
 }
 
 static void timed(void)
@@ -74,6 +77,28 @@ static void timed(void)
 	IS(0, mpmcq_receive_timed(fd, buf, sizeof(buf), -1));
 	close(fd);
 	close(blocks);
+}
+
+/* Timeouts of the open file. */
+static void timed_files(void)
+{
+	struct mpmcq_mode mode = {
+		.size = sizeof(mode), .rcv_timeout_ms = 50, .snd_timeout_ms = 50,
+	};
+	int fd = PRIVATE(.capacity = 2, .open_flags = O_RDWR);
+	struct timespec begin;
+	char buf[SIZE];
+
+	IS(0, mpmcq_set_mode(fd, &mode));
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	IS(-EAGAIN, mpmcq_receive(fd, buf, sizeof(buf)));
+	TRUE(ms_of(&begin) >= 50);
+	IS(1, put(fd, "a"));
+	IS(1, put(fd, "b"));
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	IS(-EAGAIN, put(fd, "c"));
+	TRUE(ms_of(&begin) >= 50);
+	close(fd);
 }
 
 static void *send_later(void *fd)
@@ -168,6 +193,8 @@ static void busy_readers(void)
 	while (!info_of(fd).readers_asleep)
 		usleep(1000);
 	IS(-EBUSY, mpmcq_receive(leased, buf, sizeof(buf)));
+	IS(0, fcntl(leased, F_SETFL, O_NONBLOCK));
+	IS(-EBUSY, mpmcq_receive_timed(leased, buf, sizeof(buf), 50));
 	IS(1, put(fd, "x"));
 	pthread_join(thread, &ret);
 	IS(1, (long)ret);
@@ -209,6 +236,7 @@ static void signals(void)
 			;
 	IS(-EINTR, put(fd, "x"));
 	IS(-EINTR, mpmcq_send_timed(fd, "x", 1, 60000));
+	IS(-EINTR, mpmcq_send_msgs(fd, NULL, &(struct iovec){ "x", 1 }, 1));
 	timer_delete(timer);
 	close(fd);
 }
@@ -284,6 +312,34 @@ static void batches(void)
 	close(fd);
 }
 
+/* Packed by the library, for open files that read that otherwise, or not at all. */
+static void wrong_modes(void)
+{
+	int fd = PRIVATE(.msg_size = 64), packed = attach(fd, MPMCQ_MODE_PACKED, 0);
+	int meta = attach(fd, MPMCQ_MODE_PACKED | MPMCQ_MODE_META, 0);
+	int reader = PRIVATE(.open_flags = O_RDONLY);
+	struct iovec iov[] = { { (void *)"123456789", 9 }, { (void *)"123456789", 9 } };
+	char buf[64] = { };
+
+	IS(-EINVAL, mpmcq_send(packed, buf, sizeof(buf)));
+	IS(-EMSGSIZE, mpmcq_send_msgs(fd, NULL, iov, 2));
+	IS(-EMSGSIZE, mpmcq_send_metas(fd, NULL, iov, 2));
+	IS(0, info_of(fd).depth);
+	IS(1, mpmcq_send_msgs(fd, NULL, iov, 1));	/* as one message */
+	IS(MPMCQ_MSG_SPACE(9), mpmcq_receive(fd, buf, sizeof(buf)));
+	IS(-EBADMSG, mpmcq_send_msgs(meta, NULL, iov, 2));
+	IS(-EBADMSG, mpmcq_send_metas(packed, NULL, iov, 2));
+	IS(-EBADF, mpmcq_send_msgs(reader, NULL, iov, 2));
+	IS(-EBADF, mpmcq_send_metas(-1, NULL, iov, 2));
+	IS(0, mpmcq_close_queue(fd, 0));
+	IS(-EPIPE, mpmcq_send_msgs(packed, NULL, iov, 2));
+	IS(-EPIPE, mpmcq_send_metas(meta, NULL, iov, 2));
+	close(reader);
+	close(meta);
+	close(packed);
+	close(fd);
+}
+
 static void large_batches(void)
 {
 	struct iovec iov[MPMCQ_SEND_MAX + 1];
@@ -347,12 +403,14 @@ static void wrong_packs(void)
 const struct test message_tests[] = {
 	{ "send and receive", single },
 	{ "send and receive with a timeout", timed },
+	{ "timeouts of the open file", timed_files },
 	{ "a timed receive gets what comes", timed_is_woken },
 	{ "a timed receive of files that hold messages of a closed queue", timed_holds },
 	{ "a timed receive of files with leases", timed_leases },
 	{ "readers that would wait for themselves", busy_readers },
 	{ "signals", signals },
 	{ "messages from and to arrays", batches },
+	{ "batches by files that are not packed, or otherwise", wrong_modes },
 	{ "no more than MPMCQ_SEND_MAX", large_batches },
 	{ "long headers", long_headers },
 	{ "buffers that are not packed", wrong_packs },

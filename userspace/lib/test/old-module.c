@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The library on a module of version 0.1.0, which this file stands in for: each call says that the
- * module is too old, and no call returns ENOTTY.  Needs no module.  Prints TAP.
+ * module is too old, and no call returns ENOTTY.  Of the module that is loaded only the directory
+ * is used.  Prints TAP.
  */
 #define _GNU_SOURCE
 #include <stdarg.h>
@@ -42,6 +43,15 @@ int __wrap_ioctl(int fd, unsigned long cmd, ...)
 	return -1;
 }
 
+static int create(const char *name, int open_flags)
+{
+	const struct mpmcq_create like = {
+		.size = sizeof(like), .levels = 2, .open_flags = open_flags,
+	};
+
+	return name ? mpmcq_create_queue(name, &like) : mpmcq_create_private(&like);
+}
+
 /* Each call for which the old module lacks something, on a file that stands for a queue of it. */
 static void each_call(int fd, int want)
 {
@@ -51,6 +61,8 @@ static void each_call(int fd, int want)
 	struct mpmcq_forward forward = { .size = sizeof(forward) };
 	__u64 id = 1;
 
+	IS(want, create("lib-a", 0));
+	IS(want, create(NULL, O_RDWR));
 	IS(want, mpmcq_set_mode(fd, &mode));
 	mode = (struct mpmcq_mode){ .size = sizeof(mode), .modes = MPMCQ_MODE_META };
 	IS(want, mpmcq_set_mode(fd, &mode));

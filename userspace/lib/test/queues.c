@@ -12,35 +12,7 @@
 
 #include "test.h"
 
-#define NOBODY	65534
-
 static char long_name[5000];
-
-static int handle_nothing(int fd, const struct mpmcq_msg *msg, const void *data, void *arg)
-{
-	(void)fd;
-	(void)msg;
-	(void)data;
-	(void)arg;
-	return 0;
-}
-
-/* Calls @run in a child, which may change what it likes. */
-static void in_child(void (*run)(void))
-{
-	int status = -1;
-	pid_t pid;
-
-	fflush(stdout);
-	pid = fork();
-	if (!pid) {
-		run();
-		fflush(stdout);
-		_exit(test_failed());
-	}
-	waitpid(pid, &status, 0);
-	IS(0, status);
-}
 
 static void names(void)
 {
@@ -109,14 +81,6 @@ static void make_private_as_nobody(void)
 static void in_child_of_nobody(void)
 {
 	in_child(make_private_as_nobody);
-}
-
-/* In a mount of its own, which is gone with the child. */
-static void own_mount(const char *options)
-{
-	IS(0, unshare(CLONE_NEWNS));
-	IS(0, mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL));
-	IS(0, mount("none", "/dev/mpmcqfs", "mpmcqfs", 0, options));
 }
 
 static void without_permission(void)
@@ -194,16 +158,12 @@ static void module_missing(void)
 	in_child(without_module);
 }
 
-/* Sets a parameter of the module. */
 static void set_parameter(const char *name, const char *value)
 {
 	char path[128];
-	int fd;
 
 	snprintf(path, sizeof(path), "/sys/module/mpmcq/parameters/%s", name);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	TRUE(write(fd, value, strlen(value)) > 0);
-	close(fd);
+	write_text(path, value);
 }
 
 static void with_limits(void)
@@ -268,6 +228,9 @@ static void in_other_mounts(void)
 	own_mount("max=1");
 	IS(0, NAMED("lib-a"));
 	IS(-ENOSPC, NAMED("lib-b"));
+	IS(0, mount("/dev/null", "/dev/mpmcqfs/lib-a", "none", MS_BIND, NULL));
+	IS(-EBUSY, mpmcq_remove_queue("lib-a"));
+	IS(0, umount("/dev/mpmcqfs/lib-a"));
 	IS(0, mount("none", "/dev/mpmcqfs", "none", MS_REMOUNT | MS_RDONLY, NULL));
 	IS(-EROFS, NAMED("lib-b"));
 	IS(-EROFS, mpmcq_remove_queue("lib-a"));
@@ -290,6 +253,8 @@ static void copies_of_nodes(void)
 
 	IS(0, symlink("lib-loop", "/tmp/lib-loop"));
 	IS(-ELOOP, mpmcq_open("/tmp/lib-loop", O_RDWR));
+	IS(-ELOOP, NAMED("/tmp/lib-loop/lib-a"));
+	IS(-ELOOP, mpmcq_remove_queue("/tmp/lib-loop/lib-a"));
 	IS(0, unlink("/tmp/lib-loop"));
 	IS(0, NAMED("lib-a"));
 	IS(0, stat("/dev/mpmcqfs/lib-a", &st));
@@ -320,12 +285,78 @@ static void configurations(void)
 	IS(-EINVAL, mpmcq_create_private(&create));
 	create.size = 5000;
 	IS(-E2BIG, mpmcq_create_private(&create));
+	IS(-E2BIG, mpmcq_create_queue("lib-a", &create));
 	fd = mpmcq_create_private(&longer.known);
 	TRUE(fd >= 0);
 	close(fd);
 	longer.unknown = 1;
 	IS(-ENOSYS, mpmcq_create_private(&longer.known));
 	IS(-ENOSYS, mpmcq_create_queue("lib-a", &longer.known));
+}
+
+/* A struct of a program that was compiled with another header than the library. */
+union longer {
+	__u32 size;
+	struct mpmcq_info info;
+	struct mpmcq_mode mode;
+	struct mpmcq_attach attach;
+	struct mpmcq_peek peek;
+	struct mpmcq_forward forward;
+	char bytes[512];
+};
+
+static int ask(int fd, union longer *args)
+{
+	return mpmcq_get_info(fd, &args->info);
+}
+
+static int set_mode(int fd, union longer *args)
+{
+	return mpmcq_set_mode(fd, &args->mode);
+}
+
+static int attach_and_close(int fd, union longer *args)
+{
+	int ret = mpmcq_attach_queue(fd, &args->attach);
+
+	return ret < 0 ? ret : close(ret);
+}
+
+static int peek(int fd, union longer *args)
+{
+	args->peek.where = MPMCQ_PEEK_READY;
+	return mpmcq_peek_message(fd, &args->peek);
+}
+
+static int forward(int fd, union longer *args)
+{
+	args->forward.fd = fd;
+	return mpmcq_forward_message(fd, &args->forward);
+}
+
+static void lengths(void)
+{
+	static const struct { int (*call)(int fd, union longer *args); int ok; } calls[] = {
+		{ ask, 0 }, { set_mode, 0 }, { attach_and_close, 0 }, { peek, -ENOENT },
+		{ forward, -ENOENT },
+	};
+	int fd = PRIVATE();
+
+	for (unsigned int i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
+		union longer args = { };
+
+		args.size = 4;
+		IS(-EINVAL, calls[i].call(fd, &args));
+		args.size = 5000;
+		IS(-E2BIG, calls[i].call(fd, &args));
+		args.size = sizeof(args);
+		IS(calls[i].ok, calls[i].call(fd, &args));
+		memset(&args, 0, sizeof(args));
+		args.size = sizeof(args);
+		args.bytes[sizeof(args) - 1] = 1;
+		IS(-ENOSYS, calls[i].call(fd, &args));
+	}
+	close(fd);
 }
 
 static void without_descriptors(void)
@@ -352,25 +383,19 @@ static void without_files(void)
 
 	IS(0, setresuid(NOBODY, NOBODY, NOBODY));
 	IS(-ENFILE, PRIVATE());
+	IS(-ENFILE, NAMED("lib-a"));
+	IS(-ENFILE, mpmcq_remove_queue("lib-a"));
 	IS(-ENFILE, mpmcq_open("/dev/mpmcq", O_RDWR));
 	IS(-ENFILE, attach(fd, 0, 0));
 	IS(-ENFILE, mpmcq_run_worker(fd, 8, -1, 0, handle_nothing, NULL));
 }
 
-static void set_file_max(const char *most)
-{
-	int fd = open("/proc/sys/fs/file-max", O_WRONLY | O_CLOEXEC);
-
-	TRUE(write(fd, most, strlen(most)) > 0);
-	close(fd);
-}
-
 static void descriptors(void)
 {
 	in_child(without_descriptors);
-	set_file_max("0");
+	write_text("/proc/sys/fs/file-max", "0");
 	in_child(without_files);
-	set_file_max("1000000");
+	write_text("/proc/sys/fs/file-max", "1000000");
 }
 
 static void attaching(void)
@@ -508,8 +533,10 @@ static void bad_memory(void)
 	IS(-EFAULT, mpmcq_send_msgs(leased, NULL, &iov, 1));
 	IS(-EFAULT, mpmcq_get_info(fd, (void *)1));
 	IS(-EFAULT, mpmcq_send(fd, (void *)1, 1));
+	IS(-EFAULT, mpmcq_send_timed(fd, (void *)1, 1, 50));
 	IS(1, put(fd, "x"));
 	IS(-EFAULT, mpmcq_receive(fd, (void *)1, 1));
+	IS(-EFAULT, mpmcq_receive_timed(fd, (void *)1, 1, 50));
 	IS(-EFAULT, mpmcq_peek_message(fd, &peek));
 	IS(-EFAULT, mpmcq_settle_ids(leased, MPMCQ_SETTLE_ACK, 0, 0, (void *)1, 1));
 	close(leased);
@@ -527,6 +554,7 @@ const struct test queue_tests[] = {
 	{ "the default queue cannot be closed", default_queue },
 	{ "a copy of a node is no queue", copies_of_nodes },
 	{ "configurations, shorter and longer ones", configurations },
+	{ "structs that are shorter and longer than the library's", lengths },
 	{ "without descriptors, without files", descriptors },
 	{ "attach", attaching },
 	{ "modes", modes },

@@ -8,11 +8,14 @@
 #include <poll.h>
 #include <stdint.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "test.h"
 
@@ -283,6 +286,30 @@ static void errors(void)
 	close(reader);
 }
 
+/* Fills a directory of one page. */
+static void full_disk(void)
+{
+	int fd = PRIVATE(.capacity = 256);
+
+	IS(0, unshare(CLONE_NEWNS));
+	IS(0, mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL));
+	IS(0, mount("none", DIR_, "tmpfs", 0, "size=4k"));
+	for (int i = 0; i < 256; i++)
+		IS(1, put(fd, "a"));
+	IS(-ENOSPC, mpmcq_save_queue(fd, SAVED, 0, 0));
+	IS(0, count_files());
+	IS(0, info_of(fd).closed);
+	IS(0, mount("none", DIR_, "none", MS_REMOUNT | MS_RDONLY, NULL));
+	IS(-EROFS, mpmcq_save_queue(fd, SAVED, 0, 0));
+	IS(0, info_of(fd).closed);
+	IS(256, info_of(fd).depth);
+}
+
+static void disks(void)
+{
+	in_child(full_disk);
+}
+
 static mode_t type_of(const char *path)
 {
 	struct stat st;
@@ -538,6 +565,43 @@ static void few_descriptors(void)
 	IS(0, mpmcq_remove_queue("lib-s"));
 }
 
+static volatile bool is_enough;
+
+static void *keep_reading(void *fd)
+{
+	char buf[SIZE];
+
+	while (!is_enough) {
+		mpmcq_receive(*(int *)fd, buf, sizeof(buf));
+		usleep(1000);
+	}
+	return NULL;
+}
+
+/* A reader that takes messages until saving has no more time to try. */
+static void restless_reader(void)
+{
+	int fd = PRIVATE(.capacity = 1024), ret;
+	time_t end = time(NULL) + 60;
+	pthread_t thread;
+
+	IS(0, pthread_create(&thread, NULL, keep_reading, &fd));
+	do {
+		while (put(fd, "a") == 1)
+			;
+		ret = mpmcq_save_queue(fd, SAVED, 0, 0);
+		if (ret >= 0)
+			IS(0, mpmcq_reopen_queue(fd));
+		else
+			TRUE(ret == -EBUSY || ret == -EAGAIN);
+		IS(0, info_of(fd).closed);
+	} while (ret != -EBUSY && time(NULL) < end);
+	is_enough = true;
+	pthread_join(thread, NULL);
+	IS(-EBUSY, ret);
+	close(fd);
+}
+
 #define TAKEN	300
 
 static void *read_some(void *arg)
@@ -584,6 +648,8 @@ const struct test save_tests[] = {
 	{ "a restore that fails leaves no queue", few_descriptors },
 	{ "another reader during a restore", early_reader },
 	{ "flags are refused", flags },
+	{ "a full disk, and one that cannot be written", disks },
+	{ "a reader that does not stop", restless_reader },
 	{ "readers meanwhile", readers },
 	{ }
 };

@@ -28,10 +28,11 @@ struct test {
 };
 
 extern const struct test queue_tests[], message_tests[], lease_tests[], save_tests[];
-extern const struct test process_tests[], stuck_tests[];
+extern const struct test process_tests[], stuck_tests[], denied_tests[], memory_tests[];
 
 void test_is(const char *file, int line, const char *what, long want, long got);
-bool test_failed(void);
+/* This kernel cannot do what the test needs. */
+void test_skip(const char *what, const char *why);
 
 #define IS(want, what)	test_is(__FILE__, __LINE__, #what, want, what)
 #define TRUE(what)	test_is(__FILE__, __LINE__, #what, 1, !!(what))
@@ -44,6 +45,18 @@ int make_private(struct mpmcq_create like);
 int make_named(const char *name, struct mpmcq_create like);
 #define NAMED(name, ...)	make_named(name, (struct mpmcq_create){ \
 	.capacity = 8, .msg_size = SIZE, .mode = 0600, __VA_ARGS__ })
+
+#define NOBODY	65534	/* a user */
+
+/* Calls @run in a child, which may change what it likes. */
+void in_child(void (*run)(void));
+/* In a child: a mount of its own at /dev/mpmcqfs. */
+void own_mount(const char *options);
+/* Forbids this process to read and write until the descriptor is closed; negative if it cannot. */
+int deny_by_bpf(void);
+void write_text(const char *path, const char *text);
+/* A handler of mpmcq_run_worker(). */
+int handle_nothing(int fd, const struct mpmcq_msg *msg, const void *data, void *arg);
 
 int attach(int fd, unsigned int modes, unsigned int max_held);
 struct mpmcq_info info_of(int fd);
