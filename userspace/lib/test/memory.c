@@ -4,7 +4,6 @@
  * what watches memory needs some for itself.
  */
 #define _GNU_SOURCE
-#include <malloc.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -26,12 +25,26 @@ static rlim_t used(void)
 	return pages * sysconf(_SC_PAGESIZE);
 }
 
+/* Takes what the heap has kept of memory that was freed.  It is not given back. */
+static void empty_heap(void)
+{
+	void *volatile taken;
+
+	for (size_t size = STEP; size >= 16; size /= 2) {
+		do {
+			taken = malloc(size);
+		} while (taken);
+	}
+}
+
 /* Returns what the call returned first that is not -ENOMEM.  That has to come at least once. */
 static int with_little(int (*call)(int fd), int fd, void (*check)(int fd))
 {
 	struct rlimit limit = { used(), RLIM_INFINITY };
 	int ret = -ENOMEM, failures;
 
+	IS(0, setrlimit(RLIMIT_AS, &limit));
+	empty_heap();
 	for (failures = -1; ret == -ENOMEM && failures < 1000; failures++) {
 		IS(0, setrlimit(RLIMIT_AS, &limit));
 		ret = call(fd);
@@ -112,21 +125,14 @@ static void restoring(void)
 	IS(0, unlink(SAVED));
 }
 
-/* In a child, whose heap keeps nothing that is long. */
-static void with_small_heap(void (*run)(void))
-{
-	mallopt(M_MMAP_THRESHOLD, STEP);
-	in_child(run);
-}
-
 static void workers_and_saves(void)
 {
-	with_small_heap(worker_and_save);
+	in_child(worker_and_save);
 }
 
 static void restores(void)
 {
-	with_small_heap(restoring);
+	in_child(restoring);
 }
 
 const struct test memory_tests[] = {
