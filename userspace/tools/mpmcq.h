@@ -25,6 +25,7 @@
 enum {
 	EXIT_USAGE = 2,
 	EXIT_WOULD_BLOCK = 3,
+	EXIT_CONFIG = 78,	/* EX_CONFIG of sysexits.h */
 };
 
 /*

@@ -713,6 +713,11 @@ ok 'exec: failed: it is back' shows test.work depth 1
 run "$mpmcq" -q test.work receive --exec 'kill $$'
 ok 'exec: killed: status' came 1
 ok 'exec: killed: says so' said ': Terminated: the message is given back'
+"$mpmcq" -q test.work send typo
+run "$mpmcq" -q test.work receive --follow --exec 'exec no.such.program'
+error 'exec: a command that is not there' 78 ': exit status 127: it cannot be run, so the message is given'
+run "$mpmcq" -q test.work receive --json
+ok 'exec: a command that is not there: the message is as it was' has '"deliveries": *1\b'
 ok 'exec: it does not come back more often than that' shows test.work depth 0
 run "$mpmcq" -q test.work dead --count-only
 result 'exec: it is set aside' 0 "1$nl"

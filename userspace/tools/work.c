@@ -17,6 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <libmpmcq.h>
+
 #include "mpmcq.h"
 #include "receive.h"
 
@@ -54,6 +56,19 @@ static int run(const char *command, const char *message, size_t length)
 	return status;
 }
 
+/* What sh(1) says: the command was not found, or may not be run.  So it is with every message. */
+static bool cannot_be_run(int status)
+{
+	return WIFEXITED(status) && (WEXITSTATUS(status) == 126 || WEXITSTATUS(status) == 127);
+}
+
+static noreturn void stop(struct receiver *r, int status)
+{
+	mpmcq_settle_all(r->fd, MPMCQ_SETTLE_NACK, MPMCQ_SETTLE_FRONT | MPMCQ_SETTLE_UNTRIED, 0);
+	errx(EXIT_CONFIG, "%s: exit status %d: it cannot be run, so the message is given back untried",
+	     r->command, WEXITSTATUS(status));
+}
+
 void work_on_message(struct receiver *r, const char *message, size_t length)
 {
 	int status = run(r->command, message, length);
@@ -62,6 +77,8 @@ void work_on_message(struct receiver *r, const char *message, size_t length)
 		.flags = MPMCQ_SETTLE_ALL,
 	};
 
+	if (cannot_be_run(status))
+		stop(r, status);
 	if (ioctl(r->fd, MPMCQ_IOC_SETTLE, &all) < 0)
 		err(EXIT_FAILURE, "%s", queue_text());
 	if (WIFSIGNALED(status))
