@@ -65,7 +65,7 @@ static bool cannot_be_run(int status)
 static noreturn void stop(struct receiver *r, int status)
 {
 	mpmcq_settle_all(r->fd, MPMCQ_SETTLE_NACK, MPMCQ_SETTLE_FRONT | MPMCQ_SETTLE_UNTRIED, 0);
-	errx(EXIT_CONFIG, "%s: exit status %d: it cannot be run, so the message is given back untried",
+	errx(EXIT_CONFIG, "%s: exit status %d: it cannot be run, so the message is given back",
 	     r->command, WEXITSTATUS(status));
 }
 
