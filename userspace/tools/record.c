@@ -19,14 +19,20 @@
 
 /* --- output --- */
 
+/* Makes room for @length bytes more. */
+void reserve_bytes(struct output *out, size_t length)
+{
+	if (out->room - out->used >= length)
+		return;
+	out->room = 2 * (out->used + length);
+	out->data = realloc(out->data, out->room);
+	if (!out->data)
+		no_memory();
+}
+
 void add_bytes(struct output *out, const char *data, size_t length)
 {
-	if (out->room - out->used < length) {
-		out->room = 2 * (out->used + length);
-		out->data = realloc(out->data, out->room);
-		if (!out->data)
-			no_memory();
-	}
+	reserve_bytes(out, length);
 	memcpy(out->data + out->used, data, length);
 	out->used += length;
 }

@@ -76,6 +76,7 @@ struct record record_of_meta(const struct mpmcq_meta *meta, const struct mpmcq_i
 struct record record_of_peek(const struct mpmcq_peek *peek, const struct mpmcq_info *info);
 const char *reason_text(uint32_t reason);
 
+void reserve_bytes(struct output *out, size_t length);
 void add_bytes(struct output *out, const char *data, size_t length);
 void add_begin(struct output *out, const struct record *r, size_t length);
 void print_record(struct output *out, const struct record *r, const struct record_format *format);
