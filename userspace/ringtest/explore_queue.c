@@ -183,7 +183,7 @@ static const struct scenario scenarios[] = {
 	{ "suspect for one who keeps another", 1, 2, { "hz", "HH", "r" }, 3, ALL },
 	{ "suspect for one who keeps another, close", 1, 2, { "hz", "HHa", "r", "c" }, 2, 3 },
 	{ "suspect, 2 who keep others", 1, 2, { "hz", "HHa", "HHa", "s" }, 2, 3 },
-	{ "suspect too long for one of two readers", 1, 0, { "lhz", "k", "r" }, 3, ALL },
+	{ "suspect too long for one of two readers", 1, 0, { "lhz", "k", "r" }, 3, 5 },
 	{ "suspect, poller that never reads", 1, 1, { "hz", "i", "H" }, ALL, ALL },
 
 	{ "delay, 1 reader", 1, 0, { "Tj", "r", "s" }, ALL, ALL, DELAY },
@@ -203,7 +203,7 @@ static const struct scenario scenarios[] = {
 	{ "levels, reader that steals, packed", 1, 1, { "W", "Qr", "r" }, 4, ALL, .levels = 2 },
 	{ "levels, nobody waits", 1, 1, { "W", "qq", "q" }, ALL, ALL, .levels = 2 },
 	{ "levels, never empty", 1, 1, { "q", "Wrr", "s" }, 4, 6, .levels = 2 },
-	{ "levels, 2 readers", 1, 0, { "s", "W", "r", "r" }, 2, 4, .levels = 2 },
+	{ "levels, 2 readers", 1, 0, { "s", "W", "r", "r" }, 2, 3, .levels = 2 },
 	{ "levels, 2 readers, 3 of them", 1, 0, { "sW", "r", "r" }, 2, ALL, .levels = 3 },
 	{ "levels, poller", 1, 1, { "n", "Wrr" }, ALL, ALL, .levels = 2 },
 	{ "levels, poller that never reads", 1, 0, { "i", "s", "W", "r" }, 2, 4, .levels = 2 },
