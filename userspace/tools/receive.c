@@ -246,7 +246,8 @@ static void print_plain_messages(struct receiver *r)
 	char *begin, *to;
 
 	reserve_bytes(&r->output, r->length);
-	to = begin = r->output.data;
+	begin = r->output.data;
+	to = begin;
 	while ((msg = next_message(r, msg))) {
 		to = mempcpy(to, (const char *)msg + r->header, msg->len);
 		if (r->format.has_tail)
