@@ -94,7 +94,7 @@ static struct file *open_private(struct mpmcq_queue *q, u32 open_flags)
 
 /*
  * Opens the queue of an open file anew.  If the file has a path, the VFS opens it, so our ->open is
- * the only way in, and security modules and fanotify see the open.  This checks neither permissions
+ * the only way in, and security modules see the open.  This checks neither permissions
  * nor the device cgroup, because the new file has no access that @file lacks.
  */
 static struct file *open_again(const struct file *file, u32 open_flags)

@@ -295,7 +295,7 @@ int mpmcq_claim_slots(struct mpmcq_queue *q, struct mpmcq_claim *claim, struct i
  */
 int mpmcq_claim_messages(struct mpmcq_queue *q, struct mpmcq_claim *claim)
 {
-	struct mpmcq_waiters *w = claim->dead ? &q->dead_readers : &q->readers;
+	struct mpmcq_waiters *w = mpmcq_readers_of(q, claim->dead);
 	int ret = mpmcq_spin_then_wait(q, w, mpmcq_try_claim_messages, claim);
 
 	mpmcq_pass_wakeup(q, w, message_left, claim->dead);

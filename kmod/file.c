@@ -252,7 +252,7 @@ static bool reads_dead(const struct mpmcq_file *f)
 
 static struct mpmcq_waiters *readers_of(const struct mpmcq_file *f)
 {
-	return reads_dead(f) ? &f->queue->dead_readers : &f->queue->readers;
+	return mpmcq_readers_of(f->queue, reads_dead(f));
 }
 
 /*
@@ -260,12 +260,10 @@ static struct mpmcq_waiters *readers_of(const struct mpmcq_file *f)
  * Then another one is told.  What its waker put is seen here: the poller has left the wait queue,
  * under the lock under which it was woken.
  */
-static void pass_on_wakeups(struct mpmcq_queue *q, fmode_t mode, struct mpmcq_waiters *readers)
+static void pass_on_wakeups(struct mpmcq_queue *q, fmode_t mode, bool dead)
 {
-	bool dead = readers == &q->dead_readers;
-
 	if (mode & FMODE_READ && mpmcq_queue_readable(q, dead))
-		mpmcq_wake_pollers(q, readers, 1, false);
+		mpmcq_wake_pollers(q, mpmcq_readers_of(q, dead), 1, false);
 	if (mode & FMODE_WRITE && mpmcq_slot_left(q, false))
 		mpmcq_wake_pollers(q, &q->writers, 1, false);
 }
@@ -280,12 +278,11 @@ void mpmcq_file_end(struct file *file)
 {
 	struct mpmcq_file *f = file->private_data;
 	struct mpmcq_queue *q = mpmcq_queue_get(f->queue);
-	struct mpmcq_waiters *readers = readers_of(f);
-	bool polled = f->polled;
+	bool polled = f->polled, dead = reads_dead(f);
 
 	mpmcq_file_destroy(f);
 	if (polled)
-		pass_on_wakeups(q, file->f_mode, readers);
+		pass_on_wakeups(q, file->f_mode, dead);
 	/* Only now: a reader that sees the end has seen the messages that came back. */
 	if (file->f_mode & FMODE_WRITE)
 		mpmcq_queue_remove_writer(q);

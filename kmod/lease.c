@@ -193,7 +193,7 @@ static enum hrtimer_restart deadline_passed(struct hrtimer *timer)
 
 static struct mpmcq_waiters *side_of(const struct mpmcq_holder *h)
 {
-	return h->dead ? &h->q->dead_readers : &h->q->readers;
+	return mpmcq_readers_of(h->q, h->dead);
 }
 
 /* Call under the lock. */

@@ -248,7 +248,7 @@ noinline void mpmcq_wake_pollers(struct mpmcq_queue *q, struct mpmcq_waiters *w,
  */
 void mpmcq_wake_readers_pollers(struct mpmcq_queue *q, bool dead)
 {
-	mpmcq_wake_pollers(q, dead ? &q->dead_readers : &q->readers, 0, false);
+	mpmcq_wake_pollers(q, mpmcq_readers_of(q, dead), 0, false);
 }
 
 /**

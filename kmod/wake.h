@@ -24,6 +24,12 @@
 
 #include "queue.h"
 
+/* Those who wait for messages, or for dead ones. */
+static inline struct mpmcq_waiters *mpmcq_readers_of(struct mpmcq_queue *q, bool dead)
+{
+	return dead ? &q->dead_readers : &q->readers;
+}
+
 /* Call after a full barrier. */
 static __always_inline bool has_sleepers(struct mpmcq_waiters *w)
 {

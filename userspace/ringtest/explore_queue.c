@@ -628,7 +628,7 @@ static void do_poll(unsigned int self, char what)
 			       is_one_of(what, "eI"), !is_one_of(what, LOOKS));
 
 	if (what == 'I')
-		pass_on_wakeups(queue, FMODE_READ, &queue->readers);
+		pass_on_wakeups(queue, FMODE_READ, false);
 	if (what == 'n' && !able && !(now.was[self] & EMPTY))
 		search_fault("poll said no though there was a message all the time");
 	if (what == 'm' && !able && !(now.was[self] & FULL))
