@@ -42,10 +42,15 @@ void in_child(void (*run)(void))
 	IS(0, status);
 }
 
-void own_mount(const char *options)
+void own_mounts(void)
 {
 	IS(0, unshare(CLONE_NEWNS));
 	IS(0, mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL));
+}
+
+void own_mount(const char *options)
+{
+	own_mounts();
 	IS(0, mount("none", "/dev/mpmcqfs", "mpmcqfs", 0, options));
 }
 

@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <stdint.h>
 #include <pthread.h>
-#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -291,8 +290,7 @@ static void full_disk(void)
 {
 	int fd = PRIVATE(.capacity = 256);
 
-	IS(0, unshare(CLONE_NEWNS));
-	IS(0, mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL));
+	own_mounts();
 	IS(0, mount("none", DIR_, "tmpfs", 0, "size=4k"));
 	for (int i = 0; i < 256; i++)
 		IS(1, put(fd, "a"));

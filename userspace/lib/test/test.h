@@ -50,7 +50,8 @@ int make_named(const char *name, struct mpmcq_create like);
 
 /* Calls @run in a child, which may change what it likes. */
 void in_child(void (*run)(void));
-/* In a child: a mount of its own at /dev/mpmcqfs. */
+/* In a child: mounts that others do not see, and one of its own at /dev/mpmcqfs. */
+void own_mounts(void);
 void own_mount(const char *options);
 /* Forbids this process to read and write until the descriptor is closed; negative if it cannot. */
 int deny_by_bpf(void);
