@@ -53,7 +53,8 @@ static bool is_stopping(struct receiver *r)
 
 /* --- what is held --- */
 
-static void give_back(struct receiver *r)
+/* As if what is held had not been delivered. */
+void give_back(struct receiver *r)
 {
 	int ret = mpmcq_settle_all(r->fd, MPMCQ_SETTLE_NACK,
 				   MPMCQ_SETTLE_FRONT | MPMCQ_SETTLE_UNTRIED, 0);

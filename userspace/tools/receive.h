@@ -54,6 +54,7 @@ struct receiver {
 	unsigned long failed;
 };
 
+void give_back(struct receiver *r);
 void work_on_message(struct receiver *r, const char *message, size_t length);
 
 #endif /* _MPMCQ_RECEIVE_H */

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -64,30 +63,27 @@ static bool cannot_be_run(int status)
 
 static noreturn void stop(struct receiver *r, int status)
 {
-	mpmcq_settle_all(r->fd, MPMCQ_SETTLE_NACK, MPMCQ_SETTLE_FRONT | MPMCQ_SETTLE_UNTRIED, 0);
+	give_back(r);
 	errx(EXIT_CONFIG, "%s: exit status %d: it cannot be run, so the message is given back",
 	     r->command, WEXITSTATUS(status));
 }
 
 void work_on_message(struct receiver *r, const char *message, size_t length)
 {
-	int status = run(r->command, message, length);
-	struct mpmcq_settle all = {
-		.size = sizeof(all), .op = status ? MPMCQ_SETTLE_NACK : MPMCQ_SETTLE_ACK,
-		.flags = MPMCQ_SETTLE_ALL,
-	};
+	int status = run(r->command, message, length), done;
 
 	if (cannot_be_run(status))
 		stop(r, status);
-	if (ioctl(r->fd, MPMCQ_IOC_SETTLE, &all) < 0)
-		err(EXIT_FAILURE, "%s", queue_text());
+	done = mpmcq_settle_all(r->fd, status ? MPMCQ_SETTLE_NACK : MPMCQ_SETTLE_ACK, 0, 0);
+	if (done < 0)
+		errx(EXIT_FAILURE, "%s: %s", queue_text(), strerror(-done));
 	if (WIFSIGNALED(status))
 		warnx("%s: %s: the message is given back", r->command,
 		      strsignal(WTERMSIG(status)));
 	else if (status)
 		warnx("%s: exit status %d: the message is given back", r->command,
 		      WEXITSTATUS(status));
-	else if (!all.done)
+	else if (!done)
 		warnx("%s: took longer than the lease: the message was given back", r->command);
 	else
 		return;
